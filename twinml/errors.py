@@ -1,0 +1,103 @@
+"""The error tree: every error a user can meet sits under ``TwinmlError``.
+
+Two branches carry the exit code of the command line: ``InputError`` (2, the user's
+input, found before any work) and ``WorkError`` (1, the work itself failed or a check
+said no). Texts say what arrived, what was expected and why, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TwinmlError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+    exit_code = 1
+
+
+class InputError(TwinmlError):
+    """Something the user gave cannot be used; nothing has been computed yet."""
+
+    exit_code = 2
+
+
+class WorkError(TwinmlError):
+    """The input was good, the work failed or a check said no."""
+
+    exit_code = 1
+
+
+class DeclarationError(InputError):
+    """A ``Physics`` class contradicts itself."""
+
+
+class UnitError(InputError):
+    """A unit does not parse, or two units measure different things."""
+
+
+class ShapeError(InputError):
+    """A tensor has a shape that does not fit its role."""
+
+
+class ArgumentError(InputError):
+    """A verb was called with a value it cannot use."""
+
+
+class ConfigError(InputError):
+    """A configuration key, group or value is wrong."""
+
+
+class DataError(InputError):
+    """A record or table cannot be read as it stands."""
+
+
+class ExpressionError(InputError):
+    """An expression is outside the language or names something unknown."""
+
+
+class ScenarioError(InputError):
+    """A scenario contradicts itself or its twin."""
+
+
+class MissingDependencyError(InputError):
+    """An optional package is needed and not installed."""
+
+
+class SolveError(WorkError):
+    """Every row of a simulation failed, or a result was asked for that does not exist."""
+
+
+class CalibrationError(WorkError):
+    """No start of a calibration reached a usable fit."""
+
+
+class SweepError(WorkError):
+    """A sweep could not be executed or its stored result is not whole."""
+
+
+class SurrogateError(WorkError):
+    """A surrogate could not be fitted to the rows it was given."""
+
+
+class ExportError(WorkError):
+    """An artifact could not be written."""
+
+
+class ParityError(WorkError):
+    """An artifact computes other numbers than the model it came from."""
+
+
+class IntegrityError(WorkError):
+    """A stored file is not, byte for byte, what was written."""
+
+
+class ReproductionError(WorkError):
+    """A run, done again, gave other numbers."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The clause "; did you mean 'x'?" for a misspelt name, or an empty string."""
+    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{match[0]}'?" if match else ""
