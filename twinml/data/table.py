@@ -128,7 +128,9 @@ class Table:
         import pyarrow.parquet as pq
 
         if not Path(path).is_file():
-            raise DataError(f"There is no table at {path}; expected a Parquet file. Check the path.")
+            raise DataError(
+                f"There is no table at {path}; expected a Parquet file. Check the path."
+            )
         try:
             # partitioning=None: 'x=1' in a folder name is part of the path, never a column
             arrow = pq.read_table(path, partitioning=None)
