@@ -88,9 +88,8 @@ def imports_of(source: str, file: str) -> Iterator[Import]:
             base = [*base, *(node.module or "").split(".")] if node.module else base
             for alias in node.names:
                 yield Import(file, node.lineno, ".".join([*base, alias.name]), at_top)
-        elif isinstance(node, ast.Attribute) and node.attr == "jit":
-            if isinstance(node.value, ast.Name) and node.value.id == "torch":
-                yield Import(file, node.lineno, "torch.jit", at_top)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) == "torch.jit":
+            yield Import(file, node.lineno, "torch.jit", at_top)
 
 
 def package_imports() -> list[Import]:
