@@ -19,7 +19,7 @@ PACKAGE = ROOT / "twinml"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(row.split())
     for row in (
-        "errors",
+        "errors callable_module",
         "units resources expression",
         "physics nn",
         "solve",

@@ -16,7 +16,7 @@ from typing import Any
 
 from twinml.cli import schema as schemas
 from twinml.cli.overrides import Selection
-from twinml.cli.search import SearchPath, shown
+from twinml.cli.search import GROUPS, SearchPath, shown
 from twinml.errors import ConfigError, nearest
 
 # Short keys of the command line for the parts of a twin that are often changed.
@@ -58,9 +58,8 @@ def compose(
     raw = schemas.defaults(schema)
     for name, value in merged.items():
         raw[name] = _overlay(raw.get(name), value)
-    for group in ("twin", "scenario"):
-        if group in choices and isinstance(raw.get(group), dict):
-            raw[group].setdefault("name", choices[group])
+    if isinstance(raw.get("twin"), dict) and "twin" in choices:
+        raw["twin"].setdefault("name", choices["twin"])
     for name, value in selection.values.items():
         _set(raw, schema, _written_out(name, schema), value)
     plain = _resolve(raw)
@@ -143,14 +142,13 @@ def _set(raw: dict[str, Any], schema: type, full: str, value: Any) -> None:
     """Sets one dotted key, refusing what neither schema nor chosen file knows."""
     hint: Any = schema
     node: Any = raw
-    parts = full.split(".")
+    parts = _parts(full, raw)
     for depth, part in enumerate(parts):
         hint, known, is_open = _children(hint, node)
         path = ".".join(parts[: depth + 1])
+        if depth == 1 and parts[0] in GROUPS and not raw.get(parts[0]):
+            raise ConfigError(f"'{full}' needs a {parts[0]} first: add {parts[0]}=<name>.")
         if part not in known and not is_open:
-            group = parts[0]
-            if depth == 1 and raw.get(group) is None:
-                raise ConfigError(f"'{full}' needs a {group} first: add {group}=<name>.")
             raise schemas.unknown_key(path, known)
         last = depth == len(parts) - 1
         if last:
@@ -161,6 +159,21 @@ def _set(raw: dict[str, Any], schema: type, full: str, value: Any) -> None:
         if not isinstance(node[part], dict):
             raise ConfigError(f"'{full}': {path} is a single value ({node[part]!r}), not a group.")
         hint, node = hint.get(part, Any) if isinstance(hint, dict) else Any, node[part]
+
+
+def _parts(full: str, raw: Mapping[str, Any]) -> list[str]:
+    """A dotted key split along the configuration, whose own keys may hold dots (initial.x)."""
+    rest, node, parts = full.split("."), raw, []
+    while rest:
+        taken = 1
+        for count in range(len(rest), 1, -1):
+            if isinstance(node, Mapping) and ".".join(rest[:count]) in node:
+                taken = count
+                break
+        parts.append(".".join(rest[:taken]))
+        rest = rest[taken:]
+        node = node.get(parts[-1]) if isinstance(node, Mapping) else None
+    return parts
 
 
 def _children(hint: Any, node: Any) -> tuple[dict[str, Any], list[str], bool]:
@@ -193,7 +206,7 @@ def _resolve(raw: dict[str, Any]) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         text = str(error).splitlines()[0]
         raise ConfigError(
-            f"A reference in the configuration cannot be resolved: {text}."
+            f"A reference of the configuration leads nowhere: {text}"
         ) from error
     assert isinstance(plain, dict)
     return {str(k): v for k, v in plain.items()}

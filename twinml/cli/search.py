@@ -1,4 +1,7 @@
-"""Where configuration files are looked for: --config-dir, ./configs, the package. First match wins."""
+"""Where configuration files are looked for: --config-dir, ./configs, the package.
+
+The first match wins.
+"""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class RunDirectory:
         except OSError as error:
             raise InputError(
                 f"The run directory {path} cannot be written: {error.strerror}. "
-                "A run keeps its configuration and results there; choose a folder with out=<folder>."
+                "A run keeps its configuration and results there; choose another with out=<folder>."
             ) from error
         return cls(path)
 

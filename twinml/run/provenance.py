@@ -1,4 +1,4 @@
-"""What a run was made of: code, packages, machine, inputs. Enough to do it again or to know why not."""
+"""What a run was made of: code, packages, machine, inputs."""
 
 from __future__ import annotations
 

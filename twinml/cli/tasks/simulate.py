@@ -105,6 +105,6 @@ TASK = Task(
     needs=("twin",),
     examples=(
         "twinml simulate twin=outbreak horizon.stop=30",
-        "twinml simulate twin=outbreak horizon.stop=30 parameters.beta='1.8/day' -m solver=default,fixed",
+        "twinml simulate twin=outbreak horizon.stop=30 parameters.beta='1.8/day'",
     ),
 )
