@@ -205,9 +205,7 @@ def _resolve(raw: dict[str, Any]) -> dict[str, Any]:
         plain = OmegaConf.to_container(OmegaConf.create(raw), resolve=True)
     except OmegaConfBaseException as error:
         text = str(error).splitlines()[0]
-        raise ConfigError(
-            f"A reference of the configuration leads nowhere: {text}"
-        ) from error
+        raise ConfigError(f"A reference of the configuration leads nowhere: {text}") from error
     assert isinstance(plain, dict)
     return {str(k): v for k, v in plain.items()}
 

@@ -21,11 +21,17 @@ from twinml.cli.tools.arguments import Parser, parse
 EXTRAS: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
     "train": ((("lightning", "lightning"), ("torchdiffeq", "torchdiffeq")), "network surrogates"),
     "gp": ((("gpytorch", "gpytorch"),), "Gaussian-process surrogates"),
-    "ray": ((("ray", "ray"),), "Ray"),
-    "cuda13": ((("cupy", "cupy-cuda13x"),), "CuPy for CUDA 13"),
-    "cuda12": ((("cupy", "cupy-cuda12x"),), "CuPy for CUDA 12"),
-    "serve": ((("fastapi", "fastapi"), ("uvicorn", "uvicorn")), "an HTTP service"),
-    "export": ((("onnx", "onnx"), ("onnxruntime", "onnxruntime")), "ONNX"),
+    "ray": ((("ray", "ray"),), "Ray (no task of this version uses it)"),
+    "cuda13": ((("cupy", "cupy-cuda13x"),), "CUDA 13 kernels (no task of this version uses them)"),
+    "cuda12": ((("cupy", "cupy-cuda12x"),), "CUDA 12 kernels (no task of this version uses them)"),
+    "serve": (
+        (("fastapi", "fastapi"), ("uvicorn", "uvicorn")),
+        "an HTTP service (no task of this version uses it)",
+    ),
+    "export": (
+        (("onnx", "onnx"), ("onnxruntime", "onnxruntime")),
+        "ONNX artifacts (no task of this version writes them)",
+    ),
 }
 
 
@@ -95,7 +101,8 @@ def _torch() -> Iterator[Finding]:
         yield Finding("CUDA", False, "this torch is a CPU build", advice=advice)
     else:
         advice = "only needed for a GPU: check the driver with nvidia-smi"
-        yield Finding("CUDA", False, f"torch built for {torch.version.cuda} sees no GPU", False, advice)
+        detail = f"torch built for {torch.version.cuda} sees no GPU"
+        yield Finding("CUDA", False, detail, advice=advice)
 
 
 def _files() -> Iterator[Finding]:
@@ -127,9 +134,7 @@ def _compiler() -> Finding:
     return Finding("C++ compiler", True, done.stdout.partition("\n")[0])
 
 
-def _extra(
-    name: str, packages: tuple[tuple[str, str], ...], purpose: str, deep: bool
-) -> Finding:
+def _extra(name: str, packages: tuple[tuple[str, str], ...], purpose: str, deep: bool) -> Finding:
     found, missing = [], []
     for module, distribution in packages:
         try:
