@@ -73,6 +73,15 @@ def test_a_folder_in_use_is_refused_unless_resumed(tmp_path):
     assert RunDirectory.create("sweep", tmp_path, resume=True).path == tmp_path
 
 
+def test_a_run_without_results_can_be_discarded_but_no_other(run):
+    kept = RunDirectory.create("sweep", "kept")
+    kept.write_provenance({})
+    kept.write_metrics({"a": 1})
+    for folder in (run, kept):
+        folder.discard()
+    assert kept.path.is_dir() and not run.path.exists()
+
+
 def test_comparison_names_each_metric_that_differs_in_any_bit():
     before = {"a": 1.0, "b": 0.3, "c": 1, "sweep.seconds": 3.0}
     after = {"a": 1.0, "b": 0.1 + 0.2, "d": None, "sweep.seconds": 4.0}

@@ -9,6 +9,7 @@ from typing import Any
 
 from twinml.cli.compose import Composed
 from twinml.cli.console import Console
+from twinml.errors import InputError
 from twinml.run.directory import RunDirectory
 
 
@@ -37,6 +38,7 @@ class Job:
     command: Sequence[str]
     out: Path | None = None
     run: RunDirectory | None = None
+    resumed: bool = False
 
     def start(self, inputs: Mapping[str, str], *, resume: str | Path | None = None) -> RunDirectory:
         """Opens the run directory. Called when the inputs are known to be good, before any work.
@@ -50,9 +52,8 @@ class Job:
         """
         from twinml.run.provenance import digest_file, provenance
 
-        self.run = RunDirectory.create(
-            self.task.name, resume or self.out, resume=resume is not None
-        )
+        self.resumed = resume is not None
+        self.run = RunDirectory.create(self.task.name, resume or self.out, resume=self.resumed)
         files = {f"config:{file.name}": digest_file(file) for file in self.composed.files}
         self.run.write_config(self.composed.plain)
         self.run.write_provenance(
@@ -73,8 +74,12 @@ class Job:
             self._end("done", 0)
 
     def fail(self, error: BaseException, code: int) -> None:
-        """Marks the run, if it was opened, as failed."""
-        if self.run is not None:
+        """Marks the run, if it was opened, as failed; after bad input nothing is left of it."""
+        if self.run is None:
+            return
+        if code == InputError.exit_code and not self.resumed:
+            self.run.discard()
+        else:
             self._end("failed", code, error=f"{type(error).__name__}: {error}")
 
     def _end(self, status: str, code: int, error: str | None = None) -> None:

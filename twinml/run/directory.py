@@ -91,6 +91,14 @@ class RunDirectory:
         """Changes some fields of the stored block, the status above all."""
         self.write_provenance({**self.provenance(), **changes})
 
+    def discard(self) -> None:
+        """Removes the folder when the run ended before it wrote a result."""
+        names = {file.name for file in self.path.iterdir()}
+        if names <= {CONFIG, PROVENANCE}:
+            for name in names:
+                (self.path / name).unlink()
+            self.path.rmdir()
+
     def config(self) -> dict[str, Any]:
         """The stored configuration.
 

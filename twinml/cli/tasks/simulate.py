@@ -61,6 +61,7 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     solution = run_simulation(
         model, t, initial=initial or None, seed=config.seed, **config.solver.arguments()
     )
+    solution.raise_if_failed()
     names = [*states, *model.declared.outputs]
     columns = {"time": solution.t.reshape(-1).numpy(force=True)}
     units = {"time": model.time_unit}
