@@ -1,0 +1,195 @@
+"""The coefficients of the methods satisfy the order conditions, exactly or to the digits given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import pytest
+
+from twinml.solve.explicit import EXPLICIT, PUBLISHED
+from twinml.solve.tableau import ButcherTableau, ExactTableau
+
+Tree = tuple  # a rooted tree is the sorted tuple of its branches
+
+# Residual allowed in an order condition: none for rationals, the published digits else.
+TOLERANCE = {"tsit5": Fraction(1, 10**32), "vern7": Fraction(1, 10**30)}
+
+
+@cache
+def rooted_trees(order: int) -> tuple[Tree, ...]:
+    """All rooted trees with that many nodes."""
+    return tuple(sorted(forests(order - 1, order - 1), key=repr))
+
+
+@cache
+def forests(nodes: int, largest: int) -> tuple[Tree, ...]:
+    """All multisets of trees of at most ``largest`` nodes each with ``nodes`` nodes in all."""
+    if nodes == 0:
+        return ((),)
+    found = {
+        tuple(sorted((tree, *rest), key=repr))
+        for size in range(1, min(nodes, largest) + 1)
+        for tree in rooted_trees(size)
+        for rest in forests(nodes - size, size)
+    }
+    return tuple(sorted(found, key=repr))
+
+
+def size_of(tree: Tree) -> int:
+    return 1 + sum(size_of(branch) for branch in tree)
+
+
+def density(tree: Tree) -> int:
+    """gamma(tree): the product of the sizes of all subtrees."""
+    product = size_of(tree)
+    for branch in tree:
+        product *= density(branch)
+    return product
+
+
+def apply(weights: Sequence[Fraction], slopes: Sequence[Fraction]) -> Fraction:
+    return sum((x * y for x, y in zip(weights, slopes, strict=False)), Fraction(0))
+
+
+class Weights:
+    """Elementary weights of the stages of a tableau, by tree."""
+
+    def __init__(self, rows: tuple[tuple[Fraction, ...], ...]) -> None:
+        self.rows = rows
+        self.known: dict[Tree, list[Fraction]] = {}
+
+    def __call__(self, tree: Tree) -> list[Fraction]:
+        if tree not in self.known:
+            product = [Fraction(1)] * len(self.rows)
+            for branch in tree:
+                inner = self(branch)
+                for i, row in enumerate(self.rows):
+                    product[i] *= apply(row, inner)
+            self.known[tree] = product
+        return self.known[tree]
+
+
+def worst_residual(rows, weights, order: int) -> Fraction:
+    elementary = Weights(rows)
+    return max(
+        abs(apply(weights, elementary(tree)) - Fraction(1, density(tree)))
+        for n in range(1, order + 1)
+        for tree in rooted_trees(n)
+    )
+
+
+@pytest.fixture(params=PUBLISHED.values(), ids=lambda method: method.name)
+def method(request) -> ExactTableau:
+    return request.param
+
+
+def test_the_trees_are_as_many_as_there_are():
+    # Sequence A000081, Hairer, Norsett, Wanner (1993), table II.2.1.
+    assert [len(rooted_trees(n)) for n in range(1, 9)] == [1, 1, 2, 4, 9, 20, 48, 115]
+
+
+def test_the_weights_meet_every_condition_of_the_nominal_order(method):
+    assert worst_residual(method.a, method.b, method.order) <= TOLERANCE.get(method.name, 0)
+
+
+def test_the_order_is_not_understated(method):
+    assert worst_residual(method.a, method.b, method.order + 1) > Fraction(1, 10**6)
+
+
+def test_the_embedded_weights_have_the_stated_order_and_no_more(method):
+    if method.b_error is None:
+        pytest.skip("takes fixed steps only")
+    embedded = [x - e for x, e in zip(method.b, method.b_error, strict=True)]
+    allowed = TOLERANCE.get(method.name, 0)
+    assert worst_residual(method.a, embedded, method.error_order) <= allowed
+    assert worst_residual(method.a, embedded, method.error_order + 1) > Fraction(1, 10**6)
+
+
+def test_the_interpolant_meets_every_condition_at_every_point(method):
+    # sum_i dense_i(x) weight_i(tree) = x^size / density is an identity of polynomials.
+    elementary = Weights(method.all_a)
+    worst = Fraction(0)
+    for n in range(1, method.dense_order + 1):
+        for tree in rooted_trees(n):
+            slopes = elementary(tree)
+            for power in range(len(method.dense[0])):
+                wanted = Fraction(1, density(tree)) if power + 1 == n else Fraction(0)
+                column = [row[power] for row in method.dense]
+                worst = max(worst, abs(apply(column, slopes) - wanted))
+    assert worst <= TOLERANCE.get(method.name, 0)
+
+
+def test_the_interpolant_ends_at_the_step_with_the_right_slopes(method):
+    allowed = TOLERANCE.get(method.name, 0)
+    ends = [sum(row) for row in method.dense]
+    padded = [*method.b, *[Fraction(0)] * len(method.dense_a)]
+    assert max(abs(x - y) for x, y in zip(ends, padded, strict=True)) <= allowed
+    if method.name == "euler":
+        return  # a straight line has one slope
+    start = [row[0] for row in method.dense]
+    assert start == [Fraction(1), *[Fraction(0)] * (len(start) - 1)]
+    last = len(method.b) - 1 if method.first_same_as_last else len(method.b)
+    slope = [sum((j + 1) * x for j, x in enumerate(row)) for row in method.dense]
+    assert method.all_a[last] == method.b[: len(method.all_a[last])]
+    assert max(abs(x - (i == last)) for i, x in enumerate(slope)) <= allowed
+
+
+def test_rounding_gives_the_nearest_floats_and_exact_abscissae(method):
+    rounded = EXPLICIT[method.name]
+    assert rounded.stages == len(method.b)
+    assert rounded.b == tuple(float(x) for x in method.b)
+    assert rounded.c == tuple(float(sum(row, Fraction(0))) for row in method.a)
+    if rounded.stiffness_stages is not None:
+        assert [rounded.c[i] for i in rounded.stiffness_stages] == [1.0, 1.0]
+
+
+def test_only_methods_with_an_estimate_are_adaptive():
+    assert {m.name for m in EXPLICIT.values() if not m.adaptive} == {"euler", "rk4"}
+    assert {m.name for m in EXPLICIT.values() if m.first_same_as_last} == {"tsit5", "dopri5"}
+
+
+def slope_of(errors: list[float], steps: list[int]) -> float:
+    return float(-np.polyfit(np.log(steps), np.log(errors), 1)[0])
+
+
+def spiral(t: float, y: np.ndarray) -> np.ndarray:
+    """A turn that speeds up, non-autonomous and nonlinear; solved by (cos t^2, sin t^2)."""
+    speed = 2.0 * t * (y[0] ** 2 + y[1] ** 2)
+    return np.array([-speed * y[1], speed * y[0]])
+
+
+def spiral_solution(t: float | np.ndarray) -> np.ndarray:
+    return np.stack([np.cos(t**2), np.sin(t**2)], axis=-1)
+
+
+def largest_errors(method: ButcherTableau, steps: int) -> tuple[float, float]:
+    """Largest error at the ends of the steps and between them over 0 <= t <= 2."""
+    h = 2.0 / steps
+    y = np.array([1.0, 0.0])
+    at_ends = inside = 0.0
+    x = np.linspace(0.05, 0.95, 10)
+    powers = x[:, None] ** np.arange(1, len(method.dense[0]) + 1)
+    for step in range(steps):
+        t = step * h
+        k: list[np.ndarray] = []
+        for row, c in zip(method.a + method.dense_a, method.c + method.dense_c, strict=True):
+            k.append(spiral(t + c * h, y + h * sum(w * s for w, s in zip(row, k, strict=True))))
+        values = y + h * powers @ np.array(method.dense).T @ np.array(k)
+        times = t + x * h
+        inside = max(inside, np.abs(values - spiral_solution(times)).max())
+        y = y + h * sum(w * s for w, s in zip(method.b, k[: method.stages], strict=True))
+        at_ends = max(at_ends, np.abs(y - spiral_solution(t + h)).max())
+    return float(at_ends), float(inside)
+
+
+@pytest.mark.parametrize("name", EXPLICIT)
+def test_the_error_shrinks_at_the_nominal_order(name):
+    method = EXPLICIT[name]
+    steps = {1: [512, 768, 1024], 7: [48, 64, 96]}.get(method.order, [192, 256, 384])
+    ends, inside = zip(*(largest_errors(method, n) for n in steps), strict=True)
+    assert slope_of(list(ends), steps) == pytest.approx(method.order, abs=0.25)
+    # Inside one step the interpolant adds a local error one order above its own.
+    assert slope_of(list(inside), steps) > min(method.order, method.dense_order + 1) - 0.3

@@ -1,0 +1,8 @@
+"""Physics written once: declarations, name-bound equations, inputs over time."""
+
+from twinml.physics.declarations import Input, Output, Parameter, State
+from twinml.physics.functions import sqrt0
+from twinml.physics.model import Physics
+from twinml.physics.signal import Signal
+
+__all__ = ["Input", "Output", "Parameter", "Physics", "Signal", "State", "sqrt0"]

@@ -1,0 +1,293 @@
+"""The ``Physics`` base class: declarations collected and names bound when a class is made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from twinml.errors import DeclarationError, ShapeError, nearest
+from twinml.physics.declarations import (
+    Declaration,
+    Declarations,
+    Input,
+    Output,
+    Parameter,
+    State,
+)
+from twinml.units import check_unit, quantity, same_dimension
+
+D = TypeVar("D", bound=Declaration)
+
+_EQUATIONS = ("rhs", "outputs", "initial")
+
+
+class Physics(nn.Module):
+    """A model in continuous time: dx/dt = rhs, observed through outputs.
+
+    Subclasses declare ``State``, ``Parameter``, ``Input`` and ``Output`` as class attributes and
+    write ``rhs`` (and ``outputs``, ``initial`` where needed) asking for what they use by name
+    among ``t``, states, inputs and parameters. Each argument is a tensor of shape (*batch,), or
+    (*batch, k) for a state of size k; ``rhs`` returns a dict with one derivative per state.
+    Learned terms are ordinary ``nn.Module`` members.
+
+    Raises:
+        DeclarationError: when the class is made, if names, units or bounds contradict.
+    """
+
+    time_unit: ClassVar[str] = "s"
+    declared: ClassVar[Declarations] = Declarations()
+    _arguments: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.declared = _collect(cls)
+        if cls.time_unit != "s":
+            check_unit(cls.time_unit, f"{cls.__name__}.time_unit")
+            if not same_dimension(cls.time_unit, "s"):
+                raise DeclarationError(
+                    f"{cls.__name__} has time_unit={cls.time_unit!r}, which does not measure time. "
+                    "Use 's', 'min', 'h', 'day' or another unit of time."
+                )
+        cls._arguments = _bind(cls)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._defaults: dict[str, float] = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).declared.names:
+            raise DeclarationError(
+                f"{type(self).__name__}.{name} is declared as "
+                f"{type(getattr(type(self), name)).__name__} and cannot be assigned on the instance. "
+                "Pass values to simulate(parameters=...), or use set_defaults(...)."
+            )
+        super().__setattr__(name, value)
+
+    def set_defaults(self, **values: float | str) -> Physics:
+        """Replace defaults of parameters on this instance; text may carry a unit ("12 kg").
+
+        Returns:
+            The model itself, so that calls can be chained.
+
+        Raises:
+            DeclarationError: unknown parameter, or a value outside its bounds.
+            UnitError: a unit of another dimension.
+        """
+        parameters = self.declared.parameters
+        for name, value in values.items():
+            if name not in parameters:
+                raise DeclarationError(
+                    f"{type(self).__name__} has no parameter '{name}'; it has {list(parameters)}."
+                    + nearest(name, parameters)
+                )
+            declared = parameters[name]
+            number = quantity(value, declared.unit, f"parameter '{name}'")
+            Parameter(declared.unit, number, declared.low, declared.high).check(name)
+            self._defaults[name] = number
+        return self
+
+    def default(self, name: str) -> float | None:
+        """Value of a parameter or input when a call gives none."""
+        if name in self.declared.inputs:
+            return self.declared.inputs[name].default
+        return self._defaults.get(name, self.declared.parameters[name].default)
+
+    def rhs(self, *args: Any) -> Mapping[str, Tensor]:
+        """Time derivative of every state, per time unit. Written by the subclass."""
+        raise NotImplementedError
+
+    def derivatives(self, values: Mapping[str, Tensor], like: Tensor) -> Tensor:
+        """Stacked ``rhs``.
+
+        Args:
+            values: Tensors by name, each (B,) or (B, k).
+            like: The stacked state (n, B), which fixes shape and dtype.
+
+        Returns:
+            Derivatives, shape (n, B).
+
+        Raises:
+            ShapeError: ``rhs`` returned other names or shapes than the states.
+        """
+        return self._stack(self._call("rhs", values), like, "rhs", tuple(self.declared.states))
+
+    def observe(self, values: Mapping[str, Tensor], like: Tensor) -> dict[str, Tensor]:
+        """``outputs`` by name, each of shape (B,), in the dtype of ``like`` (n, B)."""
+        if not self.declared.outputs:
+            return {}
+        result = self._call("outputs", values)
+        expected = tuple(self.declared.outputs)
+        self._check_names(result, expected, "outputs")
+        return {
+            name: _fit(result[name], None, like, f"{type(self).__name__}.outputs", name)
+            for name in expected
+        }
+
+    def tied_initial(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Initial values that ``initial()`` derives from others; {} when it is not written."""
+        if "initial" not in self._arguments:
+            return {}
+        result = self._call("initial", values)
+        unknown = [name for name in result if name not in self.declared.states]
+        if unknown:
+            raise ShapeError(
+                f"{type(self).__name__}.initial returns '{unknown[0]}', which is not a state; "
+                f"expected some of {list(self.declared.states)}." + nearest(
+                    unknown[0], self.declared.states
+                )
+            )
+        return dict(result)
+
+    def arguments(self, equation: str) -> tuple[str, ...]:
+        """Names that an equation asks for; () when it is not written."""
+        return self._arguments.get(equation, ())
+
+    def forward(self, equation: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """One equation evaluated on values by name."""
+        return getattr(self, equation)(*[values[name] for name in self._arguments[equation]])
+
+    def _call(self, equation: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        result = self.forward(equation, values)
+        if not isinstance(result, Mapping):
+            raise ShapeError(
+                f"{type(self).__name__}.{equation} returned {type(result).__name__}; expected a dict "
+                "that names each value, such as {'h1': ..., 'h2': ...}."
+            )
+        return result
+
+    def _check_names(self, result: Mapping[str, Any], expected: tuple[str, ...], where: str) -> None:
+        missing = [name for name in expected if name not in result]
+        unknown = [name for name in result if name not in expected]
+        if missing or unknown:
+            parts = []
+            if missing:
+                parts.append(f"does not return {missing}")
+            if unknown:
+                parts.append(f"returns {unknown}, which is not declared")
+            raise ShapeError(
+                f"{type(self).__name__}.{where} {' and '.join(parts)}; expected exactly "
+                f"{list(expected)}, one entry each. Correct the returned dict or the declarations."
+                + (nearest(unknown[0], expected) if unknown else "")
+            )
+
+    def _stack(
+        self, result: Mapping[str, Any], like: Tensor, where: str, expected: tuple[str, ...]
+    ) -> Tensor:
+        self._check_names(result, expected, where)
+        origin = f"{type(self).__name__}.{where}"
+        rows = []
+        for name in expected:
+            size = self.declared.states[name].size
+            value = _fit(result[name], size, like, origin, name)
+            if size is None:
+                rows.append(value.unsqueeze(0))
+            else:
+                rows.append(value.movedim(-1, 0))
+        return torch.cat(rows) if len(rows) > 1 else rows[0]
+
+
+def _fit(value: Any, size: int | None, like: Tensor, origin: str, name: str) -> Tensor:
+    """One returned value, brought to (B,) or (B, k) in the dtype of the state."""
+    batch = like.shape[1]
+    shape = (batch,) if size is None else (batch, size)
+    if isinstance(value, (int, float)):
+        return like.new_full(shape, float(value))
+    if not isinstance(value, Tensor):
+        raise ShapeError(
+            f"{origin} returns {type(value).__name__} for '{name}'; expected a tensor of shape "
+            f"{shape}, one value per row of the batch."
+        )
+    if value.dtype != like.dtype:
+        value = value.to(like.dtype)
+    if value.shape != shape:
+        # Only a value shared by all rows may be spread; anything else hides a mistake.
+        if value.ndim == 0 or value.shape == (1,) or (size is not None and value.shape == (size,)):
+            return value.expand(shape)
+        raise ShapeError(
+            f"{origin} returns shape {tuple(value.shape)} for '{name}'; expected {shape}, one value "
+            "per row of the batch. Use elementwise operations on the arguments."
+        )
+    return value
+
+
+def _collect(cls: type[Physics]) -> Declarations:
+    found: dict[str, Declaration] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            if isinstance(value, (State, Parameter, Input, Output)):
+                found.pop(name, None)
+                found[name] = value
+            elif name in found:
+                del found[name]
+    for name, value in found.items():
+        if name == "t" or name.startswith("_") or hasattr(Physics, name) or name in _EQUATIONS:
+            raise DeclarationError(
+                f"{cls.__name__} declares '{name}', a name that is already taken by time or by "
+                "torch modules. Choose another name."
+            )
+        value.check(name)
+
+    def of(kind: type[D]) -> dict[str, D]:
+        return {name: value for name, value in found.items() if isinstance(value, kind)}
+
+    return Declarations(of(State), of(Parameter), of(Input), of(Output))
+
+
+def _bind(cls: type[Physics]) -> dict[str, tuple[str, ...]]:
+    declared = cls.declared
+    bound: dict[str, tuple[str, ...]] = {}
+    if cls.rhs is Physics.rhs:
+        if declared.states:
+            raise DeclarationError(
+                f"{cls.__name__} declares states {list(declared.states)} but has no rhs. Write "
+                "rhs(self, ...) returning the time derivative of each."
+            )
+        return bound
+    if not declared.states:
+        raise DeclarationError(
+            f"{cls.__name__} has an rhs but no state. Declare at least one tw.State(...)."
+        )
+    known = ("t", *declared.states, *declared.inputs, *declared.parameters)
+    for equation in _EQUATIONS:
+        function = getattr(cls, equation, None)
+        if callable(function):
+            bound[equation] = _names(cls, equation, function, known)
+    if declared.outputs and "outputs" not in bound:
+        raise DeclarationError(
+            f"{cls.__name__} declares outputs {list(declared.outputs)} but has no outputs(). "
+            "Write outputs(self, ...) returning each by name."
+        )
+    if "outputs" in bound and not declared.outputs:
+        raise DeclarationError(
+            f"{cls.__name__} has outputs() but declares no tw.Output(...). Declare each with a unit."
+        )
+    return bound
+
+
+def _names(
+    cls: type, equation: str, function: Callable[..., Any], known: tuple[str, ...]
+) -> tuple[str, ...]:
+    origin = f"{cls.__name__}.{equation}"
+    names = []
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise DeclarationError(
+                f"{origin} takes *{parameter.name}; arguments are bound by name, so each must be "
+                f"written out, among {list(known)}."
+            )
+        if parameter.default is not parameter.empty:
+            raise DeclarationError(
+                f"{origin} gives '{parameter.name}' a default value; defaults belong in the "
+                f"declaration, such as {parameter.name} = tw.Parameter(unit, default=...)."
+            )
+        if parameter.name not in known:
+            raise DeclarationError(
+                f"{origin} asks for '{parameter.name}', which is not declared; known here: "
+                f"{list(known)}." + nearest(parameter.name, known)
+            )
+        names.append(parameter.name)
+    return tuple(names)

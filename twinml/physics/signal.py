@@ -1,0 +1,62 @@
+"""Inputs over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final, get_args
+
+import torch
+from torch import Tensor
+
+from twinml.errors import ArgumentError, ShapeError
+
+Kind = Literal["hold", "linear"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """An input over time, given at knots.
+
+    Args:
+        times: Knots in the model's time unit, shape (K,), strictly increasing.
+        values: Values at the knots in the input's unit, shape (K,) for all rows or (B, K).
+        kind: "hold" keeps values[i] on [times[i], times[i+1]); "linear" joins the knots.
+
+    Raises:
+        ShapeError: ``times`` and ``values`` disagree on K.
+        ArgumentError: unsorted or non-finite knots, non-finite values, unknown kind.
+    """
+
+    times: Tensor
+    values: Tensor
+    kind: Kind = "hold"
+
+    def __post_init__(self) -> None:
+        times = torch.as_tensor(self.times, dtype=torch.float64)
+        values = torch.as_tensor(self.values)
+        if not values.is_floating_point():
+            values = values.to(torch.float64)
+        object.__setattr__(self, "times", times)
+        object.__setattr__(self, "values", values)
+        if self.kind not in get_args(Kind):
+            raise ArgumentError(
+                f"Signal has kind={self.kind!r}; expected one of {list(get_args(Kind))}: 'hold' for "
+                "values kept until the next knot, 'linear' for straight lines between knots."
+            )
+        if times.ndim != 1 or values.ndim not in (1, 2) or values.shape[-1] != times.shape[0]:
+            raise ShapeError(
+                f"Signal has times of shape {tuple(times.shape)} and values of shape "
+                f"{tuple(values.shape)}; expected (K,) and (K,) or (B, K), one value per knot."
+            )
+        if times.shape[0] == 0:
+            raise ShapeError("Signal has no knots; expected at least one time and value.")
+        if not bool(torch.isfinite(times).all()) or not bool((times.diff() > 0).all()):
+            raise ArgumentError(
+                "Signal has times that are not strictly increasing finite numbers. "
+                "Sort the knots and drop repeats."
+            )
+        if not bool(torch.isfinite(values.detach()).all()):
+            raise ArgumentError(
+                "Signal has values that are nan or infinite. Fill or drop those knots first."
+            )

@@ -1,0 +1,1 @@
+"""Methods as data, step control, and what a simulation returns."""
