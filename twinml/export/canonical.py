@@ -1,12 +1,13 @@
 """Rewrite a TorchScript archive so that equal models have equal bytes.
 
 ``torch.jit.save`` writes what depends on the process and not on the model: constants in the order
-of a Python set (it changes with the hash seed of each process), type names numbered by what the
-process scripted before, source locations of the machine that scripted it, and an archive id from
-an unordered set (pytorch/pytorch#184219). Here types are numbered anew in the order in which the
-model refers to them, constants are sorted, and the last two are left out: they serve messages and
-telemetry only. The program and the weights are untouched; the parity check that follows every
-export runs on the rewritten file. Text of a form not known here is kept as it is.
+of a Python set (it changes with the hash seed of each process), names of types and variables
+numbered by what the process scripted before, source locations of the machine that scripted it, and
+an archive id from an unordered set (pytorch/pytorch#184219). Here types are numbered anew in the
+order in which the model refers to them, variables in the order of assignment, constants are sorted,
+and the last two are left out: they serve messages and telemetry only. Operations and weights are
+untouched; the parity check that follows every export runs on the rewritten file. Text of a form not
+known here is kept as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
+
+from twinml.export.variables import renumber
 
 _NAME = re.compile(r"__torch__(?:\.[A-Za-z_]\w*)+")
 _MANGLE = re.compile(r"___torch_mangle_\d+\.")
@@ -67,7 +70,7 @@ def _rename_types(records: dict[str, bytes], code: str) -> dict[str, bytes]:
     rename = _renamer(names)
     texts: dict[str, list[str]] = {}
     for old, new in sorted(names.items(), key=lambda pair: pair[1]):
-        text = _CONSTANTS.sub(_sort_lines, rename(blocks[old]))
+        text = renumber(_CONSTANTS.sub(_sort_lines, rename(blocks[old])))
         file = code + new.rpartition(".")[0].replace(".", "/") + ".py"
         texts.setdefault(file, []).append(text)
     kept = {n: d for n, d in records.items() if not n.startswith(code)}

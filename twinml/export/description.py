@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-import twinml
+from twinml import __version__
 from twinml.errors import ArgumentError, IntegrityError
 
 SCHEMA = "model/1"
-OUTPUTS = ("mean", "lower", "upper", "in_domain", "std")
+OUTPUTS: tuple[str, ...] = ("mean", "lower", "upper", "in_domain", "std")
 NUMERIC_OUTPUTS = tuple(name for name in OUTPUTS if name != "in_domain")
 MEANING = {
     "mean": "expected value",
@@ -77,7 +77,7 @@ class Description:
 
 def versions() -> dict[str, str]:
     """The packages whose version decides what is written."""
-    return {"twinml": twinml.__version__, "torch": torch.__version__}
+    return {"twinml": __version__, "torch": torch.__version__}
 
 
 def canonical_json(values: Mapping[str, Any]) -> bytes:
@@ -104,6 +104,6 @@ def check_schema(values: Mapping[str, Any], schema: str, name: str) -> None:
         written = values.get("versions")
         by = written.get("twinml", "unknown") if isinstance(written, Mapping) else "unknown"
         raise ArgumentError(
-            f"{name} has schema {found!r}, written by twinml {by}; twinml {twinml.__version__} "
+            f"{name} has schema {found!r}, written by twinml {by}; twinml {__version__} "
             f"reads {schema!r}. Use the version that wrote it, or export again."
         )

@@ -31,7 +31,8 @@ int main() {{
 def make_readme(description: Description) -> str:
     """The text of ``README.md``; it depends on the surrogate only."""
     middle = ", ".join(
-        _number((low + high) / 2) for low, high in (description.guard[n] for n in description.inputs)
+        _number((low + high) / 2)
+        for low, high in (description.guard[n] for n in description.inputs)
     )
     inputs = "\n".join(
         f"| {column} | `{name}` | {description.input_units[name]} "

@@ -25,7 +25,7 @@ def digest(data: bytes | memoryview) -> str:
 
 def seal(data: bytes) -> bytes:
     """Append the seal to a zip file without a comment."""
-    if data[-_END_SIZE:-_END_SIZE + 4] != _END or data[-2:] != b"\0\0":
+    if data[-_END_SIZE : -_END_SIZE + 4] != _END or data[-2:] != b"\0\0":
         raise ValueError("seal expects a zip file without a comment")
     body = data[:-2] + struct.pack("<H", _SEAL_SIZE)
     return body + digest(body).encode("ascii")

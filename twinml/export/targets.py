@@ -55,6 +55,7 @@ def find_target(name: str) -> Target:
     """The target of that name, or ArgumentError with the names there are."""
     if name not in TARGETS:
         raise ArgumentError(
-            f"target is {name!r}; expected one of {', '.join(TARGETS)}.{nearest(str(name), TARGETS)}"
+            f"target is {name!r}; expected one of: {', '.join(TARGETS)}."
+            f"{nearest(str(name), TARGETS)}"
         )
     return TARGETS[name]

@@ -44,7 +44,4 @@ def make_config(description: Description) -> str:
 
 
 def _tensor(name: str, dtype: str, size: int, comment: str) -> str:
-    return (
-        f"  # {comment}\n"
-        f'  {{ name: "{name}", data_type: {_TYPES[dtype]}, dims: [ {size} ] }}'
-    )
+    return f'  # {comment}\n  {{ name: "{name}", data_type: {_TYPES[dtype]}, dims: [ {size} ] }}'

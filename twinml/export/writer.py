@@ -106,7 +106,9 @@ def _describe(surrogate: Any, module: torch.nn.Module) -> Description:
         input_units={name: str(surrogate.input_units[name]) for name in inputs},
         target_units={name: str(surrogate.target_units[name]) for name in targets},
         level=float(surrogate.level),
-        guard={name: (float(low), float(high)) for name, (low, high) in zip(inputs, box, strict=True)},
+        guard={
+            name: (float(low), float(high)) for name, (low, high) in zip(inputs, box, strict=True)
+        },
         kind=str(surrogate.kind),
         seeds={} if surrogate.seed is None else {"fit": int(surrogate.seed)},
         dtype=_name(dtype),

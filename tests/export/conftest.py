@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
+
+from twinml.export import Artifact, export
 
 
 class Box(nn.Module):
@@ -79,7 +84,7 @@ class FakeSurrogate:
         return SimpleNamespace(**by_name, in_domain=inside[:, 0].numpy())
 
 
-def make_fake(
+def build_fake(
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
     targets: tuple[str, ...] = ("peak_beds",),
@@ -91,3 +96,14 @@ def make_fake(
         torch.manual_seed(seed)
         network = Network(torch.from_numpy(box).to(dtype), len(targets), width, std).to(dtype)
     return FakeSurrogate(network.eval(), box, dtype, targets=targets)
+
+
+@pytest.fixture
+def make_fake() -> Callable[..., FakeSurrogate]:
+    return build_fake
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    """A small artifact on disk."""
+    return export(build_fake(), tmp_path / "outbreak")
