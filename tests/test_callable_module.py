@@ -30,8 +30,8 @@ ORDERS = [
     "import house.brew.pot, house; assert house.brew('a') == '2 of a after 3'",
     "from house.brew import brew; import house; assert house.brew('a') == brew('a')",
     "import house; from house.brew import brew; assert house.brew.brew('a') == brew('a')",
-    "import house.brew, inspect, house; assert 'minutes' in inspect.signature(house.brew).parameters",
-    "import house.brew, pickle, house; assert pickle.loads(pickle.dumps(house.brew)) is house.brew",
+    "import house.brew, inspect as i; assert 'minutes' in i.signature(house.brew).parameters",
+    "import house.brew, pickle; assert pickle.loads(pickle.dumps(house.brew)) is house.brew",
 ]
 
 

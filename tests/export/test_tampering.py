@@ -72,23 +72,22 @@ def test_verify_refuses_a_bare_file_with_a_flipped_bit_and_loads_nothing(artifac
             load_artifact(path)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda data: b"",
-        lambda data: data[:1],
-        lambda data: data[:-1],
-        lambda data: data[:-64],
-        lambda data: data[: len(data) // 2],
-        lambda data: data[1:],
-        lambda data: data + b"\0",
-        lambda data: data + data,
-        lambda data: b"\0" + data,
-        lambda data: b"a model, honestly",
-        lambda data: data[:-64] + data[-64:].upper(),
-    ],
-    ids="empty one-byte cut unsealed half headless extended doubled shifted text upper".split(),
-)
+CHANGES = {
+    "empty": lambda data: b"",
+    "one byte": lambda data: data[:1],
+    "cut": lambda data: data[:-1],
+    "unsealed": lambda data: data[:-64],
+    "half": lambda data: data[: len(data) // 2],
+    "headless": lambda data: data[1:],
+    "extended": lambda data: data + b"\0",
+    "doubled": lambda data: data + data,
+    "shifted": lambda data: b"\0" + data,
+    "text": lambda data: b"a model, honestly",
+    "upper case": lambda data: data[:-64] + data[-64:].upper(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("bare", [True, False], ids=["file", "folder"])
 def test_verify_refuses_a_model_file_of_another_length_or_kind(
     artifact, change, bare, never_loaded

@@ -20,10 +20,11 @@ from twinml.export.description import (
 )
 
 SCHEMA = "golden/1"
-INSIDE = 64
+RAYS = 48  # rows inside the guard, and as many more spread over the box
 OUTSIDE_PER_INPUT = 4
+_SHRINK = (1.0, 0.8, 0.6, 0.45, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0)
 _REACH = 0.25  # how far outside rows lie beyond the box, in widths of the box
-_NUDGE = 1e-3  # guard must answer alike within this share of the width, or the row is not used
+_NUDGE = 1e-5  # the guard must answer alike within this share of the width
 
 
 @dataclass(frozen=True)
@@ -69,23 +70,26 @@ class Golden:
 
 
 def make_golden(surrogate: Any, description: Description) -> Golden:
-    """Choose rows inside and outside the training box and ask the surrogate for the answers.
+    """Choose rows inside and outside the guard and ask the surrogate for the answers.
 
-    Rows at the edge of the guard, where rounding decides the answer, are left out, so that
-    ``in_domain`` can be compared exactly on every machine.
+    Rows at the edge of the guard, where rounding decides, are left out, so that ``in_domain`` can
+    be compared exactly on every machine.
 
     Raises:
-        ArgumentError: The surrogate gives no finite mean inside its own training box.
+        ArgumentError: The surrogate gives no finite mean inside its own domain.
     """
     box = np.array([description.guard[name] for name in description.inputs], dtype=np.float64)
     dtype = np.dtype(description.dtype)
-    rows = np.concatenate([_inside(box), _outside(box)]).astype(dtype).astype(np.float64)
-    nudge = _NUDGE * _width(box)
-    verdicts = [
-        np.asarray(surrogate.predict(moved).in_domain, dtype=bool).reshape(-1)
-        for moved in (rows - nudge, rows, rows + nudge)
-    ]
-    rows = rows[(verdicts[0] == verdicts[1]) & (verdicts[1] == verdicts[2])]
+    rows = np.concatenate(
+        [_inside(surrogate, box, _center(surrogate, box)), _spread(box), _outside(box)]
+    )
+    rows = np.unique(rows.astype(dtype).astype(np.float64), axis=0)
+    nudge = _NUDGE * (box[:, 1] - box[:, 0])
+    verdict = _in_domain(surrogate, rows)
+    clear = (verdict == _in_domain(surrogate, rows - nudge)) & (
+        verdict == _in_domain(surrogate, rows + nudge)
+    )
+    rows = rows[clear]
     prediction = surrogate.predict(rows)
     golden = Golden(
         inputs=rows,
@@ -106,42 +110,59 @@ def make_golden(surrogate: Any, description: Description) -> Golden:
         raise ArgumentError(
             f"The surrogate calls {int(inside.sum())} of {len(rows)} rows in and around its "
             "training box in_domain, or gives a mean that is not finite there; expected finite "
-            "values inside the box. Fit the surrogate again and check its test metrics."
+            "values where it was trained. Fit the surrogate again and check its test metrics."
         )
     return golden
 
 
-def _inside(box: np.ndarray) -> np.ndarray:
-    """Evenly spread rows: additive recurrence on powers of the plastic number's generalisation.
+def _in_domain(surrogate: Any, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(surrogate.predict(rows).in_domain, dtype=bool).reshape(-1)
 
-    Source: Roberts (2018), The unreasonable effectiveness of quasirandom sequences.
+
+def _center(surrogate: Any, box: np.ndarray) -> np.ndarray:
+    """Middle of the guard; of the box for a surrogate that tells no other."""
+    center = getattr(getattr(surrogate, "guard", None), "center", None)
+    return box.mean(axis=1) if center is None else np.asarray(center, dtype=np.float64)
+
+
+def _inside(surrogate: Any, box: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """On the way from each spread row to the middle, the first point that the guard accepts.
+
+    Inputs that vary together fill a small part of their box: few rows of the box are inside.
+    """
+    ends = _spread(box)
+    points = np.stack([center + share * (ends - center) for share in _SHRINK])
+    accepted = _in_domain(surrogate, points.reshape(-1, len(box))).reshape(points.shape[:2])
+    first = accepted.argmax(axis=0)
+    return points[first, np.arange(len(ends))]
+
+
+def _spread(box: np.ndarray) -> np.ndarray:
+    """Rows spread evenly over the box: multiples of powers of one irrational number, modulo one.
+
+    Source: Roberts (2018), The unreasonable effectiveness of quasirandom sequences, R sequence.
     """
     k = len(box)
     ratio = 2.0
     for _ in range(64):
         ratio = (1.0 + ratio) ** (1.0 / (k + 1))
     steps = ratio ** -np.arange(1.0, k + 1.0)
-    unit = (0.5 + np.arange(INSIDE)[:, None] * steps) % 1.0
+    unit = (0.5 + np.arange(RAYS)[:, None] * steps) % 1.0
     return box[:, 0] + unit * (box[:, 1] - box[:, 0])
 
 
 def _outside(box: np.ndarray) -> np.ndarray:
     """For each input, rows of the box with that input moved below and above it."""
-    rows = []
-    for column in range(len(box)):
-        some = _inside(box)[column : column + OUTSIDE_PER_INPUT].copy()
-        beyond = _REACH * _width(box)[column]
-        some[0::2, column] = box[column, 0] - beyond
-        some[1::2, column] = box[column, 1] + beyond
-        rows.append(some)
-    return np.concatenate(rows)
-
-
-def _width(box: np.ndarray) -> np.ndarray:
-    """Width of the box; for an input that never varied, its size or one."""
     width = box[:, 1] - box[:, 0]
     size = np.abs(box[:, 1])
-    return np.where(width > 0, width, np.where(size > 0, size, 1.0))
+    reach = _REACH * np.where(width > 0, width, np.where(size > 0, size, 1.0))
+    rows = []
+    for column, (low, high) in enumerate(box):
+        some = _spread(box)[:OUTSIDE_PER_INPUT]
+        some[0::2, column] = low - reach[column]
+        some[1::2, column] = high + reach[column]
+        rows.append(some)
+    return np.concatenate(rows)
 
 
 def _to_hex(values: np.ndarray) -> list[list[str]]:
