@@ -67,11 +67,13 @@ class Description:
         check_schema(values, SCHEMA, f"twinml.json in {name}")
         try:
             chosen = {field.name: values[field.name] for field in fields(cls)}
-        except KeyError as error:
-            raise IntegrityError(f"twinml.json in {name} has no entry {error}.") from error
-        chosen["inputs"] = tuple(chosen["inputs"])
-        chosen["targets"] = tuple(chosen["targets"])
-        chosen["guard"] = {key: (low, high) for key, (low, high) in chosen["guard"].items()}
+            chosen["inputs"] = tuple(chosen["inputs"])
+            chosen["targets"] = tuple(chosen["targets"])
+            chosen["guard"] = {key: (low, high) for key, (low, high) in chosen["guard"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise IntegrityError(
+                f"twinml.json in {name} lacks an entry: {error!r}. Export it again."
+            ) from error
         return cls(**chosen)
 
 

@@ -65,14 +65,18 @@ class Manifest:
                 "Copy or export the artifact again."
             )
         check_schema(values, SCHEMA, name)
-        return cls(
-            target=values["target"],
-            model=values["model"],
-            files={
-                file: (entry["bytes"], entry["sha256"]) for file, entry in values["files"].items()
-            },
-            versions=values["versions"],
-        )
+        try:
+            return cls(
+                target=values["target"],
+                model=values["model"],
+                files={
+                    file: (entry["bytes"], entry["sha256"])
+                    for file, entry in values["files"].items()
+                },
+                versions=values["versions"],
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise IntegrityError(f"{name} lacks an entry: {error!r}. Export it again.") from error
 
 
 def make_manifest(target: str, model: str, files: Mapping[str, bytes]) -> Manifest:
