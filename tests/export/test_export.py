@@ -48,6 +48,7 @@ def test_verification_carries_figures_for_each_output(artifact):
     assert set(found.files) == {"model.pt", "config.pbtxt", "README.md"}
     assert all(value <= TOLERANCE for value in found.largest.values())
     assert {row["output"] for row in found.table()} == {*found.largest, "in_domain"}
+    assert "every bit as written" in str(found) and "\nupper " in str(found)
     assert verify(artifact.path / "model.pt").files == ("model.pt",)
     assert ("input beta", "1.2 to 2.4 1/day") in artifact.describe()
 

@@ -54,14 +54,33 @@ class Verification:
             rows.append(
                 {
                     "output": output,
-                    "largest difference": f"{worst.relative:.2g}",
+                    "relative difference": f"{worst.relative:.2g}",
                     "allowed": f"{TOLERANCE:g}",
                     "target": worst.target if worst.relative > 0 else "all",
                     "batch size": str(worst.batch) if worst.relative > 0 else "all",
                 }
             )
-        exact = {"largest difference": "none", "allowed": "none", "batch size": "all"}
+        exact = {"relative difference": "none", "allowed": "none", "batch size": "all"}
         return [*rows, {"output": "in_domain", **exact, "target": "all"}]
+
+    def __str__(self) -> str:
+        """Plain lines to print: what was checked, then ``table()``."""
+        rows = self.table()
+        lines = [list(rows[0]), *([row[title] for title in rows[0]] for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        sizes = ", ".join(map(str, self.batch_sizes))
+        return "\n".join(
+            [
+                f"{self.path}: {', '.join(self.files)}; {self.bytes} bytes, every bit as written",
+                f"{self.rows} golden rows in {self.dtype} at batch sizes {sizes}:",
+                *("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines),
+                f"written by {_pairs(self.written_by)}; checked by {_pairs(self.checked_by)}",
+            ]
+        )
+
+
+def _pairs(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def verify(path: str | Path) -> Verification:
