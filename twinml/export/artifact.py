@@ -149,7 +149,7 @@ def read_artifact(path: str | Path) -> Artifact:
         target, name = find_target(manifest.target), str(path / manifest.model)
         if manifest.model not in contents:
             raise IntegrityError(f"{path / FILE} lists no {manifest.model}. Export again.")
-        model, files = contents[manifest.model], dict(manifest.files)
+        model, files = contents[manifest.model], manifest.all_files()
     elif path.exists():
         model, name, target = read_bytes(path), str(path), _target_of(path)
         files = {path.name: (len(model), digest(model))}

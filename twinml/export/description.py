@@ -79,7 +79,7 @@ class Description:
 
 def versions() -> dict[str, str]:
     """The packages whose version decides what is written."""
-    return {"twinml": __version__, "torch": torch.__version__}
+    return {"torch": torch.__version__, "twinml": __version__}
 
 
 def canonical_json(values: Mapping[str, Any]) -> bytes:

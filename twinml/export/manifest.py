@@ -34,6 +34,11 @@ class Manifest:
     def to_json(self) -> bytes:
         return canonical_json(_with_digest(self._values()))
 
+    def all_files(self) -> dict[str, tuple[int, str]]:
+        """``files`` and the manifest itself."""
+        data = self.to_json()
+        return {**self.files, FILE: (len(data), digest(data))}
+
     def _values(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,

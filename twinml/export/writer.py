@@ -74,7 +74,7 @@ def export(
         "README.md": make_readme(description).encode(),
     }
     manifest = make_manifest(chosen.name, chosen.file, files)
-    artifact = Artifact(folder, chosen.name, description, golden, manifest.files, model)
+    artifact = Artifact(folder, chosen.name, description, golden, manifest.all_files(), model)
     check_parity(artifact)
     put_in_place(folder, {**files, FILE: manifest.to_json()})
     return artifact
