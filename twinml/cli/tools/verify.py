@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twinml.cli.console import Console
 from twinml.cli.tools.arguments import Parser, parse
 
 
@@ -20,5 +21,11 @@ def run(words: Sequence[str]) -> int:
         return 0
     from twinml.export import verify
 
-    print(verify(asked.path))
+    passed = verify(asked.path)
+    rows = [list(row.values()) for row in passed.table()]
+    title = (
+        f"{passed.path}: {passed.target}, {len(passed.files)} files, {passed.bytes:,} bytes unchanged; "
+        f"{passed.rows} golden rows at batch sizes {', '.join(map(str, passed.batch_sizes))}"
+    )
+    Console().table(list(passed.table()[0]), rows, title)
     return 0
