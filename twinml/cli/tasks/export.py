@@ -85,7 +85,7 @@ TASK = Task(
     groups=("target",),
     needs=("target",),
     examples=(
-        "twinml export run=runs/train/2026-01-31/120000-a1b2c3 target=torchscript out=dist/outbreak",
+        "twinml export run=runs/train/2026-01-31/120000-a1b2c3 out=dist/outbreak",
     ),
     out_is_run=False,
 )

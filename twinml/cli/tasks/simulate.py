@@ -37,7 +37,7 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     import torch
 
     from twinml.data import Table
-    from twinml.engines import simulate as run_simulation
+    from twinml.engines.simulate import simulate as run_simulation
     from twinml.run.provenance import digest_source
     from twinml.units import quantity
 

@@ -32,7 +32,7 @@ class Train(Common):
 def train(config: Train, job: Job) -> Outcome:
     """Fits one surrogate, scores it on test rows and stores it."""
     from twinml.run.provenance import digest_file
-    from twinml.surrogate import fit
+    from twinml.surrogate.fitting import fit
     from twinml.sweep import open_sweep
 
     if config.sweep is None:

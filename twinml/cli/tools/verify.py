@@ -23,9 +23,10 @@ def run(words: Sequence[str]) -> int:
 
     passed = verify(asked.path)
     rows = [list(row.values()) for row in passed.table()]
+    sizes = passed.batch_sizes
     title = (
-        f"{passed.path}: {passed.target}, {len(passed.files)} files, {passed.bytes:,} bytes unchanged; "
-        f"{passed.rows} golden rows at batch sizes {', '.join(map(str, passed.batch_sizes))}"
+        f"{passed.path} ({passed.target}): {passed.bytes:,} bytes in {len(passed.files)} files are "
+        f"unchanged; {passed.rows} stored rows at batch sizes {', '.join(map(str, sizes))}"
     )
     Console().table(list(passed.table()[0]), rows, title)
     return 0
