@@ -84,8 +84,6 @@ TASK = Task(
     run=export,
     groups=("target",),
     needs=("target",),
-    examples=(
-        "twinml export run=runs/train/2026-01-31/120000-a1b2c3 out=dist/outbreak",
-    ),
+    examples=("twinml export run=runs/train/2026-01-31/120000-a1b2c3 out=dist/outbreak",),
     out_is_run=False,
 )
