@@ -110,7 +110,7 @@ def estimates(fitted: Calibration, level: float) -> tuple[tuple[str, ...], list[
 
 def _quality(fitted: Calibration) -> list[str]:
     residuals = [f"rmse of {name} {value:.5g}" for name, value in fitted.rmse.items()]
-    return [*residuals, f"{fitted.agreeing} of {fitted.starts} starts agree"]
+    return [*residuals, f"{fitted.starts} starts screened, {fitted.agreeing} ended here"]
 
 
 def draw(
