@@ -42,7 +42,7 @@ def minimise(
     theta: Tensor,
     iterations: int = 60,
     step_tolerance: float = 1e-8,
-    cost_tolerance: float = 1e-12,
+    cost_tolerance: float = 1e-10,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Fit:
     """Levenberg-Marquardt from several starts.
@@ -53,7 +53,7 @@ def minimise(
         theta: Starts, (S, p).
         iterations: Most iterations.
         step_tolerance: Stop when a step is this small next to the unknowns.
-        cost_tolerance: Stop when a step lowers the cost by less than this share.
+        cost_tolerance: Stop when a step promises to lower the cost by less than this share.
         progress: Called with iteration, most iterations and the best cost.
     """
     starts, unknowns = theta.shape
@@ -88,7 +88,8 @@ def minimise(
         gain = (cost - new_cost) / predicted
         better = (new_cost < cost) & ~done
         small = (step.abs() <= step_tolerance * (theta.abs() + step_tolerance)).all(1)
-        flat = better & (cost - new_cost <= cost_tolerance * cost)
+        # A step that promises no more than the solver's own noise is the end, taken or not.
+        flat = predicted <= cost_tolerance * cost
         stop = (small | flat | (better & (new_cost == 0))) & ~done
         converged = converged | stop
         factor = torch.clamp(1 - (2 * gain - 1) ** 3, min=1 / 3)
