@@ -1,0 +1,1 @@
+"""Executors of one meaning: eager torch now, generated kernels beside it later."""

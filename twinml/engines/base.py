@@ -1,0 +1,50 @@
+"""What an engine is: it turns a problem into an outcome."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace as _replace
+from typing import Any, ClassVar, final
+
+from torch import Tensor
+
+from twinml.solve.problem import LaneState, Problem
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Raw result of an engine.
+
+    Args:
+        states: (n, B, T), or (n, B, 1) for the final states; None when quantities are kept.
+        quantities: By name, (B,).
+        status, fail_time, steps, rejected: (B,).
+        state: Where every row stopped.
+        method: Name, or names (B,).
+    """
+
+    states: Tensor | None
+    quantities: Mapping[str, Tensor]
+    status: Tensor
+    fail_time: Tensor
+    steps: Tensor
+    rejected: Tensor
+    state: LaneState
+    method: Any
+
+    def replace(self, **changes: Any) -> Outcome:
+        """The outcome with some fields exchanged."""
+        return _replace(self, **changes)
+
+
+class AbstractEngine(ABC):
+    """An executor of problems; all executors give the same meaning."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def run(self, problem: Problem, method: str, gradient: str) -> Outcome:
+        """Integrate every row; ``gradient`` is "frozen" or "adjoint"."""

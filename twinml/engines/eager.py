@@ -1,0 +1,296 @@
+"""The eager engine: torch operations, the reference for every other engine.
+
+Rows run side by side with their own step size. Gradients come from replaying the accepted
+steps; torchdiffeq's adjoint (Chen et al. 2018) is the alternative for long smooth spans
+where the memory of a replay is too much. torchdiffeq has its only home here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, final
+
+import numpy
+import torch
+from torch import Tensor, nn
+from torch.func import jvp
+
+from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.forcing import Forcing
+from twinml.engines.lanes import Lanes, Record, Rows
+from twinml.engines.quantities import Quantities
+from twinml.engines.replay import replay
+from twinml.engines.saving import Trajectory
+from twinml.engines.stepper import AbstractStepper, stepper_for
+from twinml.errors import ArgumentError, MissingDependencyError
+from twinml.physics import Signal
+from twinml.solve.methods import AUTO, AUTO_PAIR, method_named
+from twinml.solve.problem import LaneState, Problem
+from twinml.solve.status import FAILURE
+
+ADJOINT_METHODS = ("dopri5", "rk4", "euler")
+
+
+@final
+class EagerEngine(AbstractEngine):
+    """Torch operations, one call per stage for all rows."""
+
+    name = "eager"
+
+    def run(self, problem: Problem, method: str, gradient: str) -> Outcome:
+        wanted = problem.differentiable()
+        if gradient == "adjoint" and wanted:
+            return _adjoint(problem, method)
+        with torch.no_grad():
+            plain = _detached(problem)
+            outcome, records = _solve(plain, method, keep_record=wanted)
+        return _with_gradient(problem, outcome, records) if wanted else outcome
+
+    def linearise(
+        self,
+        build: Callable[[Tensor], Problem],
+        observe: Callable[[Problem, Tensor], Tensor],
+        theta: Tensor,
+        method: str,
+    ) -> tuple[Outcome, Tensor, Tensor]:
+        """Observations and their Jacobian by forward-mode derivatives along frozen steps.
+
+        Every direction becomes a copy of the rows, so one replay gives the whole Jacobian.
+
+        Args:
+            build: Problem with B rows from unknowns (B, p); row b uses only unknowns b.
+            observe: Observations (m, B) from a problem and its saved states (n, B, T).
+            theta: Unknowns, (B, p).
+            method: As in ``run``.
+
+        Returns:
+            The outcome, observations (m, B) and Jacobian (m, B, p).
+        """
+        rows, unknowns = theta.shape
+        with torch.no_grad():
+            problem = build(theta)
+            outcome, records = _solve(problem, method, keep_record=True)
+            assert outcome.states is not None
+            values = observe(problem, outcome.states)
+            copies = [_copied(record, unknowns, rows) for record in records]
+
+        def along(point: Tensor) -> Tensor:
+            other = build(point)
+            sink = Trajectory(other)
+            replay(other, copies, [sink])
+            return observe(other, sink.result())
+
+        direction = torch.eye(unknowns, dtype=theta.dtype, device=theta.device)
+        direction = direction.repeat_interleave(rows, dim=0)
+        with torch.no_grad():
+            _, tangent = jvp(along, (theta.repeat(unknowns, 1),), (direction,))
+        return outcome, values, tangent.view(-1, unknowns, rows).movedim(1, 2)
+
+
+def _copied(record: Record, copies: int, rows: int) -> Record:
+    """The record for ``copies`` stacked copies of all rows."""
+    taken = []
+    for index, h, t1, clipped in record.taken:
+        shift = torch.arange(copies, device=index.device).repeat_interleave(index.shape[0]) * rows
+        taken.append(
+            (index.repeat(copies) + shift, h.repeat(copies), t1.repeat(copies), clipped.repeat(copies))
+        )
+    return Record(record.stepper, record.rows, taken)
+
+
+def _steppers(problem: Problem, method: str) -> list[AbstractStepper]:
+    fixed = problem.dt is not None
+    if method != AUTO:
+        return [stepper_for(method_named(method), fixed)]
+    names = AUTO_PAIR[:1] if fixed else AUTO_PAIR
+    return [stepper_for(method_named(name), fixed) for name in names]
+
+
+def _solve(problem: Problem, method: str, keep_record: bool) -> tuple[Outcome, list[Record]]:
+    forcing = Forcing(problem)
+    state = Rows(problem, forcing)
+    sinks = _sinks(problem)
+    rows = torch.arange(problem.rows, device=problem.y0.device)
+    steppers = _steppers(problem, method)
+    names = numpy.full(problem.rows, steppers[0].name, dtype=object)
+    records: list[Record] = []
+    for phase, stepper in enumerate(steppers):
+        if rows.shape[0] == 0:
+            break
+        hand_over = phase + 1 < len(steppers)
+        if phase:
+            names[rows.cpu().numpy()] = stepper.name
+        lanes = Lanes(problem, forcing, stepper, state, rows, sinks, hand_over, keep_record)
+        rows = lanes.run()
+        if lanes.record is not None:
+            records.append(lanes.record)
+    final_state = LaneState(state.t, state.y, state.h)
+    outcome = Outcome(
+        states=None, quantities={}, status=state.status, fail_time=state.fail_time,
+        steps=state.steps, rejected=state.rejected, state=final_state,
+        method=names[0] if len(set(names)) == 1 else names,
+    )  # fmt: skip
+    return _filled(problem, outcome, sinks, state.y), records
+
+
+def _sinks(problem: Problem) -> list[Trajectory | Quantities]:
+    if problem.keep == "all":
+        return [Trajectory(problem)]
+    return [Quantities(problem)] if problem.keep == "quantities" else []
+
+
+def _filled(
+    problem: Problem, outcome: Outcome, sinks: list[Trajectory | Quantities], y: Tensor
+) -> Outcome:
+    """The outcome with the values its sinks collected; failed rows have no end and no quantity."""
+    failed = (outcome.status & int(FAILURE)) != 0
+    if problem.keep == "all":
+        (sink,) = sinks
+        return outcome.replace(states=sink.result())
+    if problem.keep == "quantities":
+        (sink,) = sinks
+        values = sink.result()
+        assert isinstance(values, dict)
+        return outcome.replace(
+            quantities={name: torch.where(failed, torch.nan, v) for name, v in values.items()}
+        )
+    return outcome.replace(states=torch.where(failed, torch.nan, y).unsqueeze(-1))
+
+
+def _map_problem(
+    problem: Problem, change: Callable[[Tensor], Tensor], states: Callable[[Tensor], Tensor]
+) -> Problem:
+    """The problem with each tensor that a gradient may pass exchanged.
+
+    ``change`` is given tensors whose first axis is the row (or of length 1, shared);
+    ``states`` the initial states (n, B).
+    """
+
+    def one(value: Any) -> Any:
+        if isinstance(value, Signal):
+            shared = value.values.ndim == 1
+            return value if shared else replace(value, values=change(value.values))
+        return change(value) if isinstance(value, Tensor) else value
+
+    return replace(
+        problem,
+        y0=states(problem.y0),
+        parameters={name: one(value) for name, value in problem.parameters.items()},
+        inputs={name: one(value) for name, value in problem.inputs.items()},
+        constants={name: one(value) for name, value in problem.constants.items()},
+        changes=tuple(
+            replace(c, at=one(c.at), value=one(c.value), until=one(c.until))
+            for c in problem.changes
+        ),
+    )
+
+
+def _detached(problem: Problem) -> Problem:
+    return _map_problem(problem, torch.Tensor.detach, torch.Tensor.detach)
+
+
+def _with_gradient(problem: Problem, plain: Outcome, records: list[Record]) -> Outcome:
+    """Values of the plain run, gradients of the replay; failed rows get exactly zero."""
+    failed = (plain.status & int(FAILURE)) != 0
+    if bool(failed.any()):
+        good = (~failed).nonzero()[:, 0]
+        if good.shape[0] == 0:
+            return plain
+        # The inputs of failed rows are replaced before rhs sees them: masking afterwards
+        # would multiply an infinite slope by zero.
+        donor = int(good[0])
+
+        def heal(value: Tensor) -> Tensor:
+            if value.shape[0] == 1:
+                return value
+            mask = failed if value.ndim == 1 else failed[:, None]
+            return torch.where(mask, value[donor].detach(), value)
+
+        problem = _map_problem(problem, heal, lambda y: heal(y.T).T)
+        records = [_without(record, failed) for record in records]
+    sinks = _sinks(problem)
+    _, y = replay(problem, records, sinks)
+    traced = _filled(problem, plain, sinks, y)
+
+    def merge(value: Tensor, base: Tensor) -> Tensor:
+        mask = failed if value.ndim == 1 else failed[:, None]
+        return torch.where(mask, base, value)
+
+    if plain.states is not None and traced.states is not None:
+        return traced.replace(states=merge(traced.states, plain.states))
+    return traced.replace(
+        quantities={
+            name: merge(value, plain.quantities[name]) for name, value in traced.quantities.items()
+        }
+    )
+
+
+def _without(record: Record, failed: Tensor) -> Record:
+    taken = []
+    for rows, h, t1, clipped in record.taken:
+        keep = ~failed[rows]
+        if bool(keep.any()):
+            taken.append((rows[keep], h[keep], t1[keep], clipped[keep]))
+    return Record(record.stepper, record.rows, taken)
+
+
+class _Field(nn.Module):
+    """The right-hand side as torchdiffeq calls it, weights visible to its adjoint."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self.model = problem.model
+        forcing = Forcing(problem)
+        rows = torch.arange(problem.rows, device=problem.y0.device)
+        self.at = forcing.interval(forcing.start(problem.first), rows)
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        return self.at.rhs(t.expand(y.shape[1]), y)
+
+
+def _adjoint(problem: Problem, method: str) -> Outcome:
+    """Solve with torchdiffeq's adjoint: constant memory, one step size for the batch."""
+    chosen = "dopri5" if method == AUTO else method
+    reason = None
+    if chosen not in ADJOINT_METHODS:
+        reason = f"method={method!r}; the adjoint knows {list(ADJOINT_METHODS)} and 'auto'"
+    elif problem.keep == "quantities" or problem.t.ndim != 1:
+        reason = "quantities or save points per row; the adjoint gives states at shared times"
+    elif not Forcing(problem).constant:
+        reason = "inputs with knots or timed changes; the adjoint takes smooth spans only"
+    elif problem.t.shape[0] < 2:
+        reason = "a single save point; the adjoint needs at least a start and an end"
+    if reason is not None:
+        raise ArgumentError(
+            f"gradient='adjoint' was asked for with {reason}. Use gradient='frozen', which "
+            "differentiates every simulation."
+        )
+    try:
+        from torchdiffeq import odeint_adjoint
+    except ImportError as error:
+        raise MissingDependencyError(
+            "gradient='adjoint' needs torchdiffeq; install it with 'pip install \"twinml[train]\"'."
+        ) from error
+    field = _Field(problem)
+    wanted = [p for p in problem.model.parameters() if p.requires_grad]
+    wanted += [v for v in problem.parameters.values() if v.requires_grad]
+    wanted += [v for v in problem.inputs.values() if isinstance(v, Tensor) and v.requires_grad]
+    options = {"step_size": problem.dt} if problem.dt is not None and chosen != "dopri5" else {}
+    result: Any = odeint_adjoint(
+        field, problem.y0, problem.t, rtol=problem.rtol, atol=float(problem.atol.min()),
+        method=chosen, options=options, adjoint_params=tuple(wanted),
+    )  # fmt: skip
+    states = result.permute(1, 2, 0)
+    zero = torch.zeros(problem.rows, dtype=torch.int64, device=problem.y0.device)
+    end = states[..., -1]
+    outcome = Outcome(
+        states=states if problem.keep == "all" else end.unsqueeze(-1), quantities={},
+        status=zero, fail_time=torch.full_like(problem.first, torch.nan), steps=zero,
+        rejected=zero, method=chosen,
+        state=LaneState(problem.last, end.detach(), torch.zeros_like(problem.last)),
+    )  # fmt: skip
+    bad = ~torch.isfinite(end.detach()).all(0)
+    return outcome.replace(
+        status=torch.where(bad, 4, zero), fail_time=torch.where(bad, problem.last, torch.nan)
+    )

@@ -1,0 +1,73 @@
+"""Trajectories at the save points, filled step by step from the dense output."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from twinml.engines.dense import DenseStep
+from twinml.solve.problem import Problem
+
+
+@final
+class Trajectory:
+    """Collects states at the save points of every row; what no step reached stays nan."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.sign = problem.direction
+        self.t = self.sign * problem.t
+        self.shape = (problem.y0.shape[0], problem.rows, problem.t.shape[-1])
+        self.dtype = problem.y0.dtype
+        self.pieces: list[tuple[Tensor, Tensor, Tensor]] = []
+        rows = torch.arange(problem.rows, device=problem.t.device)
+        self.done = self._upto(rows, self.sign * problem.first)
+        owner, column = self._pairs(torch.zeros_like(self.done), self.done)
+        self.pieces.append((problem.y0[:, owner], owner, column))
+
+    def _upto(self, rows: Tensor, t: Tensor) -> Tensor:
+        """How many save points of each row lie at or before ``t``."""
+        if self.t.ndim == 1:
+            return torch.searchsorted(self.t, t.contiguous(), right=True)
+        return torch.searchsorted(self.t[rows], t.unsqueeze(1), right=True)[:, 0]
+
+    def _pairs(self, begin: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+        """Flat (position, save point) pairs for the half-open ranges begin..end."""
+        count = end - begin
+        positions = torch.arange(count.shape[0], device=count.device)
+        owner = torch.repeat_interleave(positions, count)
+        first = torch.repeat_interleave(torch.cumsum(count, 0) - count, count)
+        column = torch.arange(owner.shape[0], device=count.device) - first + begin[owner]
+        return owner, column
+
+    def add(self, step: DenseStep) -> None:
+        """Take the save points that an accepted step covers."""
+        begin = self.done[step.rows]
+        end = self._upto(step.rows, self.sign * step.t1.detach())
+        hit = (end > begin).nonzero()[:, 0]
+        if hit.shape[0] == 0:
+            return
+        self.done[step.rows[hit]] = end[hit]
+        part = step.select(hit)
+        owner, column = self._pairs(begin[hit], end[hit])
+        rows = part.rows[owner]
+        target = self.sign * (self.t[column] if self.t.ndim == 1 else self.t[rows, column])
+        at_end = target == part.t1.detach()[owner]
+        inside = (~at_end).nonzero()[:, 0]
+        states = part.y1[:, owner]
+        if inside.shape[0]:
+            _ = part.coefficients  # once per step, before rows are repeated per save point
+            repeated = part.select(owner[inside])
+            theta = (target[inside] - repeated.t) / repeated.h
+            states = states.index_copy(1, inside, repeated.states(theta))
+        self.pieces.append((states, rows, column))
+
+    def result(self) -> Tensor:
+        """States (n, B, T)."""
+        base = torch.full(self.shape, torch.nan, dtype=self.dtype, device=self.t.device)
+        values = torch.cat([piece[0] for piece in self.pieces], dim=1)
+        rows = torch.cat([piece[1] for piece in self.pieces])
+        columns = torch.cat([piece[2] for piece in self.pieces])
+        flat = rows * self.shape[2] + columns
+        return base.view(self.shape[0], -1).index_copy(1, flat, values).view(self.shape)

@@ -1,0 +1,126 @@
+"""The verb ``simulate``: one call, every engine, one meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.eager import EagerEngine
+from twinml.engines.normalise import build_problem
+from twinml.engines.observe import outputs_at
+from twinml.errors import ArgumentError, nearest
+from twinml.expression import Expression
+from twinml.physics import Physics
+from twinml.solve.change import Change
+from twinml.solve.methods import AUTO
+from twinml.solve.problem import LaneState, Problem
+from twinml.solve.solution import Solution
+
+ENGINES: dict[str, AbstractEngine] = {engine.name: engine for engine in (EagerEngine(),)}
+
+
+def simulate(
+    model: Physics,
+    t: Any,
+    parameters: Mapping[str, Any] | None = None,
+    initial: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    method: str = AUTO,
+    rtol: float = 1e-6,
+    atol: float | Mapping[str, float] = 1e-9,
+    dt: float | None = None,
+    engine: str = "auto",
+    dtype: torch.dtype = torch.float64,
+    device: Any = None,
+    max_steps: int = 100_000,
+    keep: str | Mapping[str, str | float | Expression] = "all",
+    seed: int = 0,
+    ids: Tensor | None = None,
+    start: LaneState | None = None,
+    changes: Sequence[Change] = (),
+    constants: Mapping[str, Any] | None = None,
+    max_step: float | None = None,
+    gradient: str = "frozen",
+) -> Solution:
+    """Integrate a batch of scenarios, each with its own steps, status and values.
+
+    Args:
+        model: The physics.
+        t: Save points in the model's time unit, (T,) shared or (B, T); the first is the start,
+            the last the end. Falling times integrate backward.
+        parameters: Numbers, text with a unit ("1.8/day") or tensors (B,) that replace defaults.
+        initial: Initial states by name, a number, (B,), or (B, k) for a state of size k.
+        inputs: ``Signal`` or constant (number or (B,)) per input.
+        method: "auto" (tsit5, and rodas5p for rows that turn stiff) or a name in
+            ``twinml.solve.methods.METHODS``.
+        rtol, atol: Tolerances of adaptive methods; ``atol`` a number or {state: number}.
+        dt: Fixed step in the time unit; None for adaptive steps.
+        engine: "auto" or a name in ``ENGINES``.
+        dtype: torch.float64 or torch.float32; time itself is always float64.
+        device: Where to compute; None for the CPU.
+        max_steps: Steps a row may attempt.
+        keep: "all" for trajectories, "final" for end states, or {name: quantity}.
+        seed, ids: Key and row numbers for models with noise; unused without.
+        start: ``sol.state`` of an earlier solution, to go on from there.
+        changes: Timed changes of parameters and inputs.
+        constants: Further names that quantities may use, a number or (B,).
+        max_step: Largest step, for inputs or peaks narrower than the solver would see.
+        gradient: "frozen" (derivative of the numerical map with its steps frozen) or "adjoint"
+            (torchdiffeq's adjoint: one step size for the batch, constant memory).
+
+    Returns:
+        The solution. Rows that fail are marked, not raised.
+
+    Raises:
+        ArgumentError: a name, value or combination that cannot be used.
+        ShapeError: shapes or batch sizes that disagree, both named.
+        UnitError: text with a unit of another dimension.
+    """
+    runner, reason = _engine(engine)
+    if gradient not in ("frozen", "adjoint"):
+        raise ArgumentError(f"gradient={gradient!r}; expected 'frozen' or 'adjoint'.")
+    problem = build_problem(
+        model, t, parameters, initial, inputs, changes, constants, method, rtol, atol, dt, dtype,
+        device, max_step, max_steps, keep, start,
+    )  # fmt: skip
+    return _solution(problem, runner.run(problem, method, gradient), runner.name, reason)
+
+
+def _engine(name: str) -> tuple[AbstractEngine, str]:
+    if name == "auto":
+        return ENGINES["eager"], "auto: the one engine of this version"
+    if name not in ENGINES:
+        raise ArgumentError(
+            f"engine={name!r} is not part of this version; expected 'auto' or one of "
+            f"{list(ENGINES)}." + nearest(str(name), ENGINES)
+        )
+    return ENGINES[name], "asked for"
+
+
+def _solution(problem: Problem, outcome: Outcome, engine: str, reason: str) -> Solution:
+    declared = problem.model.declared
+    values: dict[str, Tensor] = {}
+    units: dict[str, str] = {}
+    if outcome.states is not None:
+        final = problem.keep == "final"
+        times = problem.t[..., -1:] if final else problem.t
+        for name, rows in declared.slices.items():
+            state = declared.states[name]
+            block = outcome.states[rows]
+            block = block[0] if state.size is None else block.movedim(0, -1)
+            values[name] = block[:, 0] if final else block
+            units[name] = state.unit
+        for name, value in outputs_at(problem, outcome.states, times).items():
+            values[name] = value[:, 0] if final else value
+            units[name] = declared.outputs[name].unit
+    values.update(outcome.quantities)
+    return Solution(
+        t=problem.t, values=values, units=units, status=outcome.status,
+        fail_time=outcome.fail_time, steps=outcome.steps, rejected=outcome.rejected,
+        method=outcome.method, engine=engine, reason=reason, state=outcome.state,
+        time_unit=problem.model.time_unit, keep=problem.keep,
+    )  # fmt: skip

@@ -1,0 +1,25 @@
+"""Artifacts: a surrogate as a folder that needs only torch, and the check that it is one.
+
+``twinml.export(...)`` calls the function ``export`` below: the package itself is callable.
+"""
+
+from twinml.callable_module import make_callable
+from twinml.export.artifact import Artifact, ArtifactPrediction, LoadedArtifact, read_artifact
+from twinml.export.targets import TARGETS, Target
+from twinml.export.verification import Verification, load_artifact, verify
+from twinml.export.writer import export
+
+__all__ = [
+    "TARGETS",
+    "Artifact",
+    "ArtifactPrediction",
+    "LoadedArtifact",
+    "Target",
+    "Verification",
+    "export",
+    "load_artifact",
+    "read_artifact",
+    "verify",
+]
+
+make_callable(__name__, "export")

@@ -1,0 +1,137 @@
+"""What a simulation returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from twinml.errors import ArgumentError, MissingDependencyError, SolveError, nearest
+from twinml.solve.problem import LaneState
+from twinml.solve.status import FAILURE, describe
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Time, values, status and statistics of a simulation; row b is one scenario.
+
+    Args:
+        t: Save points, (T,) or (B, T), in the model's time unit.
+        values: By name. (B, T), or (B, T, k) for a state of size k; (B,) for ``keep="final"``
+            and for quantities. Times after a failure are nan.
+        units: Unit of every value.
+        status: Bits of ``Status``, (B,) int64.
+        fail_time: Time at which a row failed, (B,); nan where it did not.
+        steps: Attempted steps, (B,); rejected: those that were retried, (B,).
+        method: Method that ran; an array of names (B,) when rows differ.
+        engine: Engine that ran; reason: why this one.
+        state: Where every row stopped; hand it to ``start=`` to go on from there.
+        time_unit: Unit of ``t``.
+        keep: "all", "final" or "quantities".
+        events: Events by name.
+    """
+
+    t: Tensor
+    values: Mapping[str, Tensor]
+    units: Mapping[str, str]
+    status: Tensor
+    fail_time: Tensor
+    steps: Tensor
+    rejected: Tensor
+    method: Any
+    engine: str
+    reason: str
+    state: LaneState
+    time_unit: str
+    keep: str
+    events: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> Tensor:
+        """Rows without a failure bit, (B,) bool."""
+        return (self.status & int(FAILURE)) == 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that ``sol[name]`` knows."""
+        return tuple(self.values)
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Values of a state, output or quantity.
+
+        Raises:
+            ArgumentError: unknown name.
+        """
+        if name not in self.values:
+            raise ArgumentError(
+                f"the solution has no '{name}'; it has {list(self.values)}."
+                + nearest(str(name), self.values)
+            )
+        return self.values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.values
+
+    def raise_if_failed(self) -> Solution:
+        """The solution itself when every row is good.
+
+        Raises:
+            SolveError: a row failed; says which, when and what to do.
+        """
+        bad = (~self.ok).nonzero()[:, 0]
+        if bad.shape[0]:
+            row = int(bad[0])
+            raise SolveError(
+                f"{bad.shape[0]} of {self.status.shape[0]} rows failed; row {row} at t = "
+                f"{float(self.fail_time[row]):g} {self.time_unit} with "
+                f"{describe(int(self.status[row]))}."
+            )
+        return self
+
+    def to_xarray(self) -> Any:
+        """An ``xarray.Dataset`` with dimensions row and time, units as attributes.
+
+        Raises:
+            MissingDependencyError: xarray is not installed.
+        """
+        try:
+            import xarray
+        except ImportError as error:
+            raise MissingDependencyError(
+                "to_xarray needs the package xarray; install it with 'pip install xarray'."
+            ) from error
+        coordinates: dict[str, Any] = {}
+        if self.keep == "all":
+            times = self.t.detach().cpu().numpy()
+            dims = ("time",) if self.t.ndim == 1 else ("row", "time")
+            coordinates["t"] = (dims, times, {"units": self.time_unit})
+        data = {}
+        for name, value in self.values.items():
+            array = value.detach().cpu().numpy()
+            dims = ("row",) + (("time",) if self.keep == "all" else ())
+            extra = array.ndim - len(dims)
+            dims = dims + tuple(f"{name}_component" for _ in range(extra))
+            data[name] = (dims, array, {"units": self.units.get(name, "1")})
+        data["status"] = (("row",), self.status.cpu().numpy())
+        attributes = {"engine": self.engine, "method": str(self.method)}
+        return xarray.Dataset(data, coords=coordinates, attrs=attributes)
+
+    def explain(self) -> str:
+        """What ran and why, in a few lines of text."""
+        rows = self.status.shape[0]
+        failed = int((~self.ok).sum())
+        names = self.method if isinstance(self.method, str) else ", ".join(sorted(set(self.method)))
+        lines = [
+            f"engine   {self.engine}: {self.reason}",
+            f"method   {names}",
+            f"rows     {rows}, failed {failed}",
+            f"steps    {int(self.steps.sum())} attempted, {int(self.rejected.sum())} rejected",
+        ]
+        for word in torch.unique(self.status[~self.ok]).tolist():
+            count = int((self.status == word).sum())
+            lines.append(f"status   {count} x {describe(word)}")
+        return "\n".join(lines)
