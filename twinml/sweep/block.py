@@ -31,12 +31,12 @@ class Rows:
     Args:
         status: Bits of ``twinml.solve.Status``, (B,) int64.
         quantities: Name to (B,) float64; nan in failed rows.
-        retried: How many rows failed at first.
+        engine: What computed them.
     """
 
     status: np.ndarray
     quantities: dict[str, np.ndarray]
-    retried: int = 0
+    engine: str = ""
 
     @property
     def failed(self) -> np.ndarray:
@@ -79,12 +79,12 @@ def simulate_values(task: Task, values: Mapping[str, np.ndarray]) -> Rows:
     )
 
 
-def probe(task: Task) -> None:
-    """Simulate the first two samples, to meet the user's errors before any work."""
+def probe(task: Task) -> str:
+    """The engine that simulates the first two samples; the user's errors come up here."""
     stop = min(2, task.samples)
     values = task.bound.draw(0, stop, task.samples, task.seed)
     with one_thread():
-        _simulate(task, values, rows=stop)
+        return _run(task, values, task.settings, stop).engine
 
 
 def table_units(task: Task) -> dict[str, str]:
@@ -127,11 +127,9 @@ def _block_columns(task: Task, first: int) -> dict[str, np.ndarray]:
     return {"sample": sample, "status": rows.status, **values, **rows.quantities}
 
 
-def _simulate(task: Task, values: Mapping[str, np.ndarray], rows: int | None = None) -> Rows:
+def _simulate(task: Task, values: Mapping[str, np.ndarray]) -> Rows:
     """One batch, its failed rows tried again by the ladder."""
-    count = task.block if rows is None else rows
-    result = _run(task, values, task.settings, count)
-    retried = int(result.failed.sum())
+    result = _run(task, values, task.settings, task.block)
     for settings in ladder(task.settings):
         again = np.flatnonzero(result.failed)
         if len(again) == 0:
@@ -145,7 +143,7 @@ def _simulate(task: Task, values: Mapping[str, np.ndarray], rows: int | None = N
             column[again[good]] = better.quantities[name][good]
     for column in result.quantities.values():
         column[result.failed] = np.nan
-    return replace(result, retried=retried)
+    return result
 
 
 def ladder(settings: SolverSettings) -> tuple[SolverSettings, ...]:
@@ -165,7 +163,7 @@ def _run(
 ) -> Rows:
     import torch
 
-    from twinml.engines.simulate import simulate
+    from twinml.engines import simulate
 
     bound = task.bound
     by_row: dict[str, Any] = bound.arguments(values)
@@ -190,4 +188,5 @@ def _run(
     return Rows(
         column(solution.status, np.int64),
         {name: column(solution[name], np.float64) for name in bound.quantities},
+        solution.engine,
     )

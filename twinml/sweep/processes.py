@@ -118,7 +118,7 @@ def _serve(
             if answer is not None:
                 finished.put(_result(answer))
                 continue
-            code, process = process.wait(), None
+            code, process = _end(process), None
             if deaths + 1 >= MOST_DEATHS:
                 finished.put(
                     SweepError(
@@ -133,12 +133,9 @@ def _serve(
         finished.put(error)
     finally:
         if process is not None:
-            with contextlib.suppress(OSError):
-                _pipe(process.stdin).close()  # end of input: the worker leaves by itself
             if stop.is_set():
                 process.kill()
-            process.wait()
-            _pipe(process.stdout).close()
+            _end(process)
 
 
 def _start(task_file: Path, out: Path) -> subprocess.Popen[bytes]:
@@ -152,6 +149,15 @@ def _start(task_file: Path, out: Path) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         env=environment,
     )
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Close the worker's input, at which it leaves, and wait for its exit code."""
+    with contextlib.suppress(OSError):  # what a dead worker did not read cannot be flushed
+        _pipe(process.stdin).close()
+    code = process.wait()
+    _pipe(process.stdout).close()
+    return code
 
 
 def _ask(process: subprocess.Popen[bytes], shard: Shard) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -98,6 +99,10 @@ def sweep(
             f"{store.path} already holds a sweep ({found.done:,} of {found.samples:,} samples "
             "done). Go on with it by resume=true, or choose another out=."
         )
+    from twinml.sweep.block import probe
+
+    # "auto" is settled here, once: a sweep's rows all come from one engine
+    task = replace(task, settings=replace(settings, engine=probe(task)))
     done = _resumable(store, task) if store.exists else ()
     columns = 2 + len(task.bound.columns) + len(task.bound.quantities)
     size = shard_rows(samples, columns, task.block, shard_size)
@@ -109,9 +114,6 @@ def sweep(
     runner = make_executor(executor, plan.workers)
     if dry_run:
         return plan
-    from twinml.sweep.block import probe
-
-    probe(task)
     store.write_manifest(_manifest(task))
     if announce is not None:
         announce(plan)
@@ -182,8 +184,6 @@ def _resumable(store: Store, task: Task) -> Any:
 
 
 def _manifest(task: Task) -> dict[str, Any]:
-    import twinml
-
     posterior = task.posterior
     return {
         "samples": task.samples,
@@ -192,7 +192,7 @@ def _manifest(task: Task) -> dict[str, Any]:
         "scenario": task.scenario.to_mapping(),
         "posterior": None if posterior is None else posterior.to_json(),
         "inputs": [column.name for column in task.bound.columns],
-        "twinml": twinml.__version__,
+        "twinml": sys.modules["twinml"].__version__,
     }
 
 
