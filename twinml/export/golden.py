@@ -69,20 +69,23 @@ class Golden:
             raise IntegrityError(f"golden.json in {name} cannot be read: {error!r}.") from error
 
 
-def make_golden(surrogate: Any, description: Description) -> Golden:
+def make_golden(surrogate: Any, description: Description, center: np.ndarray) -> Golden:
     """Choose rows inside and outside the guard and ask the surrogate for the answers.
 
     Rows at the edge of the guard, where rounding decides, are left out, so that ``in_domain`` can
     be compared exactly on every machine.
+
+    Args:
+        surrogate: Its ``predict`` gives the answers.
+        description: Names, training range and types.
+        center: Mean of the training inputs, shape (k,), a point that the guard accepts.
 
     Raises:
         ArgumentError: The surrogate gives no finite mean inside its own domain.
     """
     box = np.array([description.guard[name] for name in description.inputs], dtype=np.float64)
     dtype = np.dtype(description.dtype)
-    rows = np.concatenate(
-        [_inside(surrogate, box, _center(surrogate, box)), _spread(box), _outside(box)]
-    )
+    rows = np.concatenate([_inside(surrogate, box, center), _spread(box), _outside(box)])
     rows = np.unique(rows.astype(dtype).astype(np.float64), axis=0)
     nudge = _NUDGE * (box[:, 1] - box[:, 0])
     verdict = _in_domain(surrogate, rows)
@@ -117,12 +120,6 @@ def make_golden(surrogate: Any, description: Description) -> Golden:
 
 def _in_domain(surrogate: Any, rows: np.ndarray) -> np.ndarray:
     return np.asarray(surrogate.predict(rows).in_domain, dtype=bool).reshape(-1)
-
-
-def _center(surrogate: Any, box: np.ndarray) -> np.ndarray:
-    """Middle of the guard; of the box for a surrogate that tells no other."""
-    center = getattr(getattr(surrogate, "guard", None), "center", None)
-    return box.mean(axis=1) if center is None else np.asarray(center, dtype=np.float64)
 
 
 def _inside(surrogate: Any, box: np.ndarray, center: np.ndarray) -> np.ndarray:
