@@ -1,3 +1,39 @@
-"""twinml: physics written once in torch, calibrated, swept, learned, exported."""
+"""twinml: physics written once in torch, calibrated, swept, learned, exported.
+
+Names are imported on first use, so that ``import twinml`` needs torch and numpy only and the
+command line can print its help without either.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "State": "physics", "Parameter": "physics", "Input": "physics", "Output": "physics",
+    "Physics": "physics", "Signal": "physics", "sqrt0": "physics",
+    "Change": "solve.change", "Solution": "solve.solution", "Status": "solve.status",
+    "simulate": "engines.simulate",
+    "Record": "data.record", "Table": "data.table", "Posterior": "data.posterior",
+    "calibrate": "calibrate", "Calibration": "calibrate.calibration",
+    "load_calibration": "calibrate.calibration",
+    "Scenario": "scenario", "sweep": "sweep", "open_sweep": "sweep",
+    "fit": "surrogate", "load_surrogate": "surrogate",
+    "export": "export", "verify": "export", "load_artifact": "export",
+    "TwinmlError": "errors",
+}  # fmt: skip
+_MODULES = ("nn", "library", "errors", "units", "uncertainty")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"twinml.{name}")
+    if name in _HOME:
+        return getattr(importlib.import_module(f"twinml.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'twinml' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*_HOME, *_MODULES, "__version__"])

@@ -7,11 +7,10 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.func import jvp
 
 from twinml.engines.forcing import Interval
 from twinml.engines.stepper import AbstractStepper
-from twinml.expression import Expression
+from twinml.expression import Binary, Expression, Number
 
 # Guards and extrema are looked for at both ends and four points between.
 NODES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -41,12 +40,14 @@ class DenseStep:
 
     def select(self, index: Tensor) -> DenseStep:
         """The same step for a choice of its rows (repeats allowed)."""
+        ready = "coefficients" in self.__dict__
+        # Once the polynomial is known the stages have served.
+        stages = () if ready else tuple(k[:, index] for k in self.stages)
         chosen = DenseStep(
             self.rows[index], self.t[index], self.t1[index], self.h[index],
-            self.y[:, index], self.y1[:, index], tuple(k[:, index] for k in self.stages),
-            self.at.select(index), self.stepper,
+            self.y[:, index], self.y1[:, index], stages, self.at.select(index), self.stepper,
         )  # fmt: skip
-        if "coefficients" in self.__dict__:
+        if ready:
             chosen.__dict__["coefficients"] = [c[:, index] for c in self.coefficients]
         return chosen
 
@@ -76,14 +77,21 @@ class DenseStep:
 
     def value_and_rate(self, expression: Expression, theta: Tensor) -> tuple[Tensor, Tensor]:
         """The value and its derivative by ``theta``, (A,) each."""
-        one = torch.ones_like(theta)
-
-        def along(place: Tensor) -> Tensor:
+        outer = torch.is_grad_enabled()
+        with torch.enable_grad():
+            place = theta.detach().requires_grad_()
             y = self._smooth(place)
             names = self.at.observed(self.t + place * self.h, y)
-            return expression.evaluate(names).to(y.dtype).expand(place.shape[0])
-
-        return jvp(along, (theta,), (one,))
+            value = expression.evaluate(names).to(y.dtype).expand(theta.shape[0])
+            if not value.requires_grad:
+                return value, torch.zeros_like(value)
+            (rate,) = torch.autograd.grad(
+                value.sum(), place, create_graph=outer, retain_graph=outer, allow_unused=True
+            )
+        if rate is None:
+            rate = torch.zeros_like(theta)
+        rate = rate.to(value.dtype)
+        return (value, rate) if outer else (value.detach(), rate.detach())
 
     def _smooth(self, theta: Tensor) -> Tensor:
         place = theta.to(self.y.dtype)
@@ -96,13 +104,25 @@ class DenseStep:
         """Value and rate at the nodes, (len(NODES), A) each, computed once per expression."""
         cache = self.__dict__.setdefault("_profiles", {})
         if expression not in cache:
-            rows = self.t.shape[0]
-            index = torch.arange(rows, device=self.t.device).repeat(len(NODES))
-            nodes = torch.tensor(NODES, dtype=torch.float64, device=self.t.device)
-            spread = self.__dict__.get("_spread")
-            if spread is None:
-                spread = self.select(index)
-                self.__dict__["_spread"] = spread
-            value, rate = spread.value_and_rate(expression, nodes.repeat_interleave(rows))
-            cache[expression] = value.view(len(NODES), rows), rate.view(len(NODES), rows)
+            cache[expression] = self._profile(expression)
         return cache[expression]
+
+    def _profile(self, expression: Expression) -> tuple[Tensor, Tensor]:
+        rows = self.t.shape[0]
+        if isinstance(expression, Number):
+            value = self.y.new_full((len(NODES), rows), expression.value)
+            return value, torch.zeros_like(value)
+        if isinstance(expression, Binary) and expression.operator == "-":
+            # Linear in its sides, so that x - c shares the work on x.
+            left, right = self.profile(expression.left), self.profile(expression.right)
+            return left[0] - right[0], left[1] - right[1]
+        nodes = torch.tensor(NODES, dtype=torch.float64, device=self.t.device)
+        value, rate = self._spread.value_and_rate(expression, nodes.repeat_interleave(rows))
+        return value.view(len(NODES), rows), rate.view(len(NODES), rows)
+
+    @cached_property
+    def _spread(self) -> DenseStep:
+        """One copy of the rows per node."""
+        index = torch.arange(self.t.shape[0], device=self.t.device).repeat(len(NODES))
+        _ = self.coefficients
+        return self.select(index)

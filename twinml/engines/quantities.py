@@ -123,6 +123,13 @@ class At(AbstractFunctional):
             self._store("total", part.rows, part.value(self.expression, theta))
 
 
+def _reach(value: Tensor, rate: Tensor) -> Tensor:
+    """A height that a smooth path does not exceed between neighbouring nodes, (nodes - 1, A)."""
+    width = torch.tensor(NODES, dtype=value.dtype, device=value.device).diff()[:, None]
+    slope = torch.maximum(rate[:-1].abs(), rate[1:].abs())
+    return torch.maximum(value[:-1], value[1:]) + 2 * width * slope
+
+
 @final
 class Extremum(AbstractFunctional):
     """``max``, ``min`` and their times. The first of equal extrema counts."""
@@ -139,7 +146,11 @@ class Extremum(AbstractFunctional):
         best, node = value.max(0)  # nan is the largest for torch, so it is never lost
         nodes = torch.tensor(NODES, dtype=torch.float64, device=value.device)
         theta = nodes[node]
-        turning = ((rate[:-1] > 0) & (rate[1:] < 0)).nonzero()
+        # Between two nodes the path stays below the tangents at both (twice, for a turn of
+        # the slope between); only a peak that can beat the best so far is located.
+        old = self.sign * self.total[step.rows].detach()
+        reach = _reach(value, rate)
+        turning = ((rate[:-1] > 0) & (rate[1:] < 0) & (reach > torch.maximum(best, old))).nonzero()
         if turning.shape[0]:
             piece, row = turning[:, 0], turning[:, 1]
             part = step.select(row)
@@ -154,19 +165,23 @@ class Extremum(AbstractFunctional):
                 rows, better = row[mine], peak[mine] > best[row[mine]]
                 best = best.index_copy(0, rows[better], peak[mine][better])
                 theta = theta.index_copy(0, rows[better], places[mine][better])
-        old = self.sign * self.total[step.rows].detach()
         wins = ((best > old) | best.isnan()).nonzero()[:, 0]
         if wins.shape[0] == 0:
             return
-        part, place = step.select(wins), theta[wins]
-        self._store("total", part.rows, part.value(self.expression, place))
+        rows, place = step.rows[wins], theta[wins]
+        if not torch.is_grad_enabled():
+            self._store("total", rows, self.sign * best[wins])
+            if self.timed:
+                inner = step.t[wins] + place * step.h[wins]
+                self._store("when", rows, torch.where(place == 1.0, step.t1[wins], inner))
+            return
+        part = step.select(wins)
+        self._store("total", rows, part.value(self.expression, place))
         if self.timed:
-            self._store("when", part.rows, self._time(part, place))
+            self._store("when", rows, self._time(part, place))
 
     def _time(self, part: DenseStep, place: Tensor) -> Tensor:
         time = part.time(place)
-        if not torch.is_grad_enabled():
-            return time
         # Implicit function: at a turning point the rate stays zero.
         rate = part.value_and_rate(self.expression, place)[1]
         width = 1e-4
@@ -182,6 +197,12 @@ class Extremum(AbstractFunctional):
         return self.when.to(self.total.dtype) if self.timed else self.total
 
 
+def _turns_across(value: Tensor, rate: Tensor) -> Tensor:
+    """Pieces that turn and might touch zero on the way, (nodes - 1, A) bool."""
+    near = _reach(-value.abs(), rate) >= 0
+    return (rate[:-1] * rate[1:] < 0) & near
+
+
 class AbstractCrossing(AbstractFunctional):
     """What needs the pieces on which ``expression - threshold`` keeps its sign."""
 
@@ -194,8 +215,9 @@ class AbstractCrossing(AbstractFunctional):
         nodes = torch.tensor(NODES, dtype=torch.float64, device=value.device)
         rows = torch.arange(value.shape[1], device=value.device)
         pieces = []
+        turning = _turns_across(value, rate)
         for k in range(len(NODES) - 1):
-            turn = (rate[k] * rate[k + 1] < 0).nonzero()[:, 0]
+            turn = turning[k].nonzero()[:, 0]
             middle = nodes[k + 1].expand(rows.shape[0]).clone()
             height = value[k + 1].clone()
             if turn.shape[0]:
@@ -241,7 +263,7 @@ class TimeAbove(AbstractCrossing):
         value, rate = step.profile(self.gap)
         above = (value > 0).all(0)
         # Rows whose nodes all lie on one side and which do not turn need no pieces.
-        turns = (rate[:-1] * rate[1:] < 0).any(0)
+        turns = _turns_across(value, rate).any(0)
         simple = ~turns & (above | (value <= 0).all(0))
         whole = (step.t1 - step.t).abs()
         total = total + torch.where(simple & above, whole, 0.0)
@@ -292,7 +314,7 @@ class FirstTime(AbstractCrossing):
     def add(self, step: DenseStep) -> None:
         waiting = torch.isinf(self.when[step.rows].detach())
         value, rate = step.profile(self.gap)
-        possible = self._holds(value).any(0) | (rate[:-1] * rate[1:] < 0).any(0)
+        possible = self._holds(value).any(0) | _turns_across(value, rate).any(0)
         index = (waiting & possible).nonzero()[:, 0]
         if index.shape[0] == 0:
             return

@@ -134,13 +134,20 @@ class ExplicitStepper(AbstractStepper):
             increment = _weighted(row, known)
             assert increment is not None
             known.append(at.rhs(t + c * h, y + hy * increment))
-        degree = max(len(row) for row in tableau.dense)
-        coefficients = [y]
-        for power in range(degree):
-            weights = tuple(row[power] if power < len(row) else 0.0 for row in tableau.dense)
-            term = _weighted(weights, known)
-            coefficients.append(torch.zeros_like(y) if term is None else hy * term)
-        return coefficients
+        return [y, *_powers(tableau.dense, known, y, hy)]
+
+
+def _powers(
+    dense: tuple[tuple[float, ...], ...], stages: list[Tensor], y: Tensor, scale: Tensor | None
+) -> list[Tensor]:
+    """Coefficients of theta^1, theta^2, ... of an interpolant, each (n, A)."""
+    coefficients = []
+    for power in range(len(dense[0])):
+        term = _weighted(tuple(row[power] for row in dense), stages)
+        if term is None:
+            term = torch.zeros_like(y)
+        coefficients.append(term if scale is None else scale * term)
+    return coefficients
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
@@ -205,16 +212,7 @@ class RosenbrockStepper(AbstractStepper):
     def polynomial(
         self, at: Interval, t: Tensor, h: Tensor, y: Tensor, y1: Tensor, stages: tuple[Tensor, ...]
     ) -> list[Tensor]:
-        # y(theta) = (1 - theta) y0 + theta (y1 + (1 - theta) (g0 + theta g1 + theta^2 g2 ...))
-        terms = [_weighted(weights, list(stages)) for weights in self.tableau.dense]
-        parts = [torch.zeros_like(y) if term is None else term for term in terms]
-        coefficients = [y, y1 - y]
-        for power, part in enumerate(parts):
-            while len(coefficients) < power + 3:
-                coefficients.append(torch.zeros_like(y))
-            coefficients[power + 1] = coefficients[power + 1] + part
-            coefficients[power + 2] = coefficients[power + 2] - part
-        return coefficients
+        return [y, *_powers(self.tableau.dense, list(stages), y, None)]
 
 
 def _derivatives(at: Interval, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

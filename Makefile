@@ -1,0 +1,42 @@
+# Two commands that set themselves up: `make test` and `make demo`.
+# Choose another interpreter with PYTHON=python3.12, another torch build with TORCH_INDEX=<address>.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+# The stamp is written last, so an interrupted set-up is done again.
+STAMP := $(VENV)/.complete
+
+.PHONY: help setup lint test test-all demo clean
+
+help:
+	@echo "make test      install, lint, type check, tests (not the slow ones)"
+	@echo "make demo      install, then the worked example: calibrate, sweep, train, export, report"
+	@echo "make test-all  make test with the slow tests"
+	@echo "make lint      ruff and pyright only"
+	@echo "make clean     remove caches and build output; keeps $(VENV) and runs/"
+
+$(STAMP): pyproject.toml constraints.txt .ci/setup
+	@rm -f $@
+	@PYTHON='$(PYTHON)' VENV='$(VENV)' TORCH_INDEX='$(TORCH_INDEX)' sh .ci/setup
+	@touch $@
+
+setup: $(STAMP)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: lint
+	$(BIN)/python -m pytest
+
+demo: $(STAMP)
+	$(BIN)/twinml demo experiment=outbreak
+
+clean:
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find twinml tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +

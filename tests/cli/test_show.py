@@ -1,0 +1,74 @@
+"""``show`` and ``twins`` on everything they know, and on what they do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.cli.small import put
+from twinml.cli.main import main
+from twinml.data import Table
+
+
+def test_show_reads_a_run(small, folder, capsys):
+    small("twin=lorenz", "seed=7", "out=a")
+    capsys.readouterr()
+    assert main(["show", "a"]) == 0
+    out = capsys.readouterr().out
+    for fragment in ("simulate, done", "twin=lorenz", "sum.total", "12", "torch 2", "config.yaml"):
+        assert fragment in out
+
+
+def test_show_reads_a_table(folder, capsys):
+    columns = {"sample": np.arange(3), "peak": np.array([1.5, np.nan, 2.5])}
+    Table(columns, {"peak": "cm"}).write_parquet("t.parquet")
+    assert main(["show", "t.parquet"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "peak" in line)
+    assert line.split() == ["peak", "cm", "float64", "1.5", "2.5", "1"]
+
+
+def test_show_reads_group_files_and_json(folder, capsys):
+    put(folder / "t.yaml", "model: {_target_: a.B}\ncalibrate: {fit: [x]}\n")
+    put(folder / "c.json", '{"schema": "calibration/1", "names": ["beta"]}')
+    assert main(["show", "t.yaml"]) == 0 and main(["show", "c.json"]) == 0
+    out = capsys.readouterr().out
+    assert "twin t.yaml" in out and "model._target_" in out and '["x"]' in out
+    assert "calibration/1 c.json" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fragment"),
+    [
+        ("missing", None, "does not exist"),
+        ("a.txt", "x", "nothing that twinml writes"),
+        ("a.json", "{", "not valid JSON"),
+        ("a.json", "[1]", "holds a list"),
+        ("a.yaml", "{", "not valid YAML"),
+        ("a.yaml", "3", "holds no keys"),
+        ("a.parquet", "no", "cannot be read as a Parquet file"),
+    ],
+)
+def test_show_refuses_what_it_cannot_read(folder, capsys, name, text, fragment):
+    if text is not None:
+        put(folder / name, text)
+    assert main(["show", name]) == 2
+    assert fragment in capsys.readouterr().err
+
+
+def test_twins_lists_a_twin_of_ones_own_and_what_it_hides(folder, capsys):
+    put(folder / "configs/twin/kiln.yaml", "model: {_target_: kiln.Kiln}\ndata: {path: k.csv}\n")
+    put(folder / "configs/twin/lorenz.yaml", "model: {_target_: own.Lorenz}\n")
+    put(folder / "configs/twin/bad.yaml", "model: {\n")
+    assert main(["twins"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "kiln.Kiln" in lines["kiln"] and "k.csv" in lines["kiln"]
+    assert "hides the package's" in lines["lorenz"] and "not a valid twin" in lines["bad"]
+    assert "package:influenza_1978.csv" in lines["outbreak"]
+
+
+def test_doctor_names_what_does_not_work_and_what_to_do(folder, capsys, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    code = main(["doctor"])
+    out = capsys.readouterr().out
+    assert code in (0, 1) and "no no-such-compiler on PATH" in out and "apt-get install g++" in out
+    assert "TWINML_DATA: only needed" in out

@@ -1,0 +1,1 @@
+"""The command line: one program, thin tasks over the package's verbs, tools that only read."""

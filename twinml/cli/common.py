@@ -1,0 +1,57 @@
+"""Keys that several tasks share."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from twinml.cli.schema import key
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Folders outside the project."""
+
+    data: str | None = key(
+        lambda: os.environ.get("TWINML_DATA"), "folder of records, ${paths.data}; TWINML_DATA"
+    )
+
+
+@dataclass(frozen=True)
+class Common:
+    """Keys of every task."""
+
+    seed: int = key(0, "every random draw derives from it")
+    out: str | None = key(None, "run directory; runs/<task>/<date>/<time>-<hex> when unset")
+    dry_run: bool = key(False, "print the resolved configuration and stop")
+    paths: Paths = key(Paths, "folders outside the project")
+
+
+@dataclass(frozen=True)
+class SolverKeys:
+    """How a simulation is integrated."""
+
+    method: str = key("auto", "auto, tsit5, dopri5, vern7, rodas5p, rk4, heun, euler ...")
+    rtol: float = key(1e-6, "relative tolerance")
+    atol: Any = key(1e-9, "absolute tolerance; a number or {state: number}")
+    dt: float | None = key(None, "step of a fixed-step method")
+    max_steps: int = key(100_000, "most attempted steps of one trajectory")
+    engine: str = key("auto", "auto or the name of one engine")
+    dtype: Literal["float64", "float32"] = key("float64", "float64 or float32")
+    device: str | None = key(None, "torch device such as cpu or cuda:0")
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of ``simulate`` that these keys stand for."""
+        import torch
+
+        return {
+            "method": self.method,
+            "rtol": self.rtol,
+            "atol": self.atol,
+            "dt": self.dt,
+            "max_steps": self.max_steps,
+            "engine": self.engine,
+            "dtype": getattr(torch, self.dtype),
+            "device": self.device,
+        }

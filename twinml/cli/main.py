@@ -1,0 +1,121 @@
+"""The dispatcher: finds the command, and turns every ending into an exit code and a text."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from twinml import __version__
+from twinml.cli.commands import COMMANDS, TASKS, TOOLS
+from twinml.errors import ConfigError, TwinmlError, nearest
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; like KeyboardInterrupt, nothing should swallow it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: Words after the program's name; None takes those of the process.
+
+    Returns:
+        0 done; 2 the user's input, before any work; 1 the work failed or a check said no;
+        130 and 143 for Ctrl-C and SIGTERM.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with _terminating():
+            return _dispatch(words)
+    except TwinmlError as error:
+        return _report(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _report("interrupted.", INTERRUPTED)
+    except Terminated:
+        return _report("terminated.", TERMINATED)
+    except BrokenPipeError:  # the reader of a pipe, `| head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        hint = "" if _debugging() else " Run again with TWINML_DEBUG=1 for the traceback."
+        return _report(f"unexpected {type(error).__name__}: {error}.{hint}", FAILED)
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help())
+        return DONE
+    if words[0] in ("-V", "--version"):
+        print(f"twinml {__version__}")
+        return DONE
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        raise ConfigError(
+            f"'{name}' is not a twinml command.{nearest(name, COMMANDS)} "
+            f"Tasks: {', '.join(TASKS)}. Tools: {', '.join(TOOLS)}."
+        )
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # `_target_: kiln.Kiln` beside the user's configs
+    module = importlib.import_module(COMMANDS[name].module)
+    if name in TOOLS:
+        return module.run(rest)
+    runner = importlib.import_module("twinml.cli.runner")
+    return runner.run(module.TASK, rest)
+
+
+def _help() -> str:
+    def lines(commands) -> str:
+        return "\n".join(f"  {c.name:<10} {c.summary}" for c in commands.values())
+
+    return (
+        "twinml: physics written once, calibrated, swept, learned, exported.\n\n"
+        "usage: twinml <task> [group=choice] [key=value] ... [-m] [--config-dir DIR]\n"
+        "       twinml <tool> [arguments]\n\n"
+        f"Tasks do work and write a run directory:\n{lines(TASKS)}\n\n"
+        f"Tools read and print:\n{lines(TOOLS)}\n\n"
+        "twinml <task> --help names its groups and keys with an example.\n"
+        "twinml --version prints the version. TWINML_DEBUG=1 shows tracebacks."
+    )
+
+
+def _debugging() -> bool:
+    return os.environ.get("TWINML_DEBUG", "") not in ("", "0")
+
+
+def _report(text: str, code: int) -> int:
+    sys.stdout.flush()
+    if _debugging() and code in (FAILED, BAD_INPUT):
+        traceback.print_exc()
+    print(f"twinml: {text}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _terminating() -> Iterator[None]:
+    """SIGTERM raises ``Terminated`` inside, so that a run can note its end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""From the words after a task to its exit code: compose, start, run, report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from twinml.cli.compose import Composed, compose
+from twinml.cli.console import Console
+from twinml.cli.describe import describe
+from twinml.cli.overrides import parse, selections
+from twinml.cli.search import SearchPath, shown
+from twinml.cli.task import Job, Outcome, Task
+from twinml.errors import ConfigError, TwinmlError
+
+
+def run(task: Task, words: Sequence[str]) -> int:
+    """Runs a task, once or for every combination of the values given with ``-m``."""
+    arguments = parse(words)
+    search = SearchPath.of(arguments.config_dir)
+    if arguments.help:
+        print(describe(task, search))
+        return 0
+    console = Console()
+    jobs = [
+        (selection, compose(task.schema, task.name, task.groups, selection, search))
+        for selection in selections(arguments)
+    ]
+    for _, composed in jobs:
+        _require(task, composed, search)
+    _tell_shadowed(jobs[0][1], search, console)
+    if jobs[0][1].plain.get("dry_run"):
+        print(yaml.safe_dump(jobs[0][1].plain, sort_keys=False, allow_unicode=True), end="")
+        return 0
+    if arguments.multirun:
+        from twinml.cli.multirun import run_all
+
+        return run_all(task, jobs, words, console)
+    composed = jobs[0][1]
+    job = Job(task, composed, console, [task.name, *words], out=_out(task, composed))
+    outcome = execute(job)
+    report(outcome, job)
+    return 0
+
+
+def execute(job: Job) -> Outcome:
+    """Runs one job; its run directory, once opened, always learns how it ended."""
+    try:
+        outcome = job.task.run(job.composed.typed, job)
+        job.finish(outcome)
+        return outcome
+    except BaseException as error:
+        job.fail(error, exit_code(error))
+        raise
+
+
+def exit_code(error: BaseException) -> int:
+    """The program's exit code for an exception."""
+    from twinml.cli.main import FAILED, INTERRUPTED, TERMINATED, Terminated
+
+    if isinstance(error, TwinmlError):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return TERMINATED if isinstance(error, Terminated) else FAILED
+
+
+def report(outcome: Outcome, job: Job) -> None:
+    """The end of a task: a short table and the paths written."""
+    job.console.table(outcome.columns, outcome.rows, outcome.title)
+    written = list(outcome.written)
+    if job.run is not None:
+        written.append(("run", job.run.path))
+    job.console.paths([(name, shown(Path(path))) for name, path in written])
+    sys.stdout.flush()
+
+
+def _out(task: Task, composed: Composed) -> Path | None:
+    out = composed.plain.get("out")
+    return Path(out) if out and task.out_is_run else None
+
+
+def _require(task: Task, composed: Composed, search: SearchPath) -> None:
+    for group in task.needs:
+        if composed.choices.get(group) is None:
+            known = ", ".join(search.options(group)) or "none found"
+            raise ConfigError(
+                f"twinml {task.name} needs a {group}: add {group}=<name>. Known: {known}."
+            )
+
+
+def _tell_shadowed(composed: Composed, search: SearchPath, console: Console) -> None:
+    for group, choice in composed.choices.items():
+        packaged = search.shadowed(group, choice)
+        if packaged is not None:
+            used = shown(search.find(group, choice))
+            console.notice(f"{group}={choice} is {used}; it hides the package's own {packaged}.")

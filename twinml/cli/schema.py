@@ -1,0 +1,160 @@
+"""A task's keys are the fields of a dataclass; here a plain mapping becomes such an instance.
+
+Supported field types: bool, int, float, str, ``Any``, ``X | None``, ``list[X]``, ``dict[str, X]``,
+``Literal[...]`` and nested dataclasses. Every refusal names the full key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Union
+
+from twinml.errors import ConfigError, nearest
+
+
+def key(default: Any, help: str) -> Any:
+    """A field of a task's dataclass: its default and one line for ``--help``."""
+    metadata = {"help": help}
+    if isinstance(default, list | dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    if isinstance(default, type) or callable(default):
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def fields(schema: type) -> dict[str, tuple[Any, dataclasses.Field]]:
+    """Name -> (type, field) of a schema, in the order of declaration."""
+    hints = typing.get_type_hints(schema)
+    return {f.name: (hints[f.name], f) for f in dataclasses.fields(schema)}
+
+
+def defaults(schema: type) -> dict[str, Any]:
+    """The schema's default values as a plain nested mapping; unset optional groups are None."""
+    out = {}
+    for name, (_, field) in fields(schema).items():
+        if field.default_factory is not dataclasses.MISSING:
+            value = field.default_factory()
+        else:
+            value = None if field.default is dataclasses.MISSING else field.default
+        nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
+        out[name] = dataclasses.asdict(value) if nested else value  # pyright: ignore
+    return out
+
+
+def inner(hint: Any) -> Any:
+    """The type inside ``X | None``; other types as they are."""
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        rest = [a for a in typing.get_args(hint) if a is not type(None)]
+        return rest[0] if len(rest) == 1 else hint
+    return hint
+
+
+def build(schema: type, values: Mapping[str, Any], path: str = "") -> Any:
+    """An instance of ``schema`` from plain values.
+
+    Raises:
+        ConfigError: an unknown key, with the nearest known one, or a value of the wrong type.
+    """
+    known = fields(schema)
+    for name in values:
+        if name not in known:
+            raise unknown_key(f"{path}{name}", known)
+    made = {
+        name: convert(hint, values[name], f"{path}{name}")
+        for name, (hint, _) in known.items()
+        if name in values
+    }
+    return schema(**made)
+
+
+def unknown_key(full: str, known: Any) -> ConfigError:
+    """The refusal of a key that nothing declares."""
+    parent, _, name = full.rpartition(".")
+    close = nearest(name, known)
+    if close and parent:
+        close = close.replace("'", f"'{parent}.", 1)
+    where = f" under '{parent}'" if parent else ""
+    return ConfigError(f"Unknown key '{full}'.{close} Keys{where}: {', '.join(known) or 'none'}.")
+
+
+def convert(hint: Any, value: Any, path: str) -> Any:
+    """``value`` as ``hint``, or the reason why not in the user's words."""
+    origin = typing.get_origin(hint)
+    if hint is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return _convert_union(typing.get_args(hint), value, path)
+    if origin is Literal:
+        choices = typing.get_args(hint)
+        if value not in choices:
+            raise ConfigError(
+                f"{path}={value!r} is not one of {', '.join(map(str, choices))}."
+                f"{nearest(str(value), map(str, choices))}"
+            )
+        return value
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise _wrong(path, value, "a mapping of keys")
+        return build(typing.cast(type, hint), value, f"{path}.")
+    if origin is list:
+        if not isinstance(value, list | tuple):
+            raise _wrong(path, value, "a list such as [a,b]")
+        (item,) = typing.get_args(hint)
+        return [convert(item, v, f"{path}[{i}]") for i, v in enumerate(value)]
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise _wrong(path, value, "a mapping such as {a: 1}")
+        item = typing.get_args(hint)[1]
+        return {str(k): convert(item, v, f"{path}.{k}") for k, v in value.items()}
+    return _convert_plain(hint, value, path)
+
+
+def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
+    if value is None and type(None) in options:
+        return None
+    rest = [option for option in options if option is not type(None)]
+    for option in rest[:-1]:
+        try:
+            return convert(option, value, path)
+        except ConfigError:
+            continue
+    return convert(rest[-1], value, path)
+
+
+def _convert_plain(hint: Any, value: Any, path: str) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is int and number and float(value).is_integer():
+        return int(value)
+    if hint is float and number:
+        return float(value)
+    if hint is str and isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    raise _wrong(path, value, _WORDS[hint])
+
+
+_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+}
+
+
+def _wrong(path: str, value: Any, expected: str) -> ConfigError:
+    got = "null" if value is None else repr(value)
+    return ConfigError(f"{path}={got} cannot be used: expected {expected}.")
+
+
+def leaves(schema: type, path: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Every key of a schema as (full key, default, help), groups of keys flattened."""
+    for name, (hint, field) in fields(schema).items():
+        plain = inner(hint)
+        if dataclasses.is_dataclass(plain):
+            yield from leaves(typing.cast(type, plain), f"{path}{name}.")
+        else:
+            yield f"{path}{name}", defaults(schema)[name], field.metadata.get("help", "")

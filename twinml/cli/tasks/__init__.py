@@ -1,0 +1,1 @@
+"""One file per task: its keys, and the one verb it calls."""

@@ -1,0 +1,111 @@
+"""``twinml simulate``: integrate a twin over its horizon and store the trajectory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twinml.cli.common import Common, SolverKeys
+from twinml.cli.schema import key
+from twinml.cli.task import Job, Outcome, Task
+from twinml.cli.twin import TwinKeys, build_model
+from twinml.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """When the simulation starts, ends and is stored."""
+
+    start: float = key(0.0, "first time, in the model's time unit")
+    stop: float | None = key(None, "last time")
+    points: int = key(201, "stored times, both ends included")
+
+
+@dataclass(frozen=True)
+class Simulate(Common):
+    """Keys of ``twinml simulate``."""
+
+    twin: TwinKeys | None = key(None, "what to simulate")
+    solver: SolverKeys = key(SolverKeys, "how")
+    horizon: Horizon = key(Horizon, "over what time")
+    initial: dict[str, Any] = key({}, "initial values by state, initial.x=1")
+
+
+def simulate(config: Simulate, job: Job) -> Outcome:
+    """Integrates once, at the twin's parameters."""
+    import torch
+
+    from twinml.data import Table
+    from twinml.engines import simulate as run_simulation
+    from twinml.run.provenance import digest_source
+    from twinml.units import quantity
+
+    assert config.twin is not None
+    model = build_model(config.twin)
+    horizon = config.horizon
+    if horizon.stop is None:
+        raise ConfigError(
+            f"How long? Give horizon.stop=<time in {model.time_unit}>; horizon.start is "
+            f"{horizon.start:g}, horizon.points {horizon.points}."
+        )
+    if horizon.points < 2:
+        raise ConfigError(f"horizon.points={horizon.points} cannot be used: both ends need one.")
+    states = model.declared.states
+    initial = {
+        name: quantity(value, states[name].unit, f"initial.{name}") if name in states else value
+        for name, value in config.initial.items()
+    }
+    run = job.start({"model": digest_source(type(model))})
+    t = torch.linspace(horizon.start, horizon.stop, horizon.points, dtype=torch.float64)
+    solution = run_simulation(
+        model, t, initial=initial or None, seed=config.seed, **config.solver.arguments()
+    )
+    solution.raise_if_failed()
+    names = [*states, *model.declared.outputs]
+    columns = {"time": solution.t.reshape(-1).numpy(force=True)}
+    units = {"time": model.time_unit}
+    metrics: dict[str, Any] = {}
+    rows = []
+    for name in names:
+        value = solution[name][0].to(torch.float64).numpy(force=True)
+        if value.ndim > 1:
+            continue  # a vector state has no single column; its outputs do
+        columns[name], units[name] = value, model.declared.unit(name)
+        metrics[f"simulate.{name}.final"] = float(value[-1])
+        metrics[f"simulate.{name}.max"] = float(value.max())
+        rows.append([name, units[name], value[0], value[-1], value.min(), value.max()])
+    metrics["simulate.steps"] = int(solution.steps[0])
+    metrics["simulate.status"] = int(solution.status[0])
+    table = run.path / "trajectory.parquet"
+    Table(columns, units).write_parquet(table)
+    written = [("trajectory", table), *_plots(solution, model, run.path)]
+    return Outcome(
+        metrics,
+        ("name", "unit", "start", "end", "min", "max"),
+        rows,
+        f"{config.twin.name or type(model).__name__}: {solution.method} on {solution.engine}",
+        written,
+        headline=tuple(m for m in metrics if m.endswith(".final")),
+    )
+
+
+def _plots(solution: Any, model: Any, folder: Path) -> list[tuple[str, Path]]:
+    """The place where the task's figures are drawn."""
+    return []
+
+
+TASK = Task(
+    name="simulate",
+    summary=(
+        "Integrates a twin at its parameters and writes trajectory.parquet: time, states, outputs."
+    ),
+    schema=Simulate,
+    run=simulate,
+    groups=("experiment", "twin", "solver"),
+    needs=("twin",),
+    examples=(
+        "twinml simulate twin=outbreak horizon.stop=30",
+        "twinml simulate twin=outbreak horizon.stop=30 parameters.beta='1.8/day'",
+    ),
+)

@@ -1,0 +1,1 @@
+"""One file per tool: reads, prints, writes no run."""

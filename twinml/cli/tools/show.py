@@ -1,0 +1,173 @@
+"""``twinml show PATH``: what a file or folder of ours holds, in one screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twinml.cli.console import Console
+from twinml.cli.tools.arguments import Parser, parse
+from twinml.errors import DataError
+
+METRICS_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of thing that can be shown."""
+
+    name: str
+    matches: Callable[[Path], bool]
+    show: Callable[[Path, Console], None]
+
+
+def run(words: Sequence[str]) -> int:
+    """Prints what ``PATH`` holds."""
+    parser = Parser(
+        "twinml show",
+        description=f"Shows what a path holds: {', '.join(k.name for k in KINDS)}.",
+        add_help=False,
+    )
+    parser.add_argument("path", metavar="PATH", help="a file or folder")
+    asked = parse(parser, words)
+    if asked is None:
+        return 0
+    path = Path(asked.path)
+    if not path.exists():
+        raise DataError(f"{path} does not exist. Give {', '.join(k.name for k in KINDS)}.")
+    for kind in KINDS:
+        if kind.matches(path):
+            kind.show(path, Console())
+            return 0
+    raise DataError(
+        f"{path} is nothing that twinml writes or reads; expected one of: "
+        f"{', '.join(k.name for k in KINDS)}."
+    )
+
+
+def _has(*names: str) -> Callable[[Path], bool]:
+    return lambda path: path.is_dir() and all((path / name).is_file() for name in names)
+
+
+def _ends(*endings: str) -> Callable[[Path], bool]:
+    return lambda path: path.is_file() and path.suffix in endings
+
+
+def _run(path: Path, console: Console) -> None:
+    from twinml.run import open_run
+    from twinml.run.directory import METRICS
+
+    opened = open_run(path, finished=False)
+    block = opened.provenance()
+    code = block.get("exit_code")
+    ending = f"{block['status']}, exit {code}" if code else block["status"]
+    print(f"run {path}: twinml {block['task']}, {ending}")
+    if block.get("error"):
+        print(f"  {block['error']}")
+    git = block.get("git") or {}
+    rows = [
+        ["command", "twinml " + " ".join(block["command"])],
+        ["choices", " ".join(f"{g}={c}" for g, c in block["choices"].items()) or "none"],
+        ["seed", str(block["seed"])],
+        ["started", block["started"]],
+        ["ended", block.get("ended", "-")],
+        ["commit", git.get("commit", "none") + (" (changed)" if git.get("dirty") else "")],
+        ["packages", ", ".join(f"{n} {v}" for n, v in block["packages"].items())],
+        ["device", ", ".join([block["device"]["cpu"], *block["device"].get("cuda", [])])],
+    ]
+    console.table(("what", ""), rows)
+    if (path / METRICS).is_file():
+        metrics = opened.metrics()
+        shown = list(metrics.items())[:METRICS_SHOWN]
+        console.table(("metric", "value"), [[name, value] for name, value in shown])
+        if len(metrics) > len(shown):
+            print(f"  and {len(metrics) - len(shown)} more in {path / METRICS}")
+    _files(path, console)
+
+
+def _files(path: Path, console: Console) -> None:
+    files = [file for file in sorted(path.rglob("*")) if file.is_file()]
+    rows = [[file.relative_to(path).as_posix(), file.stat().st_size] for file in files]
+    console.table(("file", "bytes"), rows[:30])
+    if len(rows) > 30:
+        print(f"  and {len(rows) - 30} more")
+
+
+def _artifact(path: Path, console: Console) -> None:
+    from twinml.export import read_artifact
+
+    console.table(("what", ""), [list(row) for row in read_artifact(path).describe()])
+
+
+def _table(path: Path, console: Console) -> None:
+    import numpy as np
+
+    from twinml.data import Table
+
+    table = Table.read_parquet(path)
+    print(f"table {path}: {len(table)} rows")
+    rows = []
+    for name in table.names:
+        values = table[name]
+        finite = values[np.isfinite(values)] if values.dtype.kind in "fiu" else values[:0]
+        low, high = (finite.min().item(), finite.max().item()) if len(finite) else (None, None)
+        rows.append(
+            [name, table.units[name], str(values.dtype), low, high, len(values) - len(finite)]
+        )
+    console.table(("column", "unit", "type", "min", "max", "not finite"), rows)
+
+
+def _yaml(path: Path, console: Console) -> None:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise DataError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds no keys; expected a twin, a scenario or another group file.")
+    kind = "twin" if "model" in content else "scenario" if "quantities" in content else "settings"
+    print(f"{kind} {path}")
+    console.table(("key", "value"), [[name, _short(value)] for name, value in _leaves(content)])
+
+
+def _json(path: Path, console: Console) -> None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds a {type(content).__name__}; expected named values.")
+    print(f"{content.get('schema', 'file')} {path}")
+    console.table(("key", "value"), [[name, _short(value)] for name, value in _leaves(content)])
+
+
+def _leaves(node: Any, path: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(node, Mapping) or not node:
+        return [(path, node)]
+    return [
+        leaf
+        for name, value in node.items()
+        for leaf in _leaves(value, f"{path}.{name}" if path else str(name))
+    ]
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        text = json.dumps(value, ensure_ascii=False)
+        return text if len(text) <= 70 else text[:67] + "..."
+    return value
+
+
+# The first that matches is used: a run may hold other things inside.
+KINDS: tuple[Kind, ...] = (
+    Kind("a run directory", _has("provenance.json"), _run),
+    Kind("an artifact", _has("manifest.json", "config.pbtxt"), _artifact),
+    Kind("a model file", _ends(".pt"), _artifact),
+    Kind("a Parquet table", _ends(".parquet"), _table),
+    Kind("a twin, scenario or group file", _ends(".yaml", ".yml"), _yaml),
+    Kind("a JSON file of ours", _ends(".json"), _json),
+)

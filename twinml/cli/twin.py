@@ -1,0 +1,172 @@
+"""A twin's YAML: which model, its fixed values, its record and what to fit."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from twinml import resources
+from twinml.cli.schema import key
+from twinml.errors import ConfigError, DataError, TwinmlError, nearest
+
+if TYPE_CHECKING:
+    from twinml.physics import Physics
+
+# Records that ship with the package are named `package:<file>`.
+SHIPPED = "package:"
+NOT_SET = "${paths.data}"
+
+
+@dataclass(frozen=True)
+class TimeKeys:
+    """Where time comes from: a column, or a period between rows."""
+
+    column: str | None = key(None, "column that holds time")
+    unit: str | None = key(None, "unit of that column or of period; the model's when unset")
+    period: float | None = key(None, "time between rows, for a record without a time column")
+
+
+@dataclass(frozen=True)
+class DataKeys:
+    """The file of a record."""
+
+    path: str | None = key(None, "CSV file; package:<name> for a shipped one")
+
+
+@dataclass(frozen=True)
+class OutputKeys:
+    """How an output was measured."""
+
+    column: str = key("", "column of the record")
+    unit: str | None = key(None, "unit of the column; the output's own when unset")
+    noise: float | None = key(None, "measurement s.d.; estimated when unset")
+
+
+@dataclass(frozen=True)
+class InputKeys:
+    """How an input was recorded."""
+
+    column: str = key("", "column of the record")
+    unit: str | None = key(None, "unit of the column; the input's own when unset")
+    kind: Literal["hold", "linear"] = key("hold", "hold or linear between rows")
+
+
+@dataclass(frozen=True)
+class CalibrateKeys:
+    """What a calibration adjusts."""
+
+    fit: list[str] = key([], "parameters to fit")
+    fit_initial: list[str] = key([], "states whose initial value is fitted")
+
+
+@dataclass(frozen=True)
+class TwinKeys:
+    """A file of ``configs/twin/``."""
+
+    name: str = key("", "the twin's name; that of its file")
+    model: dict[str, Any] = key({}, "class to build (_target_) and its arguments")
+    parameters: dict[str, Any] = key({}, "values that replace defaults; text may carry a unit")
+    time: TimeKeys = key(TimeKeys, "time axis of the record")
+    data: DataKeys | None = key(None, "the record's file")
+    outputs: dict[str, OutputKeys] = key({}, "output -> column, unit, noise")
+    inputs: dict[str, InputKeys] = key({}, "input -> column, unit, kind")
+    calibrate: CalibrateKeys = key(CalibrateKeys, "what to fit")
+    calibration: str | None = key(None, "run or calibration.json that `calibrated` reads")
+
+
+def build_model(twin: TwinKeys) -> Physics:
+    """The twin's model with its fixed values.
+
+    Raises:
+        ConfigError: the class cannot be imported or built; shows the user's own line.
+    """
+    from twinml.physics import Physics
+
+    arguments = dict(twin.model)
+    target = arguments.pop("_target_", None)
+    if not isinstance(target, str):
+        raise ConfigError(
+            f"Twin '{twin.name}' names no class: expected model: {{_target_: module.Class}}."
+        )
+    made = import_target(target, f"twin '{twin.name}'")
+    if not (isinstance(made, type) and issubclass(made, Physics)):
+        raise ConfigError(f"{target} is not a Physics class; twin '{twin.name}' needs one.")
+    try:
+        model = made(**arguments)
+    except TwinmlError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"{target} could not be built with {arguments or 'no arguments'}: {_own_line(error)}"
+        ) from error
+    return model.set_defaults(**twin.parameters)
+
+
+def import_target(target: str, wanted_by: str) -> Any:
+    """What a ``_target_`` names.
+
+    Raises:
+        ConfigError: module or name missing, or the module fails while it is imported.
+    """
+    module_name, _, name = target.rpartition(".")
+    if not module_name:
+        raise ConfigError(f"_target_: {target} of {wanted_by} names no module; write module.Class.")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            raise ConfigError(
+                f"No module '{module_name}' for {wanted_by} (_target_: {target}). "
+                f"Looked in the working directory {Path.cwd()} and the installed packages."
+            ) from error
+        raise ConfigError(f"{module_name}.py failed to import: {_own_line(error)}") from error
+    except Exception as error:
+        raise ConfigError(f"{module_name}.py failed to import: {_own_line(error)}") from error
+    if not hasattr(module, name):
+        known = [n for n in vars(module) if not n.startswith("_")]
+        raise ConfigError(
+            f"Module '{module_name}' has no '{name}' for {wanted_by}.{nearest(name, known)}"
+        )
+    return getattr(module, name)
+
+
+def _own_line(error: Exception) -> str:
+    """The user's own line in a traceback: the innermost frame outside the package and Python."""
+    package = str(resources.PACKAGE)
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}: {(error.text or '').strip()} -> {text}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith((package, "<frozen")) and "site-packages" not in str(
+            Path(frame.filename)
+        ):
+            return f"{frame.filename}, line {frame.lineno}: {frame.line} -> {text}"
+    return text
+
+
+def data_path(twin: TwinKeys) -> Path:
+    """The file of the twin's record.
+
+    Raises:
+        ConfigError: the twin has no record.
+        DataError: the file does not exist.
+    """
+    if twin.data is None or twin.data.path is None:
+        raise ConfigError(f"Twin '{twin.name}' has no record: give one with data.path=<file.csv>.")
+    path = twin.data.path
+    if NOT_SET in path:
+        raise ConfigError(
+            f"The record of twin '{twin.name}' is {path}, and paths.data is not set. Say where "
+            "records lie: export TWINML_DATA=<folder>, or paths.data=<folder> on the command line."
+        )
+    if path.startswith(SHIPPED):
+        return resources.data(path.removeprefix(SHIPPED))
+    if not Path(path).is_file():
+        raise DataError(
+            f"The record of twin '{twin.name}', {path}, does not exist. Paths are relative to the "
+            f"working directory {Path.cwd()}; give another with data.path=<file.csv>."
+        )
+    return Path(path)

@@ -1,0 +1,10 @@
+"""Physics shipped with the package, one file each, sources cited."""
+
+from twinml.library.cascaded_tanks import CascadedTanks
+from twinml.library.lorenz import Lorenz
+from twinml.library.outbreak import Outbreak
+from twinml.library.pendulum import Pendulum
+from twinml.library.robertson import Robertson
+from twinml.library.van_der_pol import VanDerPol
+
+__all__ = ["CascadedTanks", "Lorenz", "Outbreak", "Pendulum", "Robertson", "VanDerPol"]

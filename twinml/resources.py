@@ -1,0 +1,45 @@
+"""Where the files that ship with the package lie: configs, kernels, package data.
+
+A wheel carries ``configs/`` and ``kernels/`` as ``twinml/_configs`` and ``twinml/_kernels``.
+In a checkout, and in an editable install of one, they stand beside the package.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twinml.errors import DataError, nearest
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def _shipped(name: str) -> Path:
+    packed = PACKAGE / f"_{name}"
+    return packed if packed.is_dir() else PACKAGE.parent / name
+
+
+def configs() -> Path:
+    """The folder with the package's own configuration files."""
+    return _shipped("configs")
+
+
+def kernels() -> Path:
+    """The folder with the reviewed C++/CUDA headers."""
+    return _shipped("kernels")
+
+
+def data(name: str) -> Path:
+    """The path of a record shipped with the library.
+
+    Raises:
+        DataError: no record of that name is shipped.
+    """
+    folder = PACKAGE / "library" / "data"
+    path = folder / name
+    if not path.is_file():
+        known = sorted(p.name for p in folder.glob("*.csv"))
+        raise DataError(
+            f"No record '{name}' ships with twinml.{nearest(name, known)} "
+            f"Shipped: {', '.join(known) or 'none'}."
+        )
+    return path

@@ -1,0 +1,92 @@
+"""What is exported: raw inputs to means, intervals, validity and spread."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from twinml.uncertainty import DomainGuard
+
+
+@final
+class SurrogateModule(nn.Module):
+    """Scaling, predictor, conformal interval and domain guard in one scriptable module.
+
+    ``forward(x)`` takes raw physical values (B, k) in the declared order, of any float type, and
+    returns mean, lower, upper (B, m), in_domain (B, 1) bool and std (B, m) in the inner type.
+
+    Rows are taken in blocks, so memory does not grow with B; under ``torch.export`` the batch is
+    symbolic and one block is traced.
+    """
+
+    def __init__(
+        self, predictor: nn.Module, inputs: int, targets: int, dtype: torch.dtype, block: int = 4096
+    ) -> None:
+        super().__init__()
+        self.predictor = predictor
+        self.block = block
+        sizes = {
+            "x_center": (inputs,),
+            "x_scale": (inputs,),
+            "x_low": (inputs,),
+            "x_high": (inputs,),
+            "whiten": (inputs, inputs),
+            "radius2": (1,),
+            "y_center": (targets,),
+            "y_scale": (targets,),
+            "std_factor": (targets,),
+            "quantile": (targets,),
+        }
+        for name, size in sizes.items():
+            self.register_buffer(name, torch.zeros(size, dtype=dtype))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.x_center.dtype
+
+    @torch.no_grad()
+    def set(self, **values: np.ndarray | float) -> None:
+        """Fill buffers by name."""
+        for name, value in values.items():
+            buffer = getattr(self, name)
+            buffer.copy_(torch.as_tensor(np.asarray(value, dtype=np.float64)).reshape(buffer.shape))
+
+    def rows(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        z = (x - self.x_center) / self.x_scale
+        mean, std = self.predictor(z)
+        mean = self.y_center + self.y_scale * mean
+        std = self.y_scale * self.std_factor * std
+        half = self.quantile * std
+        box = ((x >= self.x_low) & (x <= self.x_high)).all(1, keepdim=True)
+        distance2 = (z @ self.whiten).pow(2).sum(1, keepdim=True)
+        return mean, mean - half, mean + half, box & (distance2 <= self.radius2), std
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        x = x.to(self.x_center.dtype)
+        if torch.compiler.is_compiling() or x.shape[0] <= self.block:
+            return self.rows(x)
+        mean, lower, upper, in_domain, std = self.rows(x[: self.block])
+        parts = [(mean, lower, upper, in_domain, std)]
+        for start in range(self.block, x.shape[0], self.block):
+            parts.append(self.rows(x[start : start + self.block]))
+        return (
+            torch.cat([part[0] for part in parts]),
+            torch.cat([part[1] for part in parts]),
+            torch.cat([part[2] for part in parts]),
+            torch.cat([part[3] for part in parts]),
+            torch.cat([part[4] for part in parts]),
+        )
+
+
+def set_domain(module: SurrogateModule, guard: DomainGuard) -> None:
+    """Write a guard into the module, in its scaled coordinates."""
+    scale = module.x_scale.double().numpy()
+    module.set(
+        x_low=guard.low,
+        x_high=guard.high,
+        whiten=scale[:, None] * guard.whiten,
+        radius2=guard.radius**2,
+    )

@@ -1,0 +1,1 @@
+"""Training of networks with lightning, imported on use."""

@@ -1,0 +1,131 @@
+"""One network for all targets, trained by lightning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twinml.surrogate.options import MlpOptions
+from twinml.surrogate.predictors import MlpPredictor
+from twinml.surrogate.training.quiet import import_lightning, quiet
+
+Progress = Callable[[str, int, int], None]
+_CHECKS = 50  # how often at most the held-out rows are looked at
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Minibatches of (z, y); pass p is shuffled by (seed, p), so a pass does not depend on others.
+
+    A torch DataLoader would fetch row by row and cost more than the network.
+    """
+
+    z: Tensor
+    y: Tensor
+    size: int
+    seed: int
+    passes: list[int]  # one counter, advanced by each pass
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.z) / self.size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        generator = torch.Generator().manual_seed((self.seed + self.passes[0]) % 2**63)
+        self.passes[0] += 1
+        order = torch.randperm(len(self.z), generator=generator)
+        # equal parts: a short last batch would weigh its rows more
+        for part in torch.tensor_split(order, len(self)):
+            yield self.z[part], self.y[part]
+
+
+def fit_mlp(
+    z: Tensor, y: Tensor, options: MlpOptions, seed: int, progress: Progress | None
+) -> tuple[MlpPredictor, dict[str, Any]]:
+    """Train one network.
+
+    The mean is fitted by squared error, the log variance by the likelihood of the residuals, whose
+    gradient does not reach the mean: noise that varies from place to place is learned without
+    giving up accuracy where it is large.
+
+    Args:
+        z: Standardised inputs, shape (n, k), float32, in random order.
+        y: Standardised targets, shape (n, m), float32.
+        options: See ``MlpOptions``.
+        seed: Initial weights and the order of the rows.
+        progress: Called as ("epochs", epochs done, epochs).
+
+    Returns:
+        The network with the weights of its best pass, and what happened (epochs, best epoch).
+
+    Raises:
+        MissingDependencyError: lightning is not installed.
+        SurrogateError: The loss is not finite.
+    """
+    lightning = import_lightning()
+    held = round(options.holdout * len(z)) if len(z) >= 20 else 0
+    held_z, held_y, z, y = z[:held], y[:held], z[held:], y[held:]
+    size = max(1, min(options.batch, max(16, len(z) // 8)))
+    batches = Batches(z, y, size, seed, passes=[0])
+    epochs = max(1, math.ceil(options.steps / len(batches)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = MlpPredictor(z.shape[1], y.shape[1], options.width, options.depth)
+
+    from twinml.surrogate.training.task import make_task
+
+    task = make_task(lightning, network, options, epochs * len(batches))
+    keeper = _Keeper(held_z, held_y, max(1, epochs // _CHECKS), epochs, progress)
+    task.after_epoch = keeper
+    with quiet():
+        trainer = lightning.Trainer(
+            max_epochs=epochs,
+            accelerator="gpu" if options.device == "cuda" else "cpu",
+            devices=1,
+            deterministic=True,
+            gradient_clip_val=1.0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            # a batch job's variables must not make this one process look like many
+            plugins=[lightning.pytorch.plugins.environments.LightningEnvironment()],
+        )
+        trainer.fit(task, train_dataloaders=batches)
+    network.cpu()
+    keeper.restore(network)
+    info = {"epochs": epochs, "best_epoch": keeper.best_epoch, "held_out": held}
+    return network.eval(), info
+
+
+class _Keeper:
+    """Keeps the weights with the lowest held-out error, and reports the passes."""
+
+    def __init__(
+        self, z: Tensor, y: Tensor, every: int, epochs: int, progress: Progress | None
+    ) -> None:
+        self._z, self._y, self._every, self._epochs = z, y, every, epochs
+        self._progress = progress
+        self._best, self._state = math.inf, None
+        self.best_epoch = epochs
+
+    def __call__(self, network: MlpPredictor, done: int) -> None:
+        if len(self._z) and (done % self._every == 0 or done == self._epochs):
+            device = network.mean.weight.device
+            with torch.no_grad():
+                mean, _ = network(self._z.to(device))
+                error = float((mean.cpu() - self._y).double().pow(2).mean())
+            if error < self._best:
+                self._best, self.best_epoch = error, done
+                state = network.state_dict()
+                self._state = {name: value.cpu().clone() for name, value in state.items()}
+        if self._progress is not None:
+            self._progress("epochs", done, self._epochs)
+
+    def restore(self, network: MlpPredictor) -> None:
+        if self._state is not None:
+            network.load_state_dict(self._state)
