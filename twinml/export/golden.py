@@ -6,7 +6,6 @@ Whoever loads the file can compute them again. Floats are stored in hexadecimal,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from twinml.export.description import (
     check_schema,
     read_json,
 )
+from twinml.surrogate.surrogate import Surrogate
 
 SCHEMA = "golden/1"
 RAYS = 48  # rows inside the guard, and as many more spread over the box
@@ -69,7 +69,7 @@ class Golden:
             raise IntegrityError(f"golden.json in {name} cannot be read: {error!r}.") from error
 
 
-def make_golden(surrogate: Any, description: Description, center: np.ndarray) -> Golden:
+def make_golden(surrogate: Surrogate, description: Description, center: np.ndarray) -> Golden:
     """Choose rows inside and outside the guard and ask the surrogate for the answers.
 
     Rows at the edge of the guard, where rounding decides, are left out, so that ``in_domain`` can
@@ -118,11 +118,11 @@ def make_golden(surrogate: Any, description: Description, center: np.ndarray) ->
     return golden
 
 
-def _in_domain(surrogate: Any, rows: np.ndarray) -> np.ndarray:
+def _in_domain(surrogate: Surrogate, rows: np.ndarray) -> np.ndarray:
     return np.asarray(surrogate.predict(rows).in_domain, dtype=bool).reshape(-1)
 
 
-def _inside(surrogate: Any, box: np.ndarray, center: np.ndarray) -> np.ndarray:
+def _inside(surrogate: Surrogate, box: np.ndarray, center: np.ndarray) -> np.ndarray:
     """On the way from each spread row to the middle, the first point that the guard accepts.
 
     Inputs that vary together fill a small part of their box: few rows of the box are inside.

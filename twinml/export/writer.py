@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from twinml.export.readme import make_readme
 from twinml.export.targets import find_target
 from twinml.export.triton import make_config
 from twinml.export.verification import check_parity
+from twinml.surrogate.surrogate import Surrogate
 
 _NEEDED = (
     "module",
@@ -35,7 +35,7 @@ _DTYPES = (torch.float32, torch.float64)
 
 
 def export(
-    surrogate: Any, path: str | Path, target: str = "torchscript", overwrite: bool = False
+    surrogate: Surrogate, path: str | Path, target: str = "torchscript", overwrite: bool = False
 ) -> Artifact:
     """Write a surrogate as an artifact that needs only torch.
 
@@ -64,7 +64,7 @@ def export(
     _check_surrogate(surrogate)
     module = copy.deepcopy(surrogate.module()).cpu().eval()
     description = _describe(surrogate, module)
-    golden = make_golden(surrogate, description, _values(module.x_center))
+    golden = make_golden(surrogate, description, _values(module.get_buffer("x_center")))
     model = chosen.pack(
         module, {DESCRIPTION_FILE: description.to_json(), GOLDEN_FILE: golden.to_json()}
     )
@@ -80,7 +80,7 @@ def export(
     return artifact
 
 
-def _check_surrogate(surrogate: Any) -> None:
+def _check_surrogate(surrogate: Surrogate) -> None:
     missing = [name for name in _NEEDED if not hasattr(surrogate, name)]
     if missing:
         raise ArgumentError(
@@ -116,7 +116,7 @@ def _values(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().to(torch.float64).numpy()
 
 
-def _describe(surrogate: Any, module: torch.nn.Module) -> Description:
+def _describe(surrogate: Surrogate, module: torch.nn.Module) -> Description:
     inputs, targets = tuple(surrogate.inputs), tuple(surrogate.targets)
     box = _training_box(module, len(inputs))
     dtype = _input_dtype(module)
