@@ -15,7 +15,7 @@ _HOME = {
     "State": "physics", "Parameter": "physics", "Input": "physics", "Output": "physics",
     "Physics": "physics", "Signal": "physics", "sqrt0": "physics",
     "Change": "solve.change", "Solution": "solve.solution", "Status": "solve.status",
-    "simulate": "engines.simulate",
+    "simulate": "engines",
     "Record": "data.record", "Table": "data.table", "Posterior": "data.posterior",
     "calibrate": "calibrate", "Calibration": "calibrate.calibration",
     "load_calibration": "calibrate.calibration",
