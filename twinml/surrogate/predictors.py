@@ -28,8 +28,9 @@ class MlpPredictor(nn.Module):
             size = width
         self.trunk = nn.Sequential(*layers)
         self.mean = nn.Linear(size, targets)
+        spread = max(1, width // 2)
         self.log_variance = nn.Sequential(
-            nn.Linear(size, width), nn.SiLU(), nn.Linear(width, targets)
+            nn.Linear(size, spread), nn.SiLU(), nn.Linear(spread, targets)
         )
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
