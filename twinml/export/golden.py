@@ -23,7 +23,7 @@ SCHEMA = "golden/1"
 RAYS = 48  # rows inside the guard, and as many more spread over the box
 OUTSIDE_PER_INPUT = 4
 _SHRINK = (1.0, 0.8, 0.6, 0.45, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0)
-_REACH = 0.25  # how far outside rows lie beyond the box, in widths of the box
+_REACH = 0.1  # how far outside rows lie beyond the box, in widths of the box
 _NUDGE = 1e-5  # the guard must answer alike within this share of the width
 
 

@@ -138,9 +138,9 @@ def _describe(surrogate: Surrogate, module: torch.nn.Module) -> Description:
 
 
 def _input_dtype(module: torch.nn.Module) -> torch.dtype:
-    """The type of the first floating tensor, parameters first."""
-    tensors = [*module.parameters(), *module.buffers()]
-    dtype = next(tensor.dtype for tensor in tensors if tensor.is_floating_point())
+    """The type in which the module takes rows: what it says, else that of its training range."""
+    said = getattr(module, "dtype", None)
+    dtype = said if isinstance(said, torch.dtype) else module.get_buffer("x_low").dtype
     if dtype not in _DTYPES:
         raise ArgumentError(
             f"The surrogate computes in {dtype}; expected torch.float32 or torch.float64, which "
