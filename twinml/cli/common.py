@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from twinml.cli.schema import key
@@ -29,14 +29,24 @@ class Common:
 
 
 @dataclass(frozen=True)
-class SolverKeys:
-    """How a simulation is integrated."""
+class MethodKeys:
+    """How a simulation is integrated, where engine and type are not a choice."""
 
     method: str = key("auto", "auto, tsit5, dopri5, vern7, rodas5p, rk4, heun, euler ...")
     rtol: float = key(1e-6, "relative tolerance")
     atol: Any = key(1e-9, "absolute tolerance; a number or {state: number}")
     dt: float | None = key(None, "step of a fixed-step method")
     max_steps: int = key(100_000, "most attempted steps of one trajectory")
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of a verb that these keys stand for."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class SolverKeys(MethodKeys):
+    """How a simulation is integrated, and where."""
+
     engine: str = key("auto", "auto or the name of one engine")
     dtype: Literal["float64", "float32"] = key("float64", "float64 or float32")
     device: str | None = key(None, "torch device such as cpu or cuda:0")
@@ -45,13 +55,4 @@ class SolverKeys:
         """The keyword arguments of ``simulate`` that these keys stand for."""
         import torch
 
-        return {
-            "method": self.method,
-            "rtol": self.rtol,
-            "atol": self.atol,
-            "dt": self.dt,
-            "max_steps": self.max_steps,
-            "engine": self.engine,
-            "dtype": getattr(torch, self.dtype),
-            "device": self.device,
-        }
+        return {**super().arguments(), "dtype": getattr(torch, self.dtype)}
