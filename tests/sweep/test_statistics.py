@@ -20,7 +20,9 @@ def test_ishigami_indices_are_the_analytic_ones():
     indices = sobol_indices(lambda u: ishigami(u)[:, None], factors, ["y"], samples=2**14)
     np.testing.assert_allclose(indices.first[:, 0], [0.3139, 0.4424, 0.0], atol=0.02)
     np.testing.assert_allclose(indices.total[:, 0], [0.5576, 0.4424, 0.2437], atol=0.02)
-    assert (indices.first_low <= indices.first).all() and (indices.first <= indices.first_high).all()
+    assert (indices.first_low <= indices.first).all() and (
+        indices.first <= indices.first_high
+    ).all()
     assert (indices.total_high - indices.total_low < 0.05).all()
 
 

@@ -27,6 +27,9 @@ SCENARIO = {
 }
 N, BLOCK = 150, 32
 
+# torch compiles its decompositions with torch.jit at the first forward-mode derivative
+first_dual = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+
 
 def swept(out, samples=N, model=None, scenario=None, **options):
     options = {"workers": 1, "block_size": BLOCK, "seed": 3, **options}
@@ -149,17 +152,18 @@ def test_designs_that_depend_on_the_total_do_not_grow(tmp_path):
         swept(tmp_path / "b", samples=50, scenario={"design": "latin"}, resume=True)
     grid = swept(tmp_path / "c", samples=64, scenario={"design": "grid"})
     assert len(np.unique(grid.table()["rate"])) == 4
-    with pytest.raises(ScenarioError, match="64 .4 levels. or 125"):
+    with pytest.raises(ScenarioError, match=r"64 \(4 levels\) or 125"):
         swept(tmp_path / "d", samples=100, scenario={"design": "grid"})
 
 
+@first_dual
 def test_failed_rows_stay_with_their_reason(tmp_path):
     scenario = {
         "vary": {"initial.x": {"distribution": "uniform", "low": 0.1, "high": 1.0}},
         "changes": [],
         "quantities": {"end": "final(x)", "large": "final(x) > 2", "over": "time_above(x, 1)"},
     }
-    sweep = swept(tmp_path / "b", samples=64, model=BlowUp(), scenario=scenario, max_steps=500)
+    sweep = swept(tmp_path / "b", samples=64, model=BlowUp(), scenario=scenario, max_steps=100)
     table = sweep.table()
     failed = table["status"] != 0
     assert (failed == (table["initial.x"] >= 0.5)).all() and 0 < failed.sum() < 64
@@ -175,6 +179,7 @@ def test_failed_rows_stay_with_their_reason(tmp_path):
     assert json.loads((sweep.path / "summary.json").read_text())["failed"] == failed.sum()
 
 
+@first_dual
 def test_the_ladder_saves_rows_that_the_method_cannot_solve(tmp_path):
     scenario = {
         "vary": {"rate": {"distribution": "choice", "values": [1.0, 1e6]}},
@@ -287,7 +292,7 @@ def test_a_sweeps_sensitivity_groups_what_is_calibrated(whole):
     assert indices.factors == ("rate", "initial.x", "when")
     first = indices.to_mapping()["end"]["initial.x"]
     assert first["first_low"] <= first["first"] <= first["first_high"]
-    assert 0.2 < first["total"] < 1.1
+    assert 0.05 < first["total"] < 1.1
     again = tw.open_sweep(whole.path)
     np.testing.assert_array_equal(again.sensitivity(64, model=Decay()).total, indices.total)
     with pytest.raises(SweepError, match="without its model"):

@@ -158,9 +158,7 @@ def ladder(settings: SolverSettings) -> tuple[SolverSettings, ...]:
     return tighter, stiff
 
 
-def _run(
-    task: Task, values: Mapping[str, np.ndarray], settings: SolverSettings, rows: int
-) -> Rows:
+def _run(task: Task, values: Mapping[str, np.ndarray], settings: SolverSettings, rows: int) -> Rows:
     import torch
 
     from twinml.engines import simulate

@@ -8,7 +8,7 @@ from typing import final
 
 from twinml.errors import ArgumentError
 
-SHARD_BLOCKS = 4  # small enough to share out among workers, large enough for a Parquet file
+SHARD_BLOCKS = 2  # small enough to share out among workers, large enough for a Parquet file
 MOST_SHARDS = 4096
 SHARD_BYTES = 256 * 2**20  # what a worker holds of one shard
 

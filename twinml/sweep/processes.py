@@ -56,7 +56,9 @@ def run_processes(
         task_file.write_bytes(content)
         threads = [
             threading.Thread(
-                target=_serve, args=(task_file, out, waiting, finished, stop, processes), daemon=True
+                target=_serve,
+                args=(task_file, out, waiting, finished, stop, processes),
+                daemon=True,
             )
             for _ in range(workers)
         ]

@@ -101,9 +101,7 @@ def sobol_indices(
         batches.append(mixed)
     values = np.asarray(function(np.concatenate(batches)), dtype=np.float64)
     values = values.reshape(len(batches), samples, len(quantities))
-    results = [
-        _indices(values[:, :, j], seed, level) for j in range(len(quantities))
-    ]
+    results = [_indices(values[:, :, j], seed, level) for j in range(len(quantities))]
     stacked = {key: np.stack([result[key] for result in results], axis=1) for key in results[0]}
     used = stacked.pop("used")[0]
     names = tuple(name for name, _ in factors)
@@ -125,9 +123,7 @@ def _indices(values: np.ndarray, seed: int, level: float) -> dict[str, np.ndarra
         return result
     a, b, mixed = finite[0], finite[1], finite[2:]
     b = b - finite[:2].mean()  # the estimate is unbiased about any centre, and best about this
-    terms = np.concatenate(
-        [b * (mixed - a), 0.5 * (a - mixed) ** 2, finite[:2], finite[:2] ** 2]
-    )
+    terms = np.concatenate([b * (mixed - a), 0.5 * (a - mixed) ** 2, finite[:2], finite[:2] ** 2])
     estimate = _ratios(terms.mean(axis=1), count)
     replicates = np.empty((REPLICATES, 2 * count))
     for replicate in range(REPLICATES):
