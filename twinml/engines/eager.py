@@ -14,7 +14,6 @@ from typing import Any, final
 import numpy
 import torch
 from torch import Tensor, nn
-from torch.func import jvp
 
 from twinml.engines.base import AbstractEngine, Outcome
 from twinml.engines.forcing import Forcing
@@ -81,10 +80,17 @@ class EagerEngine(AbstractEngine):
             replay(other, copies, [sink])
             return observe(other, sink.result())
 
+        # Forward mode from two reverse passes: the pullback is linear in its cotangent v, and
+        # its derivative by v is the derivative along the direction (Townsend 2017). torch's own
+        # forward mode takes a slow path for every operand without a tangent.
         direction = torch.eye(unknowns, dtype=theta.dtype, device=theta.device)
         direction = direction.repeat_interleave(rows, dim=0)
-        with torch.no_grad():
-            _, tangent = jvp(along, (theta.repeat(unknowns, 1),), (direction,))
+        with torch.enable_grad():
+            point = theta.detach().repeat(unknowns, 1).requires_grad_()
+            result = along(point)
+            cotangent = torch.zeros_like(result, requires_grad=True)
+            (pullback,) = torch.autograd.grad(result, point, cotangent, create_graph=True)
+            (tangent,) = torch.autograd.grad(pullback, cotangent, direction)
         return outcome, values, tangent.view(-1, unknowns, rows).movedim(1, 2)
 
 

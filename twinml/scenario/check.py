@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, final
 
@@ -138,7 +138,9 @@ class BoundScenario:
         return values
 
 
-def bind(scenario: Scenario, model: Physics, posterior: Posterior | None) -> BoundScenario:
+def bind(
+    scenario: Scenario, model: Physics, posterior: Posterior | None, given: Iterable[str] = ()
+) -> BoundScenario:
     """Check a scenario against a model; see ``Scenario.check``.
 
     Without a posterior the calibrated quantities are checked by name only and cannot be drawn.
@@ -154,7 +156,7 @@ def bind(scenario: Scenario, model: Physics, posterior: Posterior | None) -> Bou
     _check_changes(scenario, model, columns)
     _check_quantities(scenario, model, columns)
     _check_used(scenario, model, columns)
-    _check_given(model, columns)
+    _check_given(model, {*given, *(column.name for column in columns)})
     return BoundScenario(
         scenario=scenario,
         model=model,
@@ -352,8 +354,7 @@ def _check_used(scenario: Scenario, model: Physics, columns: tuple[Column, ...])
             )
 
 
-def _check_given(model: Physics, columns: tuple[Column, ...]) -> None:
-    given = {column.name for column in columns}
+def _check_given(model: Physics, given: set[str]) -> None:
     for name in (*model.declared.parameters, *model.declared.inputs):
         if name not in given and model.default(name) is None:
             raise ScenarioError(

@@ -145,7 +145,9 @@ def _copy(model: Any) -> dict[str, Any]:
 
 def _gpytorch() -> Any:
     try:
-        import gpytorch
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations inside other packages
+            import gpytorch
     except ImportError as error:
         raise MissingDependencyError(
             f"The 'gp' surrogate needs gpytorch, which cannot be imported ({error}). "

@@ -23,7 +23,7 @@ class SurrogateModule(nn.Module):
     """
 
     def __init__(
-        self, predictor: nn.Module, inputs: int, targets: int, dtype: torch.dtype, block: int = 4096
+        self, predictor: nn.Module, inputs: int, targets: int, dtype: torch.dtype, block: int
     ) -> None:
         super().__init__()
         self.predictor = predictor
@@ -79,6 +79,15 @@ class SurrogateModule(nn.Module):
             torch.cat([part[3] for part in parts]),
             torch.cat([part[4] for part in parts]),
         )
+
+
+# inner type, and rows in a block: a process holds a row of length n for each, best within the cache
+_INNER = {"gp": (torch.float64, 512), "mlp": (torch.float32, 4096)}
+
+
+def wrap(kind: str, predictor: nn.Module, inputs: int, targets: int) -> SurrogateModule:
+    """The module around a predictor of a kind, with scaling and interval still to be set."""
+    return SurrogateModule(predictor, inputs, targets, *_INNER[kind])
 
 
 def set_domain(module: SurrogateModule, guard: DomainGuard) -> None:

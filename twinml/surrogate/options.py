@@ -42,10 +42,10 @@ class MlpOptions:
         device: "cpu", or "cuda"; the CPU repeats bit for bit.
     """
 
-    width: int = 128
+    width: int = 96
     depth: int = 4
-    steps: int = 5000
-    batch: int = 1024
+    steps: int = 4000
+    batch: int = 512
     learning_rate: float = 1e-2
     weight_decay: float = 1e-4
     holdout: float = 0.1

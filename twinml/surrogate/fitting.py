@@ -13,7 +13,7 @@ import torch
 
 from twinml.errors import ArgumentError, SurrogateError
 from twinml.surrogate.metrics import score_rows
-from twinml.surrogate.module import SurrogateModule, set_domain
+from twinml.surrogate.module import SurrogateModule, set_domain, wrap
 from twinml.surrogate.options import GpOptions, parse_options
 from twinml.surrogate.rows import Rows, prepare_rows
 from twinml.surrogate.surrogate import Surrogate
@@ -111,15 +111,15 @@ def _train(
         from twinml.surrogate.gp import fit_gp
 
         predictor = fit_gp(z, w, options, progress)
-        info, dtype = {"fitted_rows": len(predictor.rows)}, torch.float64
+        info = {"fitted_rows": len(predictor.rows)}
     else:
         from twinml.surrogate.training.network import fit_mlp
 
         predictor, info = fit_mlp(
             z.float(), w.float(), options, derive_seed(seed, "network"), progress
         )
-        info, dtype = {"fitted_rows": len(z), **info}, torch.float32
-    module = SurrogateModule(predictor, x.shape[1], y.shape[1], dtype)
+        info = {"fitted_rows": len(z), **info}
+    module = wrap(kind, predictor, x.shape[1], y.shape[1])
     module.set(
         x_center=x.mean(0),
         x_scale=np.where(x_scale > 0, x_scale, 1.0),
