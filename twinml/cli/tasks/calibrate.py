@@ -116,8 +116,25 @@ def _quality(fitted: Calibration) -> list[str]:
 def draw(
     fitted: Calibration, model: Physics, record: Record, level: float, folder: Path
 ) -> list[tuple[str, Path]]:
-    """The place where the task's figures are drawn: bands and residuals."""
-    return []
+    """The figure of a fit: measured values on both bands, residuals below."""
+    import numpy as np
+
+    from twinml.calibrate import bands
+    from twinml.report.fit import fit_figure
+
+    times = record.time_in(model.time_unit)
+    dense = np.linspace(times[0], times[-1], 241) if len(times) < 241 else times
+    found = bands(model, fitted, record, dense, level)
+    outputs = model.declared.outputs
+    path = fit_figure(
+        folder / "fit.png",
+        found,
+        times,
+        {name: record.values_in(name, outputs[name].unit) for name in found},
+        {name: outputs[name].unit for name in found},
+        model.time_unit,
+    )
+    return [("figure", path)]
 
 
 TASK = Task(
