@@ -213,15 +213,13 @@ def build_record(twin: TwinKeys, model: Physics) -> Record:
     )
 
 
-def signals(record: Record, twin: TwinKeys, model: Physics) -> dict[str, Signal]:
-    """The recorded inputs as signals over the model's time."""
-    from twinml.physics import Signal
+def recorded_inputs(record: Record, model: Physics) -> dict[str, Signal]:
+    """The record's inputs as signals over the model's time."""
+    import torch
 
-    times = record.time_in(model.time_unit)
-    return {
-        name: Signal(times, record.values_in(name, model.declared.inputs[name].unit), keys.kind)
-        for name, keys in twin.inputs.items()
-    }
+    from twinml.calibrate.setup import signals
+
+    return signals(model, record, torch.as_tensor(record.time_in(model.time_unit)))
 
 
 def load_posterior(

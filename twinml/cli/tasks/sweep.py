@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from twinml.cli.common import Common, ExecutorKeys, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
-from twinml.cli.twin import TwinKeys, build_model, build_record, load_posterior, signals
+from twinml.cli.twin import TwinKeys, build_model, build_record, load_posterior, recorded_inputs
 from twinml.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _driven(twin: TwinKeys, model: Physics, scenario: Scenario) -> dict[str, Any
     """Recorded inputs that the scenario leaves alone."""
     if not set(twin.inputs) - set(scenario.vary):
         return {}
-    found = signals(build_record(twin, model), twin, model)
+    found = recorded_inputs(build_record(twin, model), model)
     return {name: signal for name, signal in found.items() if name not in scenario.vary}
 
 
