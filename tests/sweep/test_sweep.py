@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.sweep.models import BlowUp, Deadly, Decay, Stiff
 
 import twinml as tw
+from tests.sweep.models import BlowUp, Deadly, Decay, Stiff
 from twinml.errors import ArgumentError, DataError, IntegrityError, ScenarioError, SweepError
 from twinml.sweep.plan import Shard, missing_shards, shard_rows
 
@@ -204,7 +204,9 @@ def test_given_inputs_serve_all_samples(tmp_path):
 
 
 def test_a_dry_run_writes_nothing(tmp_path):
-    plan = swept(tmp_path / "b", shard_size=40, workers=2, dry_run=True)
+    sweep = swept(tmp_path / "b", shard_size=40, workers=2, dry_run=True)
+    plan = sweep.plan
+    assert (sweep.done, sweep.samples) == (0, 150)
     assert plan.shards == (Shard(0, 64), Shard(64, 128), Shard(128, 150))
     assert plan.text.startswith("150 samples: 3 shards of up to 64 on eager")
     assert not (tmp_path / "b").exists()

@@ -196,13 +196,14 @@ def in_horizon_unit(expression: Expression, scale: float) -> Expression:
             if kind in _TIMES or kind == "integral":
                 result = Binary("/", result, factor)
             return result
-    changed = {}
-    for name, value in vars(expression).items():
+    node: Any = expression
+    changed: dict[str, Any] = {}
+    for name, value in vars(node).items():
         if isinstance(value, Expression):
             changed[name] = below(value)
         elif name == "arguments":
             changed[name] = tuple(below(item) for item in value)
-    return replace(expression, **changed) if changed else expression
+    return replace(node, **changed) if changed else expression
 
 
 def _role(name: str, model: Physics) -> Role:

@@ -19,6 +19,7 @@ from twinml.sweep.store import ShardReport, Store
 
 if TYPE_CHECKING:
     from twinml.physics import Physics
+    from twinml.sweep.plan import Plan
     from twinml.sweep.sensitivity import SobolIndices
     from twinml.sweep.task import Task
 
@@ -30,12 +31,19 @@ class Sweep:
 
     The finished shards from the first sample on, without a gap, are a valid smaller sweep;
     ``done`` says how many rows that is.
+
+    Args:
+        path: The directory.
+        manifest: What the sweep is.
+        reports: Finished shards in sample order.
+        task, plan: What was computed and how it was cut; None after ``open_sweep``.
     """
 
     path: Path
     manifest: dict[str, Any]
     reports: tuple[ShardReport, ...]
     task: Task | None = None
+    plan: Plan | None = None
 
     @property
     def samples(self) -> int:
