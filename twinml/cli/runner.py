@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from twinml.cli.compose import Composed, compose
+from twinml.cli.compose import Composed, compose, group_of
 from twinml.cli.console import Console
 from twinml.cli.describe import describe
 from twinml.cli.overrides import parse, selections
@@ -94,6 +94,7 @@ def _require(task: Task, composed: Composed, search: SearchPath) -> None:
 
 def _tell_shadowed(composed: Composed, search: SearchPath, console: Console) -> None:
     for group, choice in composed.choices.items():
+        group = group_of(group)
         packaged = search.shadowed(group, choice)
         if packaged is not None:
             used = shown(search.find(group, choice))
