@@ -38,7 +38,7 @@ def sweep(
     engine: str = "auto",
     method: str = "auto",
     rtol: float = 1e-6,
-    atol: float = 1e-9,
+    atol: float | Mapping[str, float] = 1e-9,
     shard_size: int | None = None,
     resume: bool = False,
     dry_run: bool = False,
@@ -81,7 +81,8 @@ def sweep(
     store = Store(Path(out))
     if workers is not None and (isinstance(workers, bool) or workers < 1):
         raise ArgumentError(f"workers is {workers!r}; expected a whole number, at least 1.")
-    settings = SolverSettings(engine, method, float(rtol), float(atol), int(max_steps), dtype)
+    tolerance = dict(atol) if isinstance(atol, Mapping) else float(atol)
+    settings = SolverSettings(engine, method, float(rtol), tolerance, int(max_steps), dtype)
     task = Task(
         model, scenario, _posterior(calibration), samples, seed, settings, dict(inputs or {}),
         _block(block_size, store if resume else None),
