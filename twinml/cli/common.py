@@ -56,3 +56,10 @@ class SolverKeys(MethodKeys):
         import torch
 
         return {**super().arguments(), "dtype": getattr(torch, self.dtype)}
+
+
+@dataclass(frozen=True)
+class ExecutorKeys:
+    """A file of ``configs/executor/``."""
+
+    name: str = key("local", "who computes")

@@ -13,6 +13,7 @@ from twinml.cli.schema import key
 from twinml.errors import ConfigError, DataError, TwinmlError, nearest
 
 if TYPE_CHECKING:
+    from twinml.data.posterior import Posterior
     from twinml.data.record import Record
     from twinml.physics import Physics, Signal
 
@@ -212,12 +213,40 @@ def build_record(twin: TwinKeys, model: Physics) -> Record:
     )
 
 
-def signals(record: Record, twin: TwinKeys, model: Physics) -> dict[str, Signal]:
-    """The recorded inputs as signals over the model's time."""
-    from twinml.physics import Signal
+def recorded_inputs(record: Record, model: Physics) -> dict[str, Signal]:
+    """The record's inputs as signals over the model's time."""
+    import torch
 
-    times = record.time_in(model.time_unit)
-    return {
-        name: Signal(times, record.values_in(name, model.declared.inputs[name].unit), keys.kind)
-        for name, keys in twin.inputs.items()
-    }
+    from twinml.calibrate.setup import signals
+
+    return signals(model, record, torch.as_tensor(record.time_in(model.time_unit)))
+
+
+def load_posterior(
+    twin: TwinKeys, model: Physics, calibration: str | None
+) -> tuple[Posterior | None, dict[str, str]]:
+    """What ``calibrated`` quantities are drawn from, and its digest by name.
+
+    Args:
+        twin: Its ``calibration`` is used when none is given.
+        model: What will be simulated.
+        calibration: A calibrate run or a calibration.json; ``package:<file>`` for a shipped one.
+
+    Raises:
+        DataError: no such file, or a calibration of another model.
+    """
+    from twinml.calibrate import load_calibration
+
+    source = calibration or twin.calibration
+    if source is None:
+        return None, {}
+    path = Path(source)
+    if source.startswith(SHIPPED):
+        path = resources.data(source.removeprefix(SHIPPED))
+    found = load_calibration(path)
+    if found.model != type(model).__name__:
+        raise DataError(
+            f"The calibration in {source} is of {found.model}, but twin '{twin.name}' is a "
+            f"{type(model).__name__}. Make one with 'twinml calibrate twin={twin.name}'."
+        )
+    return found.posterior, {"calibration": found.posterior.digest}

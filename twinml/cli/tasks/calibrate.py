@@ -110,14 +110,31 @@ def estimates(fitted: Calibration, level: float) -> tuple[tuple[str, ...], list[
 
 def _quality(fitted: Calibration) -> list[str]:
     residuals = [f"rmse of {name} {value:.5g}" for name, value in fitted.rmse.items()]
-    return [*residuals, f"{fitted.agreeing} of {fitted.starts} starts agree"]
+    return [*residuals, f"{fitted.starts} starts screened, {fitted.agreeing} ended here"]
 
 
 def draw(
     fitted: Calibration, model: Physics, record: Record, level: float, folder: Path
 ) -> list[tuple[str, Path]]:
-    """The place where the task's figures are drawn: bands and residuals."""
-    return []
+    """The figure of a fit: measured values on both bands, residuals below."""
+    import numpy as np
+
+    from twinml.calibrate import bands
+    from twinml.report.fit import fit_figure
+
+    times = record.time_in(model.time_unit)
+    dense = np.linspace(times[0], times[-1], 241) if len(times) < 241 else times
+    found = bands(model, fitted, record, dense, level)
+    outputs = model.declared.outputs
+    path = fit_figure(
+        folder / "fit.png",
+        found,
+        times,
+        {name: record.values_in(name, outputs[name].unit) for name in found},
+        {name: outputs[name].unit for name in found},
+        model.time_unit,
+    )
+    return [("figure", path)]
 
 
 TASK = Task(

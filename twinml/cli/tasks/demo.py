@@ -20,7 +20,6 @@ from twinml.cli.twin import TwinKeys, build_model, build_record
 from twinml.errors import ConfigError, WorkError, nearest
 
 if TYPE_CHECKING:
-    from twinml.run import RunDirectory
     from twinml.surrogate import Surrogate
     from twinml.sweep import SobolIndices, Sweep
 
@@ -91,14 +90,20 @@ def demo(config: Demo, job: Job) -> Outcome:
     from twinml.sweep import exceedance_by, sweep
 
     if config.twin is None or not config.scenario or not config.surrogates:
-        raise ConfigError("A demo needs a twin, a scenario and surrogates: add experiment=outbreak.")
+        raise ConfigError(
+            "A demo needs a twin, a scenario and surrogates: add experiment=outbreak."
+        )
     _check_choices(config)
     model = build_model(config.twin)
     record = build_record(config.twin, model)
     scenario = Scenario.from_mapping(
         config.scenario, where=f"scenario {job.composed.choices.get('scenario', '')}".strip()
     )
-    for name, known in ((config.risk.quantity, scenario.quantities), (config.choose.target, scenario.quantities), (config.risk.by, scenario.vary)):
+    for name, known in (
+        (config.risk.quantity, scenario.quantities),
+        (config.choose.target, scenario.quantities),
+        (config.risk.by, scenario.vary),
+    ):
         if name not in known:
             raise ConfigError(f"'{name}' is not among {list(known)}.{nearest(name, known)}")
     run = job.start({"model": digest_source(type(model)), "record": record.digest})

@@ -50,18 +50,18 @@ def export(config: Export, job: Job) -> Outcome:
     out = Path(config.out) if config.out else Path("dist") / surrogate.targets[0]
     job.start({SURROGATE: digest_file(trained)})
     artifact = write_artifact(surrogate, out, config.target.name, overwrite=config.overwrite)
-    metrics, rows = summary(artifact.path)
+    metrics, checked = summary(artifact.path)
     return Outcome(
         metrics,
-        ("output", "largest difference", "allowed"),
-        rows,
+        list(checked[0]),
+        [list(row.values()) for row in checked],
         f"{surrogate.kind} as {config.target.name}, verified",
         [("artifact", artifact.path)],
         headline=("export.bytes", "export.largest_difference"),
     )
 
 
-def summary(path: Path) -> tuple[dict[str, Any], list[list[str]]]:
+def summary(path: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """Metrics and table rows of an artifact, read back and verified."""
     from twinml.export import verify
 
@@ -70,8 +70,7 @@ def summary(path: Path) -> tuple[dict[str, Any], list[list[str]]]:
         "export.bytes": verified.bytes,
         "export.largest_difference": max(verified.largest.values()),
     }
-    rows = [[r["output"], r["largest difference"], r["allowed"]] for r in verified.table()]
-    return metrics, rows
+    return metrics, verified.table()
 
 
 TASK = Task(

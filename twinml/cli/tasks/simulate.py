@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinml.cli.common import Common, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
-from twinml.cli.twin import TwinKeys, build_model, build_record, signals
+from twinml.cli.twin import TwinKeys, build_model, build_record, recorded_inputs
 from twinml.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     """Integrates once, at the twin's parameters."""
     from twinml.data import Table
     from twinml.engines import simulate as run_simulation
+    from twinml.report.fit import trajectory_figure
     from twinml.run.provenance import digest_source
     from twinml.units import quantity
 
@@ -77,7 +77,10 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     metrics["simulate.status"] = int(solution.status[0])
     table = run.path / "trajectory.parquet"
     Table(columns, units).write_parquet(table)
-    written = [("trajectory", table), *_plots(solution, model, run.path)]
+    figure = run.path / "trajectory.png"
+    time = columns.pop("time")
+    trajectory_figure(figure, time, columns, units, model.time_unit)
+    written = [("trajectory", table), ("figure", figure)]
     return Outcome(
         metrics,
         ("name", "unit", "start", "end", "min", "max"),
@@ -102,16 +105,11 @@ def _times(config: Simulate, model: Physics) -> tuple[Any, dict[str, Any], dict[
             )
         record = build_record(twin, model)
         t = torch.as_tensor(record.time_in(model.time_unit))
-        return t, signals(record, twin, model), {"record": record.digest}
+        return t, recorded_inputs(record, model), {"record": record.digest}
     if horizon.points < 2:
         raise ConfigError(f"horizon.points={horizon.points} cannot be used: both ends need one.")
     t = torch.linspace(horizon.start, horizon.stop, horizon.points, dtype=torch.float64)
     return t, {}, {}
-
-
-def _plots(solution: Any, model: Any, folder: Path) -> list[tuple[str, Path]]:
-    """The place where the task's figures are drawn."""
-    return []
 
 
 TASK = Task(

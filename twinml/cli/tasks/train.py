@@ -13,6 +13,7 @@ from twinml.errors import ConfigError
 
 if TYPE_CHECKING:
     from twinml.surrogate import Surrogate
+    from twinml.surrogate.rows import Rows
 
 SURROGATE = "surrogate.pt"
 
@@ -33,6 +34,7 @@ def train(config: Train, job: Job) -> Outcome:
     """Fits one surrogate, scores it on test rows and stores it."""
     from twinml.run.provenance import digest_file
     from twinml.surrogate.fitting import fit
+    from twinml.surrogate.rows import prepare_rows
     from twinml.sweep import open_sweep
 
     if config.sweep is None:
@@ -56,21 +58,22 @@ def train(config: Train, job: Job) -> Outcome:
         )
     path = run.path / SURROGATE
     fitted.save(path)
-    figures = draw(fitted, run.path)
+    rows = prepare_rows(sweep, inputs, targets, config.split or None, config.seed)
+    figures = draw(fitted, rows, run.path)
     metrics = surrogate_metrics(fitted)
-    columns, rows = score_table(fitted)
+    columns, scores = score_table(fitted)
     return Outcome(
         metrics,
         columns,
-        rows,
+        scores,
         f"{fitted.kind} on {fitted.training['rows']['train']:,} train rows, "
         f"scored on {fitted.training['rows'].get('test', 0):,} test rows",
         [("surrogate", path), *figures],
-        headline=tuple(
-            f"surrogate.{fitted.kind}.{target}.{name}"
+        headline={
+            f"{target}.{name}": f"surrogate.{fitted.kind}.{target}.{name}"
             for target in fitted.targets
             for name in ("rmse", _coverage(fitted))
-        ),
+        },
     )
 
 
@@ -116,9 +119,34 @@ def _coverage(fitted: Surrogate) -> str:
     return coverage_key(fitted.level)
 
 
-def draw(fitted: Surrogate, folder: Path) -> list[tuple[str, Path]]:
-    """The place where the task's figures are drawn: parity and coverage."""
-    return []
+def draw(fitted: Surrogate, rows: Rows, folder: Path) -> list[tuple[str, Path]]:
+    """The figures of a training on its test rows: parity and coverage."""
+    import numpy as np
+
+    from twinml.report.risk import coverage_figure, parity_figure
+
+    if len(rows.parts["test"]) == 0:
+        return []
+    key = _coverage(fitted)
+    mean = fitted.predict(rows.parts["test"]).mean
+    notes = {
+        name: f"rmse {scores['rmse']:.4g}, coverage {scores[key]:.3f}"
+        for name, scores in fitted.metrics.items()
+    }
+    parity = parity_figure(
+        folder / "parity.png",
+        fitted.targets,
+        rows.y("test"),
+        np.stack([mean[name] for name in fitted.targets], axis=1),
+        fitted.target_units,
+        notes,
+    )
+    covered = {
+        name: (scores[key], scores[f"{key}_low"], scores[f"{key}_high"])
+        for name, scores in fitted.metrics.items()
+    }
+    coverage = coverage_figure(folder / "coverage.png", {fitted.kind: covered}, fitted.level)
+    return [("figure", parity), ("figure", coverage)]
 
 
 TASK = Task(
