@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from twinml.engines.forcing import Interval
-from twinml.engines.stepper import AbstractStepper
+from twinml.engines.stepper import AbstractStepper, Trial
 from twinml.expression import Binary, Expression, Number
 
 # Guards and extrema are looked for at both ends and four points between.
@@ -58,11 +58,18 @@ class DenseStep:
 
     def states(self, theta: Tensor) -> Tensor:
         """States (n, A) at ``theta`` (A,) in [0, 1]; the ends are the step's own values."""
+        return torch.where(theta == 1.0, self.y1, self._motion(theta)[0])
+
+    def _motion(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """States and their derivatives by theta, for ``theta`` (A,), or (K, 1) for K nodes."""
         place = theta.to(self.y.dtype)
-        value = self.coefficients[-1]
-        for coefficient in reversed(self.coefficients[:-1]):
-            value = value * place + coefficient
-        return torch.where(theta == 1.0, self.y1, value)
+        spread = theta.ndim - 1
+        terms = [c.unsqueeze(1) if spread else c for c in self.coefficients]
+        value, rate = terms[-1], torch.zeros_like(terms[-1])
+        for term in reversed(terms[:-1]):
+            rate = rate * place + value
+            value = value * place + term
+        return value, rate
 
     def time(self, theta: Tensor) -> Tensor:
         """Time at ``theta``; the ends are exact."""
@@ -77,28 +84,18 @@ class DenseStep:
 
     def value_and_rate(self, expression: Expression, theta: Tensor) -> tuple[Tensor, Tensor]:
         """The value and its derivative by ``theta``, (A,) each."""
-        outer = torch.is_grad_enabled()
+        y, moving = self._motion(theta)
+        return _along(expression, self.at, self.t + theta * self.h, self.h, y, moving)
+
+    def curvature(self, expression: Expression, theta: Tensor) -> Tensor:
+        """Second derivative of the value by ``theta``, (A,), without gradient."""
         with torch.enable_grad():
             place = theta.detach().requires_grad_()
-            y = self._smooth(place)
-            names = self.at.observed(self.t + place * self.h, y)
-            value = expression.evaluate(names).to(y.dtype).expand(theta.shape[0])
-            if not value.requires_grad:
-                return value, torch.zeros_like(value)
-            (rate,) = torch.autograd.grad(
-                value.sum(), place, create_graph=outer, retain_graph=outer, allow_unused=True
-            )
-        if rate is None:
-            rate = torch.zeros_like(theta)
-        rate = rate.to(value.dtype)
-        return (value, rate) if outer else (value.detach(), rate.detach())
-
-    def _smooth(self, theta: Tensor) -> Tensor:
-        place = theta.to(self.y.dtype)
-        value = self.coefficients[-1]
-        for coefficient in reversed(self.coefficients[:-1]):
-            value = value * place + coefficient
-        return value
+            _, rate = self.value_and_rate(expression, place)
+            if not rate.requires_grad:
+                return torch.zeros_like(rate)
+            (found,) = torch.autograd.grad(rate.sum(), place, retain_graph=True, allow_unused=True)
+        return torch.zeros_like(rate.detach()) if found is None else found.to(rate.dtype)
 
     def profile(self, expression: Expression) -> tuple[Tensor, Tensor]:
         """Value and rate at the nodes, (len(NODES), A) each, computed once per expression."""
@@ -116,13 +113,57 @@ class DenseStep:
             # Linear in its sides, so that x - c shares the work on x.
             left, right = self.profile(expression.left), self.profile(expression.right)
             return left[0] - right[0], left[1] - right[1]
-        nodes = torch.tensor(NODES, dtype=torch.float64, device=self.t.device)
-        value, rate = self._spread.value_and_rate(expression, nodes.repeat_interleave(rows))
+        nodes = torch.tensor(NODES, dtype=torch.float64, device=self.t.device)[:, None]
+        y, moving = self._motion(nodes)
+        y = torch.cat([y[:, :-1], self.y1.unsqueeze(1)], dim=1)  # the end is the step's own
+        index = torch.arange(rows, device=self.t.device).repeat(len(NODES))
+        n, count = self.y.shape[0], index.shape[0]
+        value, rate = _along(
+            expression, self.at.select(index), (self.t + nodes * self.h).reshape(-1),
+            self.h.repeat(len(NODES)), y.reshape(n, count), moving.reshape(n, count),
+        )  # fmt: skip
         return value.view(len(NODES), rows), rate.view(len(NODES), rows)
 
-    @cached_property
-    def _spread(self) -> DenseStep:
-        """One copy of the rows per node."""
-        index = torch.arange(self.t.shape[0], device=self.t.device).repeat(len(NODES))
-        _ = self.coefficients
-        return self.select(index)
+
+def _along(
+    expression: Expression, at: Interval, t: Tensor, h: Tensor, y: Tensor, moving: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Value and rate of an expression where the states move by ``moving`` (n, P) and time by h."""
+    outer = torch.is_grad_enabled()
+    with torch.enable_grad():
+        point = y if y.requires_grad else y.detach().requires_grad_()
+        when = t if t.requires_grad else t.detach().requires_grad_()
+        value = expression.evaluate(at.observed(when, point)).to(y.dtype).expand(t.shape[0])
+        rate = torch.zeros_like(value)
+        if value.requires_grad:
+            by_state, by_time = torch.autograd.grad(
+                value.sum(), (point, when), create_graph=outer, retain_graph=outer,
+                allow_unused=True,
+            )  # fmt: skip
+            if by_state is not None:
+                rate = rate + (by_state * moving).sum(0)
+            if by_time is not None:
+                rate = rate + (by_time * h).to(y.dtype)
+    return (value, rate) if outer else (value.detach(), rate.detach())
+
+
+@final
+class _Rest(AbstractStepper):
+    """No motion: the path of a row whose span has no length."""
+
+    name = "rest"
+    adaptive = False
+    error_order = 1
+
+    def step(self, *args: Any, **kwargs: Any) -> Trial:
+        raise NotImplementedError("a row at rest takes no step")
+
+    def polynomial(
+        self, at: Interval, t: Tensor, h: Tensor, y: Tensor, y1: Tensor, stages: tuple[Tensor, ...]
+    ) -> list[Tensor]:
+        return [y, torch.zeros_like(y)]
+
+
+def rest(rows: Tensor, t: Tensor, y: Tensor, at: Interval) -> DenseStep:
+    """A span of zero length, which still has values and quantities at its one time."""
+    return DenseStep(rows, t, t, torch.zeros_like(t), y, y, (), at, _Rest())

@@ -17,17 +17,20 @@ from torch import Tensor, nn
 
 from twinml.engines.base import AbstractEngine, Outcome
 from twinml.engines.forcing import Forcing
-from twinml.engines.lanes import Lanes, Record, Rows
+from twinml.engines.lanes import Lanes, Rows
 from twinml.engines.quantities import Quantities
+from twinml.engines.record import Record
 from twinml.engines.replay import replay
 from twinml.engines.saving import Trajectory
 from twinml.engines.stepper import AbstractStepper, stepper_for
-from twinml.errors import ArgumentError, MissingDependencyError
+from twinml.engines.tangent import observed_tangents, state_tangents
+from twinml.errors import ArgumentError, MissingDependencyError, SolveError
 from twinml.physics import Signal
 from twinml.solve.methods import AUTO, AUTO_PAIR, method_named
 from twinml.solve.problem import LaneState, Problem
-from twinml.solve.status import FAILURE
+from twinml.solve.status import FAILURE, Status
 
+_BLOCK = 32_768  # rows that step side by side: bounds the memory of a step
 ADJOINT_METHODS = ("dopri5", "rk4", "euler")
 
 
@@ -53,56 +56,37 @@ class EagerEngine(AbstractEngine):
         theta: Tensor,
         method: str,
     ) -> tuple[Outcome, Tensor, Tensor]:
-        """Observations and their Jacobian by forward-mode derivatives along frozen steps.
-
-        Every direction becomes a copy of the rows, so one replay gives the whole Jacobian.
+        """Observations and their Jacobian along frozen steps.
 
         Args:
-            build: Problem with B rows from unknowns (B, p); row b uses only unknowns b.
+            build: Problem with B rows from unknowns (B, p); row b uses only unknowns b. Called
+                with any number of rows.
             observe: Observations (m, B) from a problem and its saved states (n, B, T).
             theta: Unknowns, (B, p).
             method: As in ``run``.
 
         Returns:
-            The outcome, observations (m, B) and Jacobian (m, B, p).
+            The outcome, observations (m, B) and Jacobian (m, B, p), zero in failed rows.
+
+        Raises:
+            ArgumentError: the problem keeps quantities.
         """
-        rows, unknowns = theta.shape
         with torch.no_grad():
             problem = build(theta)
+            if problem.keep == "quantities":
+                raise ArgumentError(
+                    "linearise was given a problem that keeps quantities; it differentiates saved "
+                    "states. Use keep='all' or keep='final'."
+                )
             outcome, records = _solve(problem, method, keep_record=True)
             assert outcome.states is not None
             values = observe(problem, outcome.states)
-            copies = [_copied(record, unknowns, rows) for record in records]
-
-        def along(point: Tensor) -> Tensor:
-            other = build(point)
-            sink = Trajectory(other)
-            replay(other, copies, [sink])
-            return observe(other, sink.result())
-
-        # Forward mode from two reverse passes: the pullback is linear in its cotangent v, and
-        # its derivative by v is the derivative along the direction (Townsend 2017). torch's own
-        # forward mode takes a slow path for every operand without a tangent.
-        direction = torch.eye(unknowns, dtype=theta.dtype, device=theta.device)
-        direction = direction.repeat_interleave(rows, dim=0)
-        with torch.enable_grad():
-            point = theta.detach().repeat(unknowns, 1).requires_grad_()
-            result = along(point)
-            cotangent = torch.zeros_like(result, requires_grad=True)
-            (pullback,) = torch.autograd.grad(result, point, cotangent, create_graph=True)
-            (tangent,) = torch.autograd.grad(pullback, cotangent, direction)
-        return outcome, values, tangent.view(-1, unknowns, rows).movedim(1, 2)
-
-
-def _copied(record: Record, copies: int, rows: int) -> Record:
-    """The record for ``copies`` stacked copies of all rows."""
-    taken = []
-    for index, h, t1, clipped in record.taken:
-        shift = torch.arange(copies, device=index.device).repeat_interleave(index.shape[0]) * rows
-        taken.append(
-            (index.repeat(copies) + shift, h.repeat(copies), t1.repeat(copies), clipped.repeat(copies))
-        )
-    return Record(record.stepper, record.rows, taken)
+            # Failed rows have no derivative; their recorded steps would only bring nan.
+            failed = (outcome.status & int(FAILURE)) != 0
+            records = [record.without(failed) for record in records]
+            tangents = state_tangents(build, theta, problem, records)
+            jacobian = observed_tangents(build, observe, theta, outcome.states, tangents)
+        return outcome, values, torch.where(failed[None, :, None], 0.0, jacobian)
 
 
 def _steppers(problem: Problem, method: str) -> list[AbstractStepper]:
@@ -127,10 +111,14 @@ def _solve(problem: Problem, method: str, keep_record: bool) -> tuple[Outcome, l
         hand_over = phase + 1 < len(steppers)
         if phase:
             names[rows.cpu().numpy()] = stepper.name
-        lanes = Lanes(problem, forcing, stepper, state, rows, sinks, hand_over, keep_record)
-        rows = lanes.run()
-        if lanes.record is not None:
-            records.append(lanes.record)
+        record = Record(stepper) if keep_record else None
+        parts = [
+            Lanes(problem, forcing, stepper, state, block, sinks, hand_over, record).run()
+            for block in rows.split(_BLOCK)
+        ]
+        rows = torch.cat(parts)
+        if record is not None:
+            records.append(record)
     final_state = LaneState(state.t, state.y, state.h)
     outcome = Outcome(
         states=None, quantities={}, status=state.status, fail_time=state.fail_time,
@@ -214,7 +202,7 @@ def _with_gradient(problem: Problem, plain: Outcome, records: list[Record]) -> O
             return torch.where(mask, value[donor].detach(), value)
 
         problem = _map_problem(problem, heal, lambda y: heal(y.T).T)
-        records = [_without(record, failed) for record in records]
+        records = [record.without(failed) for record in records]
     sinks = _sinks(problem)
     _, y = replay(problem, records, sinks)
     traced = _filled(problem, plain, sinks, y)
@@ -223,6 +211,8 @@ def _with_gradient(problem: Problem, plain: Outcome, records: list[Record]) -> O
         mask = failed if value.ndim == 1 else failed[:, None]
         return torch.where(mask, base, value)
 
+    # Whoever goes on from here with start= keeps the gradient.
+    traced = traced.replace(state=replace(plain.state, y=merge(y.T, plain.state.y.T).T))
     if plain.states is not None and traced.states is not None:
         return traced.replace(states=merge(traced.states, plain.states))
     return traced.replace(
@@ -230,15 +220,6 @@ def _with_gradient(problem: Problem, plain: Outcome, records: list[Record]) -> O
             name: merge(value, plain.quantities[name]) for name, value in traced.quantities.items()
         }
     )
-
-
-def _without(record: Record, failed: Tensor) -> Record:
-    taken = []
-    for rows, h, t1, clipped in record.taken:
-        keep = ~failed[rows]
-        if bool(keep.any()):
-            taken.append((rows[keep], h[keep], t1[keep], clipped[keep]))
-    return Record(record.stepper, record.rows, taken)
 
 
 class _Field(nn.Module):
@@ -265,8 +246,12 @@ def _adjoint(problem: Problem, method: str) -> Outcome:
         reason = "quantities or save points per row; the adjoint gives states at shared times"
     elif not Forcing(problem).constant:
         reason = "inputs with knots or timed changes; the adjoint takes smooth spans only"
-    elif problem.t.shape[0] < 2:
-        reason = "a single save point; the adjoint needs at least a start and an end"
+    elif problem.t.shape[0] < 2 or bool((problem.t.diff() == 0).any()):
+        reason = "a single or a repeated save point; the adjoint needs times that differ"
+    elif chosen == "dopri5" and problem.dt is not None:
+        reason = "dt and an adaptive method; the adjoint takes dt with 'rk4' and 'euler'"
+    elif problem.max_step != float("inf"):
+        reason = "max_step, which the adjoint does not know"
     if reason is not None:
         raise ArgumentError(
             f"gradient='adjoint' was asked for with {reason}. Use gradient='frozen', which "
@@ -282,11 +267,20 @@ def _adjoint(problem: Problem, method: str) -> Outcome:
     wanted = [p for p in problem.model.parameters() if p.requires_grad]
     wanted += [v for v in problem.parameters.values() if v.requires_grad]
     wanted += [v for v in problem.inputs.values() if isinstance(v, Tensor) and v.requires_grad]
-    options = {"step_size": problem.dt} if problem.dt is not None and chosen != "dopri5" else {}
-    result: Any = odeint_adjoint(
-        field, problem.y0, problem.t, rtol=problem.rtol, atol=float(problem.atol.min()),
-        method=chosen, options=options, adjoint_params=tuple(wanted),
-    )  # fmt: skip
+    adaptive = chosen == "dopri5"
+    options: dict[str, Any] = {"max_num_steps": problem.max_steps} if adaptive else {
+        "step_size": problem.dt
+    }
+    try:
+        result: Any = odeint_adjoint(
+            field, problem.y0, problem.t, rtol=problem.rtol, atol=float(problem.atol.min()),
+            method=chosen, options=options, adjoint_params=tuple(wanted),
+        )  # fmt: skip
+    except AssertionError as error:
+        raise SolveError(
+            f"torchdiffeq gave up ({error}); its adjoint takes one step size for the whole batch, so "
+            "one bad row ends it. Use gradient='frozen', which marks bad rows and goes on."
+        ) from error
     states = result.permute(1, 2, 0)
     zero = torch.zeros(problem.rows, dtype=torch.int64, device=problem.y0.device)
     end = states[..., -1]
@@ -294,9 +288,9 @@ def _adjoint(problem: Problem, method: str) -> Outcome:
         states=states if problem.keep == "all" else end.unsqueeze(-1), quantities={},
         status=zero, fail_time=torch.full_like(problem.first, torch.nan), steps=zero,
         rejected=zero, method=chosen,
-        state=LaneState(problem.last, end.detach(), torch.zeros_like(problem.last)),
+        state=LaneState(problem.last, end, torch.zeros_like(problem.last)),
     )  # fmt: skip
     bad = ~torch.isfinite(end.detach()).all(0)
     return outcome.replace(
-        status=torch.where(bad, 4, zero), fail_time=torch.where(bad, problem.last, torch.nan)
+        status=torch.where(bad, int(Status.NOT_FINITE), zero), fail_time=torch.where(bad, problem.last, torch.nan)
     )

@@ -160,14 +160,25 @@ class Forcing:
             result.append(torch.where(inside, chosen, self.sign * torch.inf))
         return result
 
+    def nearest(self, pointers: Tensor, rows: Tensor, end: Tensor) -> Tensor:
+        """The next boundary of each row: a knot, or its ``end`` (A,)."""
+        limit = end
+        for knot in self.next_knots(pointers, rows):
+            limit = torch.where(self.sign * knot < self.sign * limit, knot, limit)
+        return limit.detach()
+
     def crossed(self, pointers: Tensor, rows: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Pointers after arriving at times ``t`` (A,), and which rows crossed a boundary."""
         step = 1 if self.sign > 0 else -1
-        hits = [knot.detach() == t for knot in self.next_knots(pointers, rows)]
-        if not hits:
-            return pointers, torch.zeros_like(t, dtype=torch.bool)
-        moved = torch.stack(hits)
-        return pointers + step * moved.long(), moved.any(0)
+        crossed = torch.zeros_like(t, dtype=torch.bool)
+        # Again while there are hits: a change may end at the time at which it begins.
+        while self.knots:
+            hits = [knot.detach() == t for knot in self.next_knots(pointers, rows)]
+            moved = torch.stack(hits)
+            if not bool(moved.any()):
+                break
+            pointers, crossed = pointers + step * moved.long(), crossed | moved.any(0)
+        return pointers, crossed
 
     def interval(self, pointers: Tensor, rows: Tensor) -> Interval:
         """What acts on ``rows`` (A,) given their pointers (sources, A)."""

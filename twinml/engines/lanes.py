@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import final
 
 import torch
 from torch import Tensor
 
-from twinml.engines.dense import DenseStep
+from twinml.engines.dense import DenseStep, rest
 from twinml.engines.forcing import Forcing, Interval
 from twinml.engines.quantities import Quantities
+from twinml.engines.record import Record, Steps
 from twinml.engines.saving import Trajectory
 from twinml.engines.stepper import AbstractStepper, Trial
 from twinml.solve import control
@@ -21,23 +21,8 @@ _EPS = torch.finfo(torch.float64).eps
 # A row is stiff once h times the dominant eigenvalue has sat at the explicit method's
 # stability limit (3.5 on the negative axis for tsit5) for a while.
 _STIFF_LIMIT, _STIFF_PATIENCE = 3.0, 15
-
-
-@final
-@dataclass
-class Record:
-    """Accepted steps of one phase, in the order taken.
-
-    Args:
-        stepper: The method of the phase.
-        rows: Rows that took part, (A,).
-        taken: For each iteration the rows that stepped, their size, arrival time and whether
-            the arrival is a boundary.
-    """
-
-    stepper: AbstractStepper
-    rows: Tensor
-    taken: list[tuple[Tensor, Tensor, Tensor, Tensor]] = field(default_factory=list)
+# Near t = 0 a step counts as too small relative to this part of the span.
+_SPAN_SHARE = 1e-10
 
 
 @final
@@ -65,13 +50,13 @@ class Lanes:
 
     def __init__(
         self, problem: Problem, forcing: Forcing, stepper: AbstractStepper, state: Rows,
-        rows: Tensor, sinks: list[Trajectory | Quantities], hand_over: bool, keep_record: bool,
+        rows: Tensor, sinks: list[Trajectory | Quantities], hand_over: bool, record: Record | None,
     ) -> None:  # fmt: skip
         self.problem, self.forcing, self.stepper = problem, forcing, stepper
         self.state, self.sinks, self.hand_over = state, sinks, hand_over
         self.sign = problem.direction
         self.last = problem.last
-        self.record = Record(stepper, rows) if keep_record else None
+        self.record = record
         self.stiff: list[Tensor] = []
         self.rows = rows
         self.t, self.y, self.h = state.t[rows], state.y[:, rows], state.h[rows]
@@ -85,6 +70,7 @@ class Lanes:
         self.wary = torch.zeros_like(self.t, dtype=torch.bool)
         self.patience = torch.zeros_like(self.steps)
         self.at: Interval = forcing.interval(self.pointers, rows)
+        self.limit = forcing.nearest(self.pointers, rows, self.end)
         self.k1: Tensor | None = None
 
     def run(self) -> Tensor:
@@ -118,15 +104,9 @@ class Lanes:
 
     def _rest(self, index: Tensor) -> None:
         """A span of zero length still has values and quantities at its one time."""
-        y = self.y[:, index]
-        step = DenseStep(
-            self.rows[index], self.t[index], self.t[index], torch.zeros_like(self.t[index]),
-            y, y, (), self.at.select(index), self.stepper,
-        )  # fmt: skip
-        step.__dict__["coefficients"] = [y, torch.zeros_like(y)]
+        step = rest(self.rows[index], self.t[index], self.y[:, index], self.at.select(index))
         for sink in self.sinks:
-            if isinstance(sink, Quantities):
-                sink.add(step)
+            sink.add(step)
 
     def _first_step(self) -> Tensor:
         """First step by Hairer, Norsett, Wanner (1993), sec. II.4: two evaluations."""
@@ -147,7 +127,11 @@ class Lanes:
         h1 = torch.where(steep <= 1e-15, (h0 * 1e-3).clamp(min=1e-6), (0.01 / steep) ** (1 / order))
         h = torch.minimum(100 * h0, h1)
         h = torch.where(torch.isfinite(h), h, h0)
-        return h.clamp(max=problem.max_step)
+        return torch.maximum(h, 16 * self._resolution()).clamp(max=problem.max_step)
+
+    def _resolution(self) -> Tensor:
+        """The smallest change of time that counts, (A,)."""
+        return _EPS * torch.maximum(self.t.abs(), _SPAN_SHARE * (self.end - self.first).abs())
 
     def _advance(self) -> None:
         t1, h, clipped = self._target()
@@ -165,10 +149,7 @@ class Lanes:
 
     def _target(self) -> tuple[Tensor, Tensor, Tensor]:
         """Arrival time, step size and whether the arrival is a boundary."""
-        limit = self.end
-        for knot in self.forcing.next_knots(self.pointers, self.rows):
-            nearer = self.sign * knot < self.sign * limit
-            limit = torch.where(nearer, knot, limit)
+        limit = self.limit
         rest = self.sign * (limit - self.t)
         if self.stepper.adaptive:
             clipped = self.h * (1 + 1e-10) >= rest
@@ -213,15 +194,11 @@ class Lanes:
         step = DenseStep(
             self.rows, self.t, t1, signed, self.y, trial.y, trial.stages, self.at, self.stepper
         )
-        if accepted is None:
-            chosen = step
-            if self.record is not None:
-                self.record.taken.append((self.rows, h, t1, clipped))
-        else:
-            index = accepted.nonzero()[:, 0]
-            chosen = step.select(index)
-            if self.record is not None:
-                self.record.taken.append((self.rows[index], h[index], t1[index], clipped[index]))
+        index = None if accepted is None else accepted.nonzero()[:, 0]
+        chosen = step if index is None else step.select(index)
+        if self.record is not None:
+            taken = Steps(self.rows, self.t, t1, h, clipped, self.y)
+            self.record.taken.append(taken if index is None else taken.select(index))
         for sink in self.sinks:
             sink.add(chosen)
         everyone = accepted is None
@@ -252,18 +229,19 @@ class Lanes:
             self.k1 = keep(trial.last, self.k1)
         else:
             self.k1 = None
-        self._cross(mask)
+        self._cross(mask & clipped)
 
-    def _cross(self, mask: Tensor) -> None:
+    def _cross(self, arrived: Tensor) -> None:
         """Boundaries just reached: new interval, new slope, no controller history."""
-        if self.forcing.constant:
+        if self.forcing.constant or not bool(arrived.any()):
             return
         pointers, crossed = self.forcing.crossed(self.pointers, self.rows, self.t)
-        crossed = crossed & mask
+        crossed = crossed & arrived
         if not bool(crossed.any()):
             return
         self.pointers = torch.where(crossed, pointers, self.pointers)
         self.previous = torch.where(crossed, 1.0, self.previous)
+        self.limit = self.forcing.nearest(self.pointers, self.rows, self.end)
         self.at = self.forcing.interval(self.pointers, self.rows)
         if self.k1 is not None:
             index = crossed.nonzero()[:, 0]
@@ -275,8 +253,8 @@ class Lanes:
         arrived = self.t == self.end
         leaving = arrived.clone()
         if self.stepper.adaptive:
-            scale = torch.maximum(self.t.abs(), 1e-6 * (self.end - self.first).abs())
-            tiny = ~accepted & trial.finite & (self.h < 4 * _EPS * scale)
+            # A row whose step no longer moves its time gets nowhere, accepted or not.
+            tiny = trial.finite & (self.h < 4 * self._resolution())
             lost = ~accepted & (self.retries > control.MAX_RETRIES)
             failures = [(tiny, Status.STEP_TOO_SMALL), (lost, Status.NOT_FINITE)]
             if trial.singular is not None:
@@ -315,7 +293,7 @@ class Lanes:
         state.grid[rows] = self.grid[leaving]
         index = (~leaving).nonzero()[:, 0]
         for name in (
-            "rows", "t", "h", "end", "first", "previous", "retries", "wary", "patience",
+            "rows", "t", "h", "end", "limit", "first", "previous", "retries", "wary", "patience",
             "steps", "rejected", "grid",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name)[index])

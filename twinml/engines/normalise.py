@@ -100,10 +100,14 @@ def build_problem(
                 f"start holds states of shape {tuple(y0.shape)}; expected "
                 f"({model.declared.width}, {rows}) for {name}. Use sol.state of the same model."
             )
-        if not bool((times[..., 0] == start.t).all()):
+        other = (times[..., 0] != start.t).reshape(-1).nonzero()
+        if other.shape[0]:
+            row = int(other[0, 0])
+            begin = float(times[..., 0].expand(max(times[..., 0].numel(), start.t.shape[0]))[row])
             raise ArgumentError(
-                f"t begins at {float(times.reshape(-1)[0]):g} but start stopped at "
-                f"{float(start.t.reshape(-1)[0]):g}; begin t where the earlier solution ended."
+                f"t begins at {begin:g} but row {row} of start stopped at "
+                f"{float(start.t.expand(row + 1)[row] if start.t.shape[0] == 1 else start.t[row]):g}; "
+                "begin t where the earlier solution ended, and leave out rows that failed."
             )
         y0, h0 = y0.expand(-1, rows), h0.expand(rows)
     else:
@@ -137,6 +141,11 @@ def build_problem(
 
 
 def _times(t: Any, device: Any) -> Tensor:
+    if isinstance(t, Tensor) and t.requires_grad:
+        raise ArgumentError(
+            "t asks for a gradient, and save points have none here. Pass t.detach(); the derivative "
+            "by time is rhs itself."
+        )
     try:
         times = torch.as_tensor(t, dtype=torch.float64, device=device).detach()
     except (TypeError, ValueError) as error:
@@ -235,11 +244,13 @@ def _inputs(
             result[name] = _column(what, value, dtype, device, batch)
             continue
         begin, end = float(value.times[0]), float(value.times[-1])
-        if first < begin or (value.kind == "linear" and last > end):
+        # The same time, computed in two ways, may differ by rounding.
+        slack = 1e-12 * max(abs(first), abs(last))
+        if first < begin - slack or (value.kind == "linear" and last > end + slack):
             raise ArgumentError(
                 f"{what} is known from {begin:g} to {end:g} but the simulation needs {first:g} to "
                 f"{last:g}. Extend the signal, or simulate inside it"
-                + ("." if first < begin else ", or use kind='hold' to keep its last value.")
+                + ("." if first < begin - slack else ", or use kind='hold' to keep its last value.")
             )
         if value.values.ndim == 2:
             batch.see(what, value.values.shape[0])

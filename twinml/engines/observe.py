@@ -9,7 +9,9 @@ from twinml.engines.forcing import Forcing
 from twinml.solve.problem import Problem
 
 
-def outputs_at(problem: Problem, states: Tensor, t: Tensor) -> dict[str, Tensor]:
+def outputs_at(
+    problem: Problem, states: Tensor, t: Tensor, failed: Tensor | None = None
+) -> dict[str, Tensor]:
     """Outputs by name for saved states.
 
     An input or changed parameter counts from its own time on: a sample taken exactly at a
@@ -19,16 +21,30 @@ def outputs_at(problem: Problem, states: Tensor, t: Tensor) -> dict[str, Tensor]
         problem: The problem that was solved.
         states: (n, B, T).
         t: Times of the samples, (T,) or (B, T).
+        failed: Rows that get no gradient, (B,).
 
     Returns:
         (B, T) each.
     """
-    declared = problem.model.declared
-    if not declared.outputs:
+    if not problem.model.declared.outputs:
         return {}
+    if failed is None or not torch.is_grad_enabled() or not bool(failed.any()):
+        return _outputs(problem, states, t, torch.arange(problem.rows, device=t.device))
+    # Failed rows are observed apart, without a gradient: nan would spoil that of parameters.
+    good = (~failed).nonzero()[:, 0]
+    own = t if t.ndim == 1 else t[good]
+    with torch.no_grad():
+        everyone = torch.arange(problem.rows, device=t.device)
+        plain = _outputs(problem, states.detach(), t, everyone)
+    traced = _outputs(problem, states[:, good], own, good)
+    return {name: plain[name].index_copy(0, good, traced[name]) for name in plain}
+
+
+def _outputs(problem: Problem, states: Tensor, t: Tensor, chosen: Tensor) -> dict[str, Tensor]:
+    """Outputs (A, T) of the chosen rows (A,) at states (n, A, T)."""
     n, rows, samples = states.shape
     flat_t = t.expand(rows, samples).reshape(-1)
-    index = torch.arange(rows, device=t.device).repeat_interleave(samples)
+    index = chosen.repeat_interleave(samples)
     forcing = Forcing(problem)
     interval = forcing.interval(forcing.behind(flat_t, index), index)
     y = states.reshape(n, -1)

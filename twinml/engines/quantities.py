@@ -8,6 +8,7 @@ points happen to lie. Gradients: an extremum by the envelope theorem, a crossing
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from typing import final
 
@@ -33,7 +34,9 @@ GAUSS = tuple(
 class AbstractFunctional(ABC):
     """Accumulates one functional over the steps of all rows; values (B,)."""
 
-    def __init__(self, functional: Functional, problem: Problem, initial: float) -> None:
+    def __init__(
+        self, functional: Functional, problem: Problem, initial: float = torch.nan
+    ) -> None:
         self.expression = functional.argument
         self.problem = problem
         self.total = torch.full(
@@ -44,13 +47,16 @@ class AbstractFunctional(ABC):
     def add(self, step: DenseStep) -> None:
         """Take an accepted step."""
 
-    def result(self) -> Tensor:
-        """The functional, (B,)."""
+    def result(self, kind: str) -> Tensor:
+        """The functional of that kind, (B,)."""
         return self.total
 
     def _store(self, name: str, rows: Tensor, values: Tensor) -> None:
         old = getattr(self, name)
-        setattr(self, name, old.index_copy(0, rows, values.to(old.dtype)))
+        if torch.is_grad_enabled():
+            setattr(self, name, old.index_copy(0, rows, values.to(old.dtype)))
+        else:
+            old.index_copy_(0, rows, values.to(old.dtype))
 
 
 def _theta(step: DenseStep, place: float) -> Tensor:
@@ -137,7 +143,7 @@ class Extremum(AbstractFunctional):
     def __init__(self, functional: Functional, problem: Problem) -> None:
         self.sign = 1.0 if functional.kind.endswith("max") else -1.0
         super().__init__(functional, problem, -self.sign * torch.inf)
-        self.timed = functional.kind.startswith("time_of")
+        self.timed = False  # whether somebody asks for the time
         self.when = problem.first.clone()
 
     def add(self, step: DenseStep) -> None:
@@ -184,17 +190,30 @@ class Extremum(AbstractFunctional):
         time = part.time(place)
         # Implicit function: at a turning point the rate stays zero.
         rate = part.value_and_rate(self.expression, place)[1]
-        width = 1e-4
-        ahead = part.value_and_rate(self.expression, (place + width).clamp(max=1.0))[1].detach()
-        behind = part.value_and_rate(self.expression, (place - width).clamp(min=0.0))[1].detach()
-        gap = (place + width).clamp(max=1.0) - (place - width).clamp(min=0.0)
-        curvature = (ahead - behind) / gap
+        curvature = part.curvature(self.expression, place)
         inner = (place > 0) & (place < 1) & (curvature != 0)
         shift = (rate - rate.detach()) / torch.where(inner, curvature, 1.0)
-        return torch.where(inner, time.detach() - shift * part.h.detach(), time)
+        return torch.where(inner, time - shift * part.h.detach(), time)
 
-    def result(self) -> Tensor:
-        return self.when.to(self.total.dtype) if self.timed else self.total
+    def result(self, kind: str) -> Tensor:
+        return self.when.to(self.total.dtype) if kind.startswith("time_of_") else self.total
+
+
+# A crossing is called grazing when its slope is below this share of the steepest in its step;
+# at a touching turning point the slope found is of the order of the root of rounding.
+_GRAZE = 1e-6
+
+
+def _warn_of_grazing(grazes: Tensor, expression: Expression) -> None:
+    """A time at which a path only touches its threshold has no derivative: say so."""
+    if bool(grazes.any()):
+        warnings.warn(
+            f"'{expression.text}' grazes its threshold in {int(grazes.sum())} rows: the time of the "
+            "crossing has no derivative there, and its gradient is left at zero. Move the "
+            "threshold, or leave those rows out of the gradient.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _turns_across(value: Tensor, rate: Tensor) -> Tensor:
@@ -228,6 +247,9 @@ class AbstractCrossing(AbstractFunctional):
                     *ends, rate[k, turn], rate[k + 1, turn],
                 )  # fmt: skip
                 middle[turn], height[turn] = place, part.value(self.gap, place).detach()
+                if torch.is_grad_enabled():
+                    size = part.profile(self.gap)[0].detach().abs().amax(0)
+                    _warn_of_grazing(height[turn].abs() <= _GRAZE**2 * size, self.expression)
             pieces.append((rows, nodes[k].expand(rows.shape[0]), value[k], middle, height))
             if turn.shape[0]:
                 end = nodes[k + 1].expand(turn.shape[0])
@@ -245,8 +267,11 @@ class AbstractCrossing(AbstractFunctional):
         if not torch.is_grad_enabled():
             return time
         value, rate = part.value_and_rate(self.gap, place)
-        slope = torch.where(rate.detach() == 0, torch.inf, rate.detach())
-        return time.detach() - (value - value.detach()) / slope * part.h.detach()
+        steepest = part.profile(self.gap)[1].detach().abs().amax(0)
+        grazes = rate.detach().abs() <= _GRAZE * steepest
+        _warn_of_grazing(grazes, self.expression)
+        slope = torch.where(grazes, torch.inf, rate.detach())
+        return time - (value - value.detach()) / slope * part.h.detach()
 
 
 @final
@@ -315,6 +340,7 @@ class FirstTime(AbstractCrossing):
         waiting = torch.isinf(self.when[step.rows].detach())
         value, rate = step.profile(self.gap)
         possible = self._holds(value).any(0) | _turns_across(value, rate).any(0)
+        possible = possible | value.isnan().any(0)
         index = (waiting & possible).nonzero()[:, 0]
         if index.shape[0] == 0:
             return
@@ -322,6 +348,8 @@ class FirstTime(AbstractCrossing):
         first = torch.full_like(part.t, torch.inf)
         start = self._holds(part.profile(self.gap)[0][0])
         first = torch.where(start, part.t, first)
+        # An expression that is nan has no first time; comparisons would call it "not yet".
+        first = torch.where(value[:, index].isnan().any(0), torch.nan, first)
         for piece in self._pieces(part):
             rows, _, fa, _, fb = piece
             open_ = torch.isinf(first.detach()[rows]) & ~self._holds(fa) & self._holds(fb)
@@ -331,7 +359,7 @@ class FirstTime(AbstractCrossing):
                 first = first.index_copy(0, rows[hit], time)
         self._store("when", part.rows, first)
 
-    def result(self) -> Tensor:
+    def result(self, kind: str) -> Tensor:
         return self.when.to(self.total.dtype)
 
 
@@ -359,21 +387,30 @@ class Quantities:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.functionals: dict[Functional, AbstractFunctional] = {}
+        shared: dict[tuple[str, Expression], Extremum] = {}
         for expression in problem.quantities.values():
             for functional in expression.functionals:
-                if functional not in self.functionals:
-                    kind = _KINDS[functional.kind]
-                    self.functionals[functional] = kind(functional, problem)  # type: ignore[call-arg]
+                if functional in self.functionals:
+                    continue
+                kind = functional.kind
+                if _KINDS[kind] is Extremum:
+                    # An extremum and its time are found together.
+                    key = (kind.removeprefix("time_of_"), functional.argument)
+                    extremum = shared.setdefault(key, Extremum(functional, problem))
+                    extremum.timed = extremum.timed or kind.startswith("time_of_")
+                    self.functionals[functional] = extremum
+                else:
+                    self.functionals[functional] = _KINDS[kind](functional, problem)
 
     def add(self, step: DenseStep) -> None:
         """Take an accepted step."""
-        for functional in self.functionals.values():
+        for functional in dict.fromkeys(self.functionals.values()):
             functional.add(step)
 
     def result(self) -> dict[str, Tensor]:
         """Quantities by name, (B,)."""
         problem = self.problem
-        known = {key: value.result() for key, value in self.functionals.items()}
+        known = {key: value.result(key.kind) for key, value in self.functionals.items()}
         values: dict[str, Tensor | float] = dict(problem.constants)
         values.update(problem.parameters)
         for name, value in problem.inputs.items():

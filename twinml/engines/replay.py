@@ -10,11 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from twinml.engines.dense import DenseStep
+from twinml.engines.dense import DenseStep, rest
 from twinml.engines.forcing import Forcing
-from twinml.engines.lanes import Record
 from twinml.engines.quantities import Quantities
+from twinml.engines.record import Record, Steps
 from twinml.engines.saving import Trajectory
+from twinml.engines.stepper import AbstractStepper
 from twinml.solve.problem import Problem
 
 
@@ -33,45 +34,56 @@ def replay(
     """
     forcing = Forcing(problem)
     t, y = problem.first.clone(), problem.y0
-    pointers = forcing.start(t.detach())
+    pointers = forcing.start(t)
+    still = (problem.first == problem.last).nonzero()[:, 0]
+    if still.shape[0] and sinks:
+        at = forcing.interval(pointers[:, still], still)
+        step = rest(still, t[still], y[:, still], at)
+        for sink in sinks:
+            sink.add(step)
     for record in records:
         if not record.taken:
             continue
-        for rows, h, t1, clipped in _in_row_order(record):
-            here, there = t[rows], t1
+        steps, sizes = record.in_row_order()
+        start = 0
+        for size in sizes:
+            part = steps.select(slice(start, start + size))
+            start += size
+            rows = part.rows
             index = pointers[:, rows]
-            if clipped.any():
-                # An arrival at a change carries the gradient of the change's time.
-                for knot in forcing.next_knots(index, rows):
-                    there = torch.where(clipped & (knot.detach() == t1), knot, there)
-            free = here + problem.direction * h
-            there = torch.where(clipped, there, free)
-            # Value of the recorded step, gradient of both ends.
-            width = problem.direction * h + (there - there.detach()) - (here - here.detach())
-            at = forcing.interval(index, rows)
-            start = y[:, rows]
-            trial = record.stepper.step(at, here, there, width, start, None, estimate=False)
-            step = DenseStep(
-                rows, here, there, width, start, trial.y, trial.stages, at, record.stepper
-            )
+            step = again(problem, forcing, record.stepper, part, rows, index, t[rows], y[:, rows])
             for sink in sinks:
                 sink.add(step)
-            t, y = t.index_copy(0, rows, there), y.index_copy(1, rows, trial.y)
-            moved, _ = forcing.crossed(index, rows, there.detach())
-            pointers = pointers.index_copy(1, rows, moved)
+            t, y = t.index_copy(0, rows, step.t1), y.index_copy(1, rows, step.y1)
+            if not forcing.constant and bool(part.clipped.any()):
+                moved, _ = forcing.crossed(index, rows, part.t1)
+                pointers = pointers.index_copy(1, rows, moved)
     return t, y
 
 
-def _in_row_order(record: Record) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """The k-th step of every row together, so that rows which rejected trials do not lag."""
-    rows = torch.cat([entry[0] for entry in record.taken])
-    parts = [torch.cat([entry[k] for entry in record.taken]) for k in (1, 2, 3)]
-    order = torch.argsort(rows, stable=True)
-    count = torch.bincount(rows)
-    start = torch.cumsum(count, 0) - count
-    ordinal = torch.empty_like(rows)
-    ordinal[order] = torch.arange(rows.shape[0], device=rows.device) - start[rows[order]]
-    by_step = torch.argsort(ordinal, stable=True)
-    sizes = torch.bincount(ordinal).tolist()
-    groups = torch.split(by_step, sizes)
-    return [(rows[g], parts[0][g], parts[1][g], parts[2][g]) for g in groups]
+def again(
+    problem: Problem, forcing: Forcing, stepper: AbstractStepper, steps: Steps, rows: Tensor,
+    pointers: Tensor, t: Tensor, y: Tensor,
+) -> DenseStep:  # fmt: skip
+    """Recorded steps from given starts, with the value of the record and the gradient of both ends.
+
+    Args:
+        problem: Where the tensors that gradients are wanted for come from.
+        forcing: Of the problem.
+        stepper: The method that took the steps.
+        steps: The record.
+        rows: Row of ``problem`` for each step, (M,).
+        pointers: Interval of each step, (sources, M).
+        t, y: Starts (M,) and (n, M), which may carry gradients.
+    """
+    there = steps.t1
+    if bool(steps.clipped.any()):
+        # An arrival at a change carries the gradient of the change's time.
+        for knot in forcing.next_knots(pointers, rows):
+            there = torch.where(steps.clipped & (knot.detach() == steps.t1), knot, there)
+    # A free arrival moves with its start: the step size is frozen.
+    there = torch.where(steps.clipped, there, there + (t - t.detach()))
+    width = problem.direction * steps.h + (there - there.detach()) - (t - t.detach())
+    at = forcing.interval(pointers, rows)
+    trial = stepper.step(at, t, there, width, y, None, estimate=False)
+    return DenseStep(rows, t, there, width, y, trial.y, trial.stages, at, stepper)

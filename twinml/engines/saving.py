@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from twinml.engines.dense import DenseStep
+from twinml.engines.record import Steps
 from twinml.solve.problem import Problem
 
 
@@ -23,7 +24,7 @@ class Trajectory:
         self.pieces: list[tuple[Tensor, Tensor, Tensor]] = []
         rows = torch.arange(problem.rows, device=problem.t.device)
         self.done = self._upto(rows, self.sign * problem.first)
-        owner, column = self._pairs(torch.zeros_like(self.done), self.done)
+        owner, column = self.at_start()
         self.pieces.append((problem.y0[:, owner], owner, column))
 
     def _upto(self, rows: Tensor, t: Tensor) -> Tensor:
@@ -40,6 +41,23 @@ class Trajectory:
         first = torch.repeat_interleave(torch.cumsum(count, 0) - count, count)
         column = torch.arange(owner.shape[0], device=count.device) - first + begin[owner]
         return owner, column
+
+    def at_start(self) -> tuple[Tensor, Tensor]:
+        """Rows and columns of the save points at the first time (before any step is added)."""
+        return self._pairs(torch.zeros_like(self.done), self.done)
+
+    def covered(self, steps: Steps) -> tuple[Tensor, Tensor, Tensor]:
+        """Save points after the start and up to the end of recorded steps.
+
+        Returns:
+            Number of the step, column and time of each save point, (P,).
+        """
+        begin = self._upto(steps.rows, self.sign * steps.t)
+        owner, column = self._pairs(begin, self._upto(steps.rows, self.sign * steps.t1))
+        rows = steps.rows[owner]
+        return owner, column, self.sign * (
+            self.t[column] if self.t.ndim == 1 else self.t[rows, column]
+        )
 
     def add(self, step: DenseStep) -> None:
         """Take the save points that an accepted step covers."""

@@ -19,6 +19,7 @@ from twinml.solve.change import Change
 from twinml.solve.methods import AUTO
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.solution import Solution
+from twinml.solve.status import FAILURE
 
 ENGINES: dict[str, AbstractEngine] = {engine.name: engine for engine in (EagerEngine(),)}
 
@@ -108,13 +109,14 @@ def _solution(problem: Problem, outcome: Outcome, engine: str, reason: str) -> S
     if outcome.states is not None:
         final = problem.keep == "final"
         times = problem.t[..., -1:] if final else problem.t
+        failed = (outcome.status & int(FAILURE)) != 0
         for name, rows in declared.slices.items():
             state = declared.states[name]
             block = outcome.states[rows]
             block = block[0] if state.size is None else block.movedim(0, -1)
             values[name] = block[:, 0] if final else block
             units[name] = state.unit
-        for name, value in outputs_at(problem, outcome.states, times).items():
+        for name, value in outputs_at(problem, outcome.states, times, failed).items():
             values[name] = value[:, 0] if final else value
             units[name] = declared.outputs[name].unit
     values.update(outcome.quantities)

@@ -180,7 +180,7 @@ class RosenbrockStepper(AbstractStepper):
         # Rows that have ended stand still with h = 0; their system is replaced by the identity.
         moving = hy != 0
         inverse = torch.where(moving, 1.0 / torch.where(moving, hy, 1.0), 0.0)
-        jacobian, slope = _derivatives(at, t, y)
+        first, jacobian, slope = _derivatives(at, t, y)
         usable = moving & torch.isfinite(jacobian.detach()).all(-1).all(-1)
         eye = torch.eye(n, dtype=y.dtype, device=y.device)
         system = (inverse / tableau.gamma)[:, None, None] * eye - jacobian
@@ -193,7 +193,7 @@ class RosenbrockStepper(AbstractStepper):
             c = tableau.c[index]
             time = t if c == 0.0 else t1 if c == 1.0 else t + c * h
             point = y if increment is None else y + increment
-            value = k1 if index == 0 and k1 is not None else at.rhs(time, point)
+            value = first if index == 0 else at.rhs(time, point)
             right = value + hy * tableau.d[index] * slope
             feedback = _weighted(tableau.C[index], stages)
             if feedback is not None:
@@ -202,6 +202,8 @@ class RosenbrockStepper(AbstractStepper):
             solved = torch.linalg.lu_solve(factors, pivots, right.T.unsqueeze(-1))
             stages.append(solved[..., 0].T)
             finite = finite & torch.isfinite(value.detach()).all(0)
+            if estimate and not bool(finite.any()):
+                return Trial(y, y, (), finite, info != 0)
         end, error = _weighted(tableau.b, stages), _weighted(tableau.b_error, stages)
         assert end is not None and error is not None
         y1 = y + end
@@ -214,29 +216,34 @@ class RosenbrockStepper(AbstractStepper):
         return [y, *_powers(self.tableau.dense, list(stages), y, None)]
 
 
-def _derivatives(at: Interval, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Jacobian (A, n, n) and partial derivative in time (n, A) of ``rhs``.
+def _derivatives(at: Interval, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Value (n, A), Jacobian (A, n, n) and partial derivative in time (n, A) of ``rhs``.
 
-    One copy of the rows per component, so that one reverse pass gives every entry.
+    Rows are independent, so one backward pass over n copies of them, each asking for another
+    component, gives everything.
     """
     n, rows = y.shape
     outer = torch.is_grad_enabled()
-    index = torch.arange(rows, device=y.device).repeat(n)
+    wide = at.select(torch.arange(rows, device=y.device).repeat(n))
     with torch.enable_grad():
-        times, point = t.repeat(n), y.repeat(1, n)
-        if not times.requires_grad:
-            times.requires_grad_()
-        if not point.requires_grad:
-            point.requires_grad_()
-        value = at.select(index).rhs(times, point).view(n, n, rows)
-        chosen = sum(value[component, component].sum() for component in range(n))
-        assert isinstance(chosen, Tensor)
-        by_state, by_time = torch.autograd.grad(
-            chosen, (point, times), create_graph=outer, retain_graph=outer, allow_unused=True,
-            materialize_grads=True,
-        )  # fmt: skip
+        times, points = t.repeat(n), y.repeat(1, n)
+        for leaf in (times, points):
+            if not leaf.requires_grad:
+                leaf.requires_grad_()
+        value = wide.rhs(times, points)
+        found: tuple[Tensor | None, ...] = (None, None)
+        if value.requires_grad:
+            pick = torch.eye(n, dtype=y.dtype, device=y.device).repeat_interleave(rows, dim=1)
+            found = torch.autograd.grad(
+                value, (points, times), pick, create_graph=outer, allow_unused=True
+            )
+    by_state = torch.zeros_like(points) if found[0] is None else found[0]
+    by_time = torch.zeros_like(times) if found[1] is None else found[1]
     jacobian = by_state.view(n, n, rows).permute(2, 1, 0)
-    return jacobian, by_time.to(y.dtype).view(n, rows)
+    slope = by_time.to(y.dtype).view(n, rows)
+    if not outer:
+        value, jacobian, slope = value.detach(), jacobian.detach(), slope.detach()
+    return value[:, :rows], jacobian, slope
 
 
 def stepper_for(tableau: ButcherTableau | RosenbrockTableau, fixed: bool) -> AbstractStepper:

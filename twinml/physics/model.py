@@ -279,6 +279,11 @@ def _names(
                 f"{origin} takes *{parameter.name}; arguments are bound by name, so each must be "
                 f"written out, among {list(known)}."
             )
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            raise DeclarationError(
+                f"{origin} takes '{parameter.name}' after a bare *; arguments are passed in order. "
+                "Leave the * out."
+            )
         if parameter.default is not parameter.empty:
             raise DeclarationError(
                 f"{origin} gives '{parameter.name}' a default value; defaults belong in the "

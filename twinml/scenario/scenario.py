@@ -114,7 +114,7 @@ class Scenario:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain data from which ``from_mapping`` makes an equal scenario."""
-        horizon = {"start": self.horizon.start, "stop": self.horizon.stop}
+        horizon: dict[str, Any] = {"start": self.horizon.start, "stop": self.horizon.stop}
         if self.horizon.unit is not None:
             horizon["unit"] = self.horizon.unit
         vary = {}

@@ -93,7 +93,10 @@ class Problem:
             return False
         tensors: list[Tensor] = [self.y0, *self.parameters.values(), *self.constants.values()]
         for value in self.inputs.values():
-            tensors.append(value.values if isinstance(value, Signal) else value)
+            if isinstance(value, Signal):
+                tensors += [value.values, value.times]
+            else:
+                tensors.append(value)
         for change in self.changes:
             for part in (change.at, change.value, change.until):
                 if isinstance(part, Tensor):

@@ -104,9 +104,9 @@ def _train(
     kind: str, options: Any, rows: Rows, seed: int, progress: Progress | None
 ) -> tuple[SurrogateModule, dict[str, Any]]:
     x, y = rows.x("train"), rows.y("train")
-    x_scale, y_scale = _spread(x), _spread(y)
-    z = torch.from_numpy((x - x.mean(0)) / np.where(x_scale > 0, x_scale, 1.0))
-    w = torch.from_numpy((y - y.mean(0)) / np.where(y_scale > 0, y_scale, 1.0))
+    (x_center, x_scale), (y_center, y_scale) = _moments(x), _moments(y)
+    z = torch.from_numpy((x - x_center) / np.where(x_scale > 0, x_scale, 1.0))
+    w = torch.from_numpy((y - y_center) / np.where(y_scale > 0, y_scale, 1.0))
     if isinstance(options, GpOptions):
         from twinml.surrogate.gp import fit_gp
 
@@ -121,9 +121,9 @@ def _train(
         info = {"fitted_rows": len(z), **info}
     module = wrap(kind, predictor, x.shape[1], y.shape[1])
     module.set(
-        x_center=x.mean(0),
+        x_center=x_center,
         x_scale=np.where(x_scale > 0, x_scale, 1.0),
-        y_center=y.mean(0),
+        y_center=y_center,
         y_scale=y_scale,  # 0 for a constant target: the prediction is then that constant
         std_factor=np.ones(y.shape[1]),
     )
@@ -170,10 +170,11 @@ def _predict(module: SurrogateModule, x: np.ndarray) -> tuple[np.ndarray, ...]:
     return mean.numpy(), lower.numpy(), upper.numpy(), std.numpy()
 
 
-def _spread(values: np.ndarray) -> np.ndarray:
-    """Standard deviations, 0 where a column is constant up to rounding."""
-    std = values.std(axis=0)
-    return np.where(std > 1e-12 * np.abs(values).max(axis=0), std, 0.0)
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means and standard deviations of columns; a constant column has its value and 0."""
+    constant = np.ptp(values, axis=0) == 0
+    center = np.where(constant, values[0], values.mean(axis=0))
+    return center, np.where(constant, 0.0, values.std(axis=0))
 
 
 def derive_seed(seed: int, key: str) -> int:

@@ -22,6 +22,16 @@ from twinml.surrogate.options import GpOptions, parse_options
 from twinml.surrogate.predictors import GpPredictor, MlpPredictor
 
 SCHEMA = "surrogate/1"
+# what torch.load raises on other bytes
+_UNREADABLE = (
+    RuntimeError,
+    OSError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,11 +173,11 @@ def load_surrogate(path: str | os.PathLike[str]) -> Surrogate:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         schema = content["schema"]
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as e:
+    except _UNREADABLE as error:
         raise DataError(
-            f"{path} cannot be read as a surrogate ({type(e).__name__}); expected a file written "
+            f"{path} cannot be read as a surrogate ({type(error).__name__}); expected a file written "
             "by Surrogate.save. It may be damaged, or something else."
-        ) from e
+        ) from error
     if schema != SCHEMA:
         raise DataError(
             f"{path} has schema '{schema}'; this version reads '{SCHEMA}'. Fit the surrogate again."

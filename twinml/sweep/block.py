@@ -148,10 +148,13 @@ def _simulate(task: Task, values: Mapping[str, np.ndarray]) -> Rows:
 
 def ladder(settings: SolverSettings) -> tuple[SolverSettings, ...]:
     """What a failed row is tried with next: a tighter step, then the stiff method."""
+    atol = settings.atol
     tighter = replace(
         settings,
         rtol=max(settings.rtol * 1e-2, 1e-12),
-        atol=settings.atol * 1e-2,
+        atol={name: x * 1e-2 for name, x in atol.items()}
+        if isinstance(atol, Mapping)
+        else atol * 1e-2,
         max_steps=4 * settings.max_steps,
     )
     stiff = replace(settings, method="rodas5p", max_steps=4 * settings.max_steps)

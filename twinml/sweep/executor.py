@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import ClassVar, final
 
@@ -24,7 +24,9 @@ class AbstractExecutor(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def map(self, task: Task, out: Path, shards: Sequence[Shard]) -> Iterator[ShardReport]:
+    def map(
+        self, task: Task, out: Path, shards: Sequence[Shard]
+    ) -> Generator[ShardReport, None, None]:
         """Compute and write every shard, yielding reports as they finish, in any order.
 
         Closing the iterator, or an error inside it, ends all work it started.
@@ -40,7 +42,9 @@ class LocalExecutor(AbstractExecutor):
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def map(self, task: Task, out: Path, shards: Sequence[Shard]) -> Iterator[ShardReport]:
+    def map(
+        self, task: Task, out: Path, shards: Sequence[Shard]
+    ) -> Generator[ShardReport, None, None]:
         if min(self.workers, len(shards)) <= 1:
             for shard in shards:
                 yield compute_shard(task, out, shard)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def importable(task: Task) -> bool:
 
 def run_processes(
     task: Task, out: Path, shards: Sequence[Shard], workers: int
-) -> Iterator[ShardReport]:
+) -> Generator[ShardReport, None, None]:
     """Share the shards among processes; a worker that dies is replaced and its shard retried.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from twinml.sweep.store import ShardReport, Store
 
 if TYPE_CHECKING:
     from twinml.physics import Physics
+    from twinml.sweep.plan import Plan
     from twinml.sweep.sensitivity import SobolIndices
     from twinml.sweep.task import Task
 
@@ -30,12 +32,19 @@ class Sweep:
 
     The finished shards from the first sample on, without a gap, are a valid smaller sweep;
     ``done`` says how many rows that is.
+
+    Args:
+        path: The directory.
+        manifest: What the sweep is.
+        reports: Finished shards in sample order.
+        task, plan: What was computed and how it was cut; None after ``open_sweep``.
     """
 
     path: Path
     manifest: dict[str, Any]
     reports: tuple[ShardReport, ...]
     task: Task | None = None
+    plan: Plan | None = None
 
     @property
     def samples(self) -> int:
@@ -115,6 +124,7 @@ class Sweep:
         self,
         samples: int = 2**12,
         model: Physics | None = None,
+        inputs: Mapping[str, Any] | None = None,
         level: float = 0.9,
         seed: int | None = None,
     ) -> SobolIndices:
@@ -126,32 +136,21 @@ class Sweep:
 
         Args:
             samples: Base samples, a power of two for preference.
-            model: Needed after ``open_sweep``, which does not know the model.
+            model, inputs: Needed after ``open_sweep``, which does not know them.
             level: Level of the bootstrap intervals.
             seed: Of the points; the sweep's own when None.
 
         Raises:
-            SweepError: No model, or nothing varies.
+            SweepError: No model, another one, or nothing varies.
         """
-        from dataclasses import replace
-
         from twinml.sweep.block import simulate_values
         from twinml.sweep.sensitivity import sobol_indices
-        from twinml.sweep.task import SolverSettings, Task
 
-        if self.task is not None:
-            task = self.task if model is None else replace(self.task, model=model)
-        elif model is None:
-            raise SweepError(
-                f"{self.path} was opened without its model. Write sensitivity(model=...)."
-            )
-        else:
-            identity = self.manifest["identity"]
-            settings = {name: identity[name] for name in SolverSettings().to_mapping()}
-            task = Task(
-                model, self.scenario, self.posterior, self.samples, identity["seed"],
-                SolverSettings(**settings), block=identity["block_size"],
-            )  # fmt: skip
+        task = self.task
+        if task is None:
+            task = self._reopened(model, inputs)
+        elif model is not None or inputs is not None:
+            raise SweepError("This sweep knows its model; model= and inputs= follow open_sweep.")
         factors = [(factor.label, factor.dimensions) for factor in task.bound.factors]
         if not factors:
             raise SweepError("Nothing varies in this scenario, so nothing has a sensitivity.")
@@ -162,6 +161,29 @@ class Sweep:
 
         seed = task.seed if seed is None else seed
         return sobol_indices(simulate, factors, self.quantities, samples, seed, level)
+
+    def _reopened(self, model: Physics | None, inputs: Mapping[str, Any] | None) -> Task:
+        from twinml.sweep.digest import identity
+        from twinml.sweep.task import SolverSettings, Task
+
+        if model is None:
+            raise SweepError(
+                f"{self.path} was opened without its model. Write sensitivity(model=...)."
+            )
+        known = self.manifest["identity"]
+        settings = {name: known[name] for name in SolverSettings().to_mapping()}
+        task = Task(
+            model, self.scenario, self.posterior, self.samples, known["seed"],
+            SolverSettings(**settings), dict(inputs or {}), known["block_size"],
+        )  # fmt: skip
+        given = identity(task)
+        for name in ("model source", "parameter values", "inputs"):
+            if given[name] != known[name]:
+                raise SweepError(
+                    f"{self.path} was computed with other {name} than given here, so its "
+                    "sensitivity would be another model's. Give the ones it was made with."
+                )
+        return task
 
     def __repr__(self) -> str:
         return f"Sweep({str(self.path)!r}, {self.done:,} of {self.samples:,} samples done)"

@@ -119,7 +119,8 @@ def _indices(values: np.ndarray, seed: int, level: float) -> dict[str, np.ndarra
     keys = ("first", "first_low", "first_high", "total", "total_low", "total_high")
     result = {key: np.full(count, np.nan) for key in keys}
     result["used"] = np.array([used] * count)
-    if used < 8 or np.ptp(finite[:2]) == 0:
+    # what varies by rounding alone has no variance to explain
+    if used < 8 or np.ptp(finite) <= 1e-12 * np.abs(finite).max():
         return result
     a, b, mixed = finite[0], finite[1], finite[2:]
     b = b - finite[:2].mean()  # the estimate is unbiased about any centre, and best about this

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twinml.errors import ArgumentError
+from twinml.expression import Functional
 from twinml.sweep.intervals import wilson_interval
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ TREATMENT = (
 
 def summarise(table: Table, scenario: Scenario, samples: int, level: float = 0.9) -> dict[str, Any]:
     """The summary of a sweep's table, plain data that JSON can hold.
+
+    ``quantities`` has moments and quantiles, ``exceedance`` P(quantity > threshold), ``reached``
+    the probability that a ``first_time`` came at all, ``failures`` the failed rows by reason.
 
     Args:
         table: Finished rows.
@@ -48,6 +52,11 @@ def summarise(table: Table, scenario: Scenario, samples: int, level: float = 0.9
         "units": {name: table.units[name] for name in scenario.quantities},
         "quantities": quantities,
         "exceedance": exceedance,
+        "reached": {
+            name: _share(np.isfinite(table[name][~failed]), level)
+            for name, expression in scenario.quantities.items()
+            if isinstance(expression, Functional) and expression.kind == "first_time"
+        },
     }
 
 
@@ -145,13 +154,19 @@ def _exceedance(values: np.ndarray, threshold: float, level: float) -> dict[str,
     usable = values[~np.isnan(values)]
     if len(usable) == 0:
         return {"threshold": threshold, "count": 0}
-    over = int((usable > threshold).sum())
-    low, high = wilson_interval(over, len(usable), level)
+    return {"threshold": threshold, **_share(usable > threshold, level)}
+
+
+def _share(happened: np.ndarray, level: float) -> dict[str, Any]:
+    """The probability of an event from whether it happened, (N,) bool."""
+    count, hits = len(happened), int(happened.sum())
+    if count == 0:
+        return {"count": 0}
+    low, high = wilson_interval(hits, count, level)
     return {
-        "threshold": threshold,
-        "count": len(usable),
-        "over": over,
-        "probability": over / len(usable),
+        "count": count,
+        "over": hits,
+        "probability": hits / count,
         "low": float(low),
         "high": float(high),
         "level": level,

@@ -27,7 +27,7 @@ class SolverSettings:
     engine: str = "auto"
     method: str = "auto"
     rtol: float = 1e-6
-    atol: float = 1e-9
+    atol: float | Mapping[str, float] = 1e-9
     max_steps: int = 100_000
     dtype: str = "float64"
 

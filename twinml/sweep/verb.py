@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 from twinml.errors import ArgumentError
 from twinml.sweep.digest import identity
@@ -16,7 +16,7 @@ from twinml.sweep.executor import make_executor
 from twinml.sweep.plan import Plan, missing_shards, shard_rows
 from twinml.sweep.processes import importable
 from twinml.sweep.result import Sweep, open_sweep, write_summary
-from twinml.sweep.store import Store
+from twinml.sweep.store import SCHEMA, Store
 from twinml.sweep.task import BLOCK, SolverSettings, Task
 
 if TYPE_CHECKING:
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, int], None]
 
 
-@overload
-def sweep(
-    model: Physics, scenario: Scenario, samples: int, *, dry_run: Literal[True], **options: Any
-) -> Plan: ...
-@overload
-def sweep(model: Physics, scenario: Scenario, samples: int, **options: Any) -> Sweep: ...
 def sweep(
     model: Physics,
     scenario: Scenario,
@@ -44,7 +38,7 @@ def sweep(
     engine: str = "auto",
     method: str = "auto",
     rtol: float = 1e-6,
-    atol: float = 1e-9,
+    atol: float | Mapping[str, float] = 1e-9,
     shard_size: int | None = None,
     resume: bool = False,
     dry_run: bool = False,
@@ -54,7 +48,7 @@ def sweep(
     max_steps: int = 100_000,
     block_size: int | None = None,
     announce: Callable[[Plan], None] | None = None,
-) -> Sweep | Plan:
+) -> Sweep:
     """Simulate a scenario for many samples and store the rows.
 
     The table does not depend on ``workers``, ``shard_size`` or interruptions, bit for bit.
@@ -69,14 +63,14 @@ def sweep(
         engine, method, rtol, atol, dtype, max_steps: As in ``simulate``.
         shard_size: Rows per file, rounded up to whole blocks.
         resume: Compute what is missing of the sweep in ``out``; begins one if there is none.
-        dry_run: Stop at the plan and return it; nothing is written.
+        dry_run: Stop at the plan (``.plan`` of what is returned); nothing is written.
         progress: Called with (rows done, rows in all, failed rows) after every shard.
         inputs: Inputs (``Signal`` or number) that are the same for all samples.
         block_size: Rows simulated together; smaller ones waste less on very small sweeps.
         announce: Called with the plan before the work.
 
     Returns:
-        The stored sweep, or the plan for ``dry_run``.
+        The stored sweep.
 
     Raises:
         ArgumentError: A value that cannot be used, an ``out`` that is taken, or a sweep that is
@@ -87,7 +81,8 @@ def sweep(
     store = Store(Path(out))
     if workers is not None and (isinstance(workers, bool) or workers < 1):
         raise ArgumentError(f"workers is {workers!r}; expected a whole number, at least 1.")
-    settings = SolverSettings(engine, method, float(rtol), float(atol), int(max_steps), dtype)
+    tolerance = dict(atol) if isinstance(atol, Mapping) else float(atol)
+    settings = SolverSettings(engine, method, float(rtol), tolerance, int(max_steps), dtype)
     task = Task(
         model, scenario, _posterior(calibration), samples, seed, settings, dict(inputs or {}),
         _block(block_size, store if resume else None),
@@ -113,19 +108,19 @@ def sweep(
     )  # fmt: skip
     runner = make_executor(executor, plan.workers)
     if dry_run:
-        return plan
+        return Sweep(store.path, {"schema": SCHEMA, **_manifest(task)}, done, task, plan)
     store.write_manifest(_manifest(task))
     if announce is not None:
         announce(plan)
     rows, failed = sum(len(r.shard) for r in done), sum(r.failed for r in done)
     # closing: an error or Ctrl-C here must end the workers now, not at garbage collection
-    with closing(runner.map(task, store.path, shards)) as finished:  # type: ignore[type-var]
+    with closing(runner.map(task, store.path, shards)) as finished:
         for report in finished:
             store.record(report)
             rows, failed = rows + len(report.shard), failed + report.failed
             if progress is not None:
                 progress(rows, samples, failed)
-    result = replace(open_sweep(store.path), task=task)
+    result = replace(open_sweep(store.path), task=task, plan=plan)
     write_summary(result)
     return result
 

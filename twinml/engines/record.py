@@ -1,0 +1,79 @@
+"""The accepted steps of a run: what a derivative along frozen steps needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor
+
+from twinml.engines.stepper import AbstractStepper
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Some accepted steps, one column each.
+
+    Args:
+        rows: Row that stepped, (M,).
+        t, t1: Start and arrival, (M,), float64.
+        h: Step size without sign, (M,), float64.
+        clipped: Whether the arrival is a boundary, (M,).
+        y: States at the start, (n, M).
+    """
+
+    rows: Tensor
+    t: Tensor
+    t1: Tensor
+    h: Tensor
+    clipped: Tensor
+    y: Tensor
+
+    def select(self, index: Tensor | slice) -> Steps:
+        """A choice of the steps, by numbers, mask or slice."""
+        return Steps(
+            self.rows[index], self.t[index], self.t1[index], self.h[index], self.clipped[index],
+            self.y[:, index],
+        )  # fmt: skip
+
+
+@final
+@dataclass
+class Record:
+    """Accepted steps of one phase, in the order taken.
+
+    Args:
+        stepper: The method of the phase.
+        taken: One entry per iteration of the loop.
+    """
+
+    stepper: AbstractStepper
+    taken: list[Steps] = field(default_factory=list)
+
+    def without(self, lost: Tensor) -> Record:
+        """The record without the rows that ``lost`` (B,) marks."""
+        kept = [steps.select(~lost[steps.rows]) for steps in self.taken]
+        return Record(self.stepper, [steps for steps in kept if steps.rows.shape[0]])
+
+    def in_row_order(self) -> tuple[Steps, list[int]]:
+        """All steps, the first of every row before the second of any, and how many of each.
+
+        Rows that rejected trials then do not lag behind the others.
+        """
+        steps = Steps(
+            *(
+                torch.cat([getattr(entry, name) for entry in self.taken])
+                for name in ("rows", "t", "t1", "h", "clipped")
+            ),
+            torch.cat([entry.y for entry in self.taken], dim=1),
+        )
+        rows = steps.rows
+        order = torch.argsort(rows, stable=True)
+        count = torch.bincount(rows)
+        start = torch.cumsum(count, 0) - count
+        ordinal = torch.empty_like(rows)
+        ordinal[order] = torch.arange(rows.shape[0], device=rows.device) - start[rows[order]]
+        by_step = torch.argsort(ordinal, stable=True)
+        return steps.select(by_step), torch.bincount(ordinal).tolist()
