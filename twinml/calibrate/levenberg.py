@@ -78,9 +78,9 @@ def minimise(
         diagonal = torch.diag_embed(torch.maximum(scale, floor) * damping[:, None])
         step = torch.linalg.solve_ex(normal + diagonal, -gradient.unsqueeze(-1))[0][..., 0]
         step = torch.where(torch.isfinite(step) & ~done[:, None], step, torch.zeros_like(step))
-        # A leap in a logarithm is an overflow; a few e-folds at a time are enough.
+        # A leap in a logarithm is an overflow; two e-folds at a time are enough.
         length = step.abs().amax(1, keepdim=True).clamp(min=1e-300)
-        step = step * torch.clamp(5.0 / length, max=1.0)
+        step = step * torch.clamp(2.0 / length, max=1.0)
         trial = theta + step
         new_residuals, new_jacobian = function(trial)
         new_cost = _cost(new_residuals)

@@ -73,13 +73,13 @@ class Setup:
         )
         return values, jacobian
 
-    def predicted(self, theta: Tensor) -> Tensor:
-        """Modelled outputs (m, B, T) without derivatives."""
+    def predicted(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Modelled outputs (m, B, T) without derivatives, and the steps each row took (B,)."""
         problem = self.problem(theta)
         outcome = EagerEngine().run(problem, self.options["method"], "frozen")
         assert outcome.states is not None
         values = outputs_at(problem, outcome.states, problem.t)
-        return torch.stack([values[name] for name in self.outputs])
+        return torch.stack([values[name] for name in self.outputs]), outcome.steps
 
 
 def signals(model: Physics, record: Record, t: Tensor) -> dict[str, Signal]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from twinml.physics import Physics
 Progress = Callable[[int, int, str], None]
 
 _REFINED = 8  # starts that go on after the screening
+_STRAY = 10  # a trial that needs this many times the steps of the best start has gone astray
 _REWEIGHTINGS = 5  # rounds of noise estimation when several outputs share unknowns
 
 
@@ -85,7 +87,8 @@ def calibrate(
         [s if s is not None else _spread(row) for s, row in zip(given, data, strict=True)],
         dtype=torch.float64,
     )
-    theta = _screen(setup, sigma, _starts(sought, starts, seed), progress)
+    theta, budget = _screen(setup, sigma, _starts(sought, starts, seed), progress)
+    setup = replace(setup, options={**options, "max_steps": min(max_steps, budget)})
     best, agreeing = _refine(setup, sigma, theta, progress)
     if len(outputs) > 1 and any(s is None for s in given):
         for _ in range(_REWEIGHTINGS):
@@ -96,7 +99,7 @@ def calibrate(
                 break
     sigma = _estimated(setup, best, given, sigma)
     posterior, covariance = _posterior(setup, best, sigma, total)
-    residuals = (setup.predicted(best.theta[:1])[:, 0] - data)[..., :]
+    residuals = setup.predicted(best.theta[:1])[0][:, 0] - data
     rmse = torch.sqrt(torch.nanmean(residuals**2, dim=1))
     fitted = {u.name for u in sought}
     return Calibration(
@@ -156,11 +159,13 @@ def _starts(sought: tuple[Unknown, ...], starts: int, seed: int) -> Tensor:
     return torch.cat([first, torch.tensor(rest, dtype=torch.float64)])
 
 
-def _screen(setup: Setup, sigma: Tensor, theta: Tensor, progress: Progress | None) -> Tensor:
-    """The starts worth refining, best first."""
+def _screen(
+    setup: Setup, sigma: Tensor, theta: Tensor, progress: Progress | None
+) -> tuple[Tensor, int]:
+    """The starts worth refining, best first, and the steps that a trial may cost."""
     if progress is not None:
         progress(0, 1, f"screening {theta.shape[0]} starts")
-    values = setup.predicted(theta)
+    values, steps = setup.predicted(theta)
     gap = (values - setup.data[:, None, :]) / sigma[:, None, None]
     gap = torch.where(setup.present[:, None, :], gap, 0.0)
     cost = (gap**2).sum((0, 2))
@@ -177,7 +182,7 @@ def _screen(setup: Setup, sigma: Tensor, theta: Tensor, progress: Progress | Non
     kept = order[:_REFINED].tolist()
     if 0 not in kept and bool(torch.isfinite(cost[0])):
         kept[-1] = 0
-    return theta[kept]
+    return theta[kept], _STRAY * int(steps[kept[0]]) + 100
 
 
 def _refine(
