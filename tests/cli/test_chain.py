@@ -106,6 +106,16 @@ def test_a_multirun_over_surrogate_options_ends_with_one_table(here, capsys):
     assert (here / "many" / "multirun.csv").is_file()
 
 
+def test_a_sweep_grows_by_naming_only_itself(here, tmp_path, capsys):
+    grown = shutil.copytree(here / "swp", tmp_path / "grown")
+    assert main(["sweep", f"resume={grown}", "samples=300", "sensitivity=0"]) == 0
+    table = Table.read_parquet(grown / "table.parquet")
+    first = Table.read_parquet(here / "swp" / "table.parquet")
+    assert len(table) == 300 and (table["peak"][:256] == first["peak"]).all()
+    assert main(["sweep", f"resume={grown}", "samples=400", "seed=5"]) == 2
+    assert "seed differs" in capsys.readouterr().err and metrics(grown)["sweep.samples"] == 300
+
+
 @pytest.mark.parametrize("name", ["swp", "trn"])
 def test_a_run_gives_the_same_bits_again(here, tmp_path, capsys, name):
     assert main(["reproduce", f"run={name}", f"out={tmp_path / 'again'}"]) == 0
