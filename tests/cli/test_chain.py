@@ -103,7 +103,8 @@ def test_a_multirun_over_surrogate_options_ends_with_one_table(here, capsys):
     assert main(["train", *words, "-m", "seed=1,2"]) == 0
     out = capsys.readouterr().out
     assert "peak.coverage_90" in out and out.count("done") == 2
-    assert (here / "many" / "multirun.csv").is_file()
+    assert main(["show", "many"]) == 0
+    assert "multirun many: 2 jobs" in capsys.readouterr().out
 
 
 def test_a_sweep_grows_by_naming_only_itself(here, tmp_path, capsys):
