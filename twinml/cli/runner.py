@@ -37,7 +37,8 @@ def run(task: Task, words: Sequence[str]) -> int:
         _require(task, composed, search)
     _tell_shadowed(jobs[0][1], search, console)
     if jobs[0][1].plain.get("dry_run"):
-        print(yaml.safe_dump(jobs[0][1].plain, sort_keys=False, allow_unicode=True), end="")
+        texts = (yaml.safe_dump(c.plain, sort_keys=False, allow_unicode=True) for _, c in jobs)
+        print("---\n".join(texts), end="")
         return 0
     if arguments.multirun:
         from twinml.cli.multirun import run_all
