@@ -49,7 +49,7 @@ class MlpOptions:
 
     width: int = 96
     depth: int = 4
-    steps: int = 4000
+    steps: int = 6000
     batch: int = 512
     learning_rate: float = 1e-2
     weight_decay: float = 1e-4
