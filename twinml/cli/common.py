@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from twinml.cli.schema import key
+from twinml.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,16 @@ class Common:
     out: str | None = key(None, "run directory; runs/<task>/<date>/<time>-<hex> when unset")
     dry_run: bool = key(False, "print the resolved configuration and stop")
     paths: Paths = key(Paths, "folders outside the project")
+
+
+def check_level(level: float) -> None:
+    """Refuses what is no probability, before any work.
+
+    Raises:
+        ConfigError: outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ConfigError(f"level={level:g} is no probability; expected one such as 0.9.")
 
 
 @dataclass(frozen=True)

@@ -191,8 +191,8 @@ def _children(hint: Any, node: Any) -> tuple[dict[str, Any], list[str], bool]:
     if typing.get_origin(hint) is dict:
         item = typing.get_args(hint)[1]
         return dict.fromkeys(present, item), present, True
-    # A group without a declared shape: a chosen file's keys are its keys; an empty one is open.
-    return {}, present, not present
+    # Without a declared shape: the verb that takes the mapping knows its names, and says so.
+    return {}, present, True
 
 
 def _resolve(raw: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -12,6 +13,7 @@ from twinml.cli.compose import Composed, compose, group_of
 from twinml.cli.console import Console
 from twinml.cli.describe import describe
 from twinml.cli.overrides import parse, selections
+from twinml.cli.page import write_page
 from twinml.cli.search import SearchPath, shown
 from twinml.cli.task import Job, Outcome, Task
 from twinml.errors import ConfigError, TwinmlError
@@ -50,6 +52,9 @@ def execute(job: Job) -> Outcome:
     """Runs one job; its run directory, once opened, always learns how it ended."""
     try:
         outcome = job.task.run(job.composed.typed, job)
+        page = write_page(outcome, job)
+        if page is not None:
+            outcome = replace(outcome, written=[*outcome.written, ("report", page)])
         job.finish(outcome)
         return outcome
     except BaseException as error:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twinml.cli.common import Common, MethodKeys
+from twinml.cli.common import Common, MethodKeys, check_level
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.cli.twin import TwinKeys, build_model, build_record
@@ -38,6 +38,7 @@ def calibrate(config: Calibrate, job: Job) -> Outcome:
     from twinml.run.provenance import digest_source
 
     assert config.twin is not None
+    check_level(config.level)
     twin = config.twin
     model = build_model(twin)
     record = build_record(twin, model)

@@ -10,25 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twinml.cli.common import Common, SolverKeys
+from twinml.cli.common import Common, ExecutorKeys, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.cli.tasks.calibrate import fit_record, tight
 from twinml.cli.tasks.export import TargetKeys
+from twinml.cli.tasks.sweep import sensitivity_metrics, solver_arguments, summary_metrics
 from twinml.cli.tasks.train import SURROGATE, surrogate_metrics
 from twinml.cli.twin import TwinKeys, build_model, build_record
 from twinml.errors import ConfigError, WorkError, nearest
 
 if TYPE_CHECKING:
     from twinml.surrogate import Surrogate
-    from twinml.sweep import SobolIndices, Sweep
-
-
-@dataclass(frozen=True)
-class ExecutorKeys:
-    """A file of ``configs/executor/``."""
-
-    name: str = key("local", "who computes")
+    from twinml.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,7 @@ def demo(config: Demo, job: Job) -> Outcome:
             model, scenario, config.samples, seed=config.seed, executor=config.executor.name,
             workers=config.workers, out=run.path / "sweep", calibration=calibration,
             progress=lambda rows, total, failed: advance(rows, total, f"{failed} failed"),
-            **_solver(config.solver),
+            **solver_arguments(config.solver),
         )  # fmt: skip
     table = done.table()
     fitted: dict[str, Surrogate] = {}
@@ -138,7 +132,7 @@ def demo(config: Demo, job: Job) -> Outcome:
         indices = done.sensitivity(config.sensitivity_samples)
     metrics: dict[str, Any] = {
         **calibration.metrics(config.level),
-        **_sweep_metrics(done),
+        **summary_metrics(done),
         **{k: v for s in fitted.values() for k, v in surrogate_metrics(s).items()},
         **_chosen_metrics(fitted[chosen], chosen, config.choose.target),
         "export.largest_difference": max(verified.largest.values()),
@@ -146,7 +140,7 @@ def demo(config: Demo, job: Job) -> Outcome:
         "export.sha256": _digest(artifact.path / "manifest.json"),
         "export.flipped_bits_tried": tried,
         "export.flipped_bits_accepted": accepted,
-        **_sensitivity_metrics(indices),
+        **sensitivity_metrics(indices),
     }
     checks = judged(config.checks, metrics)
     with clock.stage("report"):
@@ -230,13 +224,6 @@ def _check_choices(config: Demo) -> None:
         raise ConfigError(f"choose.score={config.choose.score!r} cannot be used: crps or rmse.")
 
 
-def _solver(keys: SolverKeys) -> dict[str, Any]:
-    return {
-        "engine": keys.engine, "method": keys.method, "rtol": keys.rtol, "atol": keys.atol,
-        "dtype": keys.dtype, "max_steps": keys.max_steps,
-    }  # fmt: skip
-
-
 def _fit(config: Demo, job: Job, done: Sweep, name: str, options: Any) -> Surrogate:
     from twinml.surrogate import fit
 
@@ -248,25 +235,6 @@ def _fit(config: Demo, job: Job, done: Sweep, name: str, options: Any) -> Surrog
         )  # fmt: skip
 
 
-def _sweep_metrics(done: Sweep) -> dict[str, Any]:
-    summary = done.summary
-    metrics: dict[str, Any] = {"sweep.samples": done.done, "sweep.failed": done.failed}
-    for name, facts in summary["quantities"].items():
-        metrics[f"sweep.{name}.mean"] = facts.get("mean")
-        metrics[f"sweep.{name}.sd"] = facts.get("sd")
-    for name, events in summary["exceedance"].items():
-        for event in events:
-            stem = f"sweep.{name}.above_{event['threshold']:g}"
-            for part in ("probability", "low", "high"):
-                metrics[f"{stem}.{part}"] = event.get(part)
-    total = hashlib.sha256()
-    table = done.table()
-    for name in table.names:
-        total.update(table[name].tobytes())
-    metrics["sweep.sha256"] = total.hexdigest()
-    return metrics
-
-
 def _chosen_metrics(chosen: Surrogate, name: str, target: str) -> dict[str, Any]:
     scores = chosen.metrics[target]
     return {
@@ -274,17 +242,6 @@ def _chosen_metrics(chosen: Surrogate, name: str, target: str) -> dict[str, Any]
         "surrogate.chosen.target": target,
         "surrogate.chosen.relative_rmse": scores["rmse"] / scores["range"],
     }
-
-
-def _sensitivity_metrics(indices: SobolIndices) -> dict[str, Any]:
-    metrics = {}
-    for quantity, factors in indices.to_mapping().items():
-        for factor, numbers in factors.items():
-            # A group's label lists its members; its first word is the key.
-            short = factor.partition("(")[0]
-            for kind, value in numbers.items():
-                metrics[f"sensitivity.{quantity}.{short}.{kind}"] = value
-    return metrics
 
 
 def judged(

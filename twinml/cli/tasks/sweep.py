@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -167,7 +168,7 @@ def _keeping(job: Job, path: Path) -> Iterator[None]:
 
 
 def summary_metrics(done: Sweep) -> dict[str, Any]:
-    """``sweep.*``: counts, moments, quantiles and probabilities."""
+    """``sweep.*``: counts, moments, quantiles, probabilities and the digest of every row."""
     summary = done.summary
     metrics: dict[str, Any] = {
         "sweep.samples": summary["done"],
@@ -185,6 +186,11 @@ def summary_metrics(done: Sweep) -> dict[str, Any]:
                 stem = f"sweep.{name}.above_{_number(found['threshold'])}"
                 metrics[f"{stem}.probability"] = found["probability"]
                 metrics[f"{stem}.low"], metrics[f"{stem}.high"] = found["low"], found["high"]
+    total = hashlib.sha256()
+    table = done.table()
+    for name in table.names:
+        total.update(table[name].tobytes())
+    metrics["sweep.sha256"] = total.hexdigest()
     return metrics
 
 
@@ -194,9 +200,12 @@ def _number(value: float) -> str:
 
 
 def sensitivity_metrics(indices: SobolIndices) -> dict[str, Any]:
-    """``sensitivity.<quantity>.<input>.total`` and its companions."""
+    """``sensitivity.<quantity>.<input>.total`` and its companions.
+
+    The label of a group lists its members; its first word is the key.
+    """
     return {
-        f"sensitivity.{quantity}.{factor}.{kind}": value
+        f"sensitivity.{quantity}.{factor.partition('(')[0]}.{kind}": value
         for quantity, factors in indices.to_mapping().items()
         for factor, found in factors.items()
         for kind, value in found.items()
