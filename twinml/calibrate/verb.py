@@ -22,7 +22,7 @@ from twinml.physics import Physics
 Progress = Callable[[int, int, str], None]
 
 _REFINED = 8  # starts that go on after the screening
-_STRAY = 10  # a trial that needs this many times the steps of the best start has gone astray
+_STRAY = 4  # a trial that needs this many times the steps of the best start has gone astray
 _REWEIGHTINGS = 5  # rounds of noise estimation when several outputs share unknowns
 
 
