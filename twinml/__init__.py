@@ -22,7 +22,7 @@ _HOME = {
     "Scenario": "scenario", "sweep": "sweep", "open_sweep": "sweep",
     "fit": "surrogate", "load_surrogate": "surrogate",
     "export": "export", "verify": "export", "load_artifact": "export",
-    "TwinmlError": "errors",
+    "TwinmlError": "errors", "IntegrityError": "errors", "ParityError": "errors",
 }  # fmt: skip
 _MODULES = ("nn", "library", "errors", "units", "uncertainty")
 

@@ -57,9 +57,7 @@ class Setup:
                 parameters[unknown.name] = value
             else:
                 initial[unknown.initial] = value
-        return build_problem(
-            self.model, self.t, parameters, initial, self.inputs, **self.options
-        )
+        return build_problem(self.model, self.t, parameters, initial, self.inputs, **self.options)
 
     def observed(self, problem: Problem, states: Tensor) -> Tensor:
         """Modelled outputs (m * T, B) for saved states (n, B, T)."""
@@ -121,5 +119,3 @@ def measured(model: Physics, record: Record) -> tuple[tuple[str, ...], Tensor]:
         )
     rows = [torch.as_tensor(record.values_in(name, declared[name].unit)) for name in names]
     return names, torch.stack(rows)
-
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from twinml.physics import Physics
 Progress = Callable[[int, int, str], None]
 
 _REFINED = 8  # starts that go on after the screening
-_STRAY = 10  # a trial that needs this many times the steps of the best start has gone astray
+_STRAY = 4  # a trial that needs this many times the steps of the best start has gone astray
 _REWEIGHTINGS = 5  # rounds of noise estimation when several outputs share unknowns
 
 
@@ -201,6 +200,7 @@ def _refine(
 
     report = None
     if progress is not None:
+
         def report(done: int, of: int, cost: float) -> None:
             progress(done, of, f"cost {cost:.6g}")
 
@@ -220,9 +220,7 @@ def _refine(
     return sorted_fit, agreeing
 
 
-def _estimated(
-    setup: Setup, fit: Fit, given: list[float | None], sigma: Tensor
-) -> Tensor:
+def _estimated(setup: Setup, fit: Fit, given: list[float | None], sigma: Tensor) -> Tensor:
     """Noise per output: as given, else from the residuals with the unknowns shared out."""
     residuals = fit.residuals[:, 0].reshape(setup.data.shape) * sigma[:, None]
     counts = setup.present.sum(1).to(torch.float64)
@@ -233,13 +231,14 @@ def _estimated(
     floor = 1e-12 * setup.data.nan_to_num().abs().amax(1).clamp(min=1e-12)
     found = torch.maximum(found, floor)
     return torch.stack(
-        [f if s is None else torch.tensor(s, dtype=f.dtype) for f, s in zip(found, given, strict=True)]
+        [
+            f if s is None else torch.tensor(s, dtype=f.dtype)
+            for f, s in zip(found, given, strict=True)
+        ]
     )
 
 
-def _posterior(
-    setup: Setup, fit: Fit, sigma: Tensor, total: int
-) -> tuple[Posterior, np.ndarray]:
+def _posterior(setup: Setup, fit: Fit, sigma: Tensor, total: int) -> tuple[Posterior, np.ndarray]:
     """Moments at the best start, in unconstrained coordinates and in physical units."""
     theta = fit.theta[0]
     _, jacobian = setup.linearised(theta[None])

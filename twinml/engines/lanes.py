@@ -197,7 +197,9 @@ class Lanes:
         index = None if accepted is None else accepted.nonzero()[:, 0]
         chosen = step if index is None else step.select(index)
         if self.record is not None:
-            taken = Steps(self.rows, self.t, t1, h, clipped, self.y)
+            # A grid of fixed steps stands still when a boundary between its points moves.
+            fixed = clipped if self.stepper.adaptive else torch.ones_like(clipped)
+            taken = Steps(self.rows, self.t, t1, h, fixed, self.y)
             self.record.taken.append(taken if index is None else taken.select(index))
         for sink in self.sinks:
             sink.add(chosen)

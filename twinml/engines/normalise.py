@@ -13,6 +13,7 @@ from torch import Tensor
 from twinml.errors import ArgumentError, ShapeError, nearest
 from twinml.expression import Expression, check_names, parse
 from twinml.physics import Physics, Signal
+from twinml.physics.signal import as_numbers
 from twinml.solve.change import ACTIONS, Change
 from twinml.solve.methods import AUTO, method_named
 from twinml.solve.problem import LaneState, Problem
@@ -173,7 +174,7 @@ def _times(t: Any, device: Any) -> Tensor:
 def _column(what: str, value: Any, dtype: torch.dtype, device: Any, batch: _Batch) -> Tensor:
     """A value as (1,) or (B,)."""
     try:
-        tensor = torch.as_tensor(value, device=device).to(dtype)
+        tensor = as_numbers(value, device).to(dtype)
     except (TypeError, ValueError, RuntimeError):
         raise ArgumentError(
             f"{what} is {value!r}; expected a number or a tensor of shape (B,)."
@@ -304,7 +305,7 @@ def _initial_value(
         value = quantity(value, states[name].unit, what)
     if size is None:
         return _column(what, value, dtype, device, batch)
-    tensor = torch.as_tensor(value, device=device).to(dtype)
+    tensor = as_numbers(value, device).to(dtype)
     if tensor.ndim == 0:
         tensor = tensor.expand(size)
     if tensor.ndim == 1:

@@ -161,7 +161,8 @@ class Extremum(AbstractFunctional):
             piece, row = turning[:, 0], turning[:, 1]
             part = step.select(row)
             places = bracketed_root(
-                lambda place, index: part.select(index).value_and_rate(self.expression, place)[1],
+                lambda place, index: self.sign
+                * part.select(index).value_and_rate(self.expression, place)[1],
                 nodes[piece], nodes[piece + 1], rate[piece, row], rate[piece + 1, row],
             )  # fmt: skip
             peak = self.sign * part.value(self.expression, places).detach()

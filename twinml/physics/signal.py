@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final, get_args
+from typing import Any, Literal, final, get_args
 
+import numpy
 import torch
 from torch import Tensor
 
 from twinml.errors import ArgumentError, ShapeError
 
 Kind = Literal["hold", "linear"]
+
+
+def as_numbers(value: Any, device: Any = None) -> Tensor:
+    """A floating tensor; numbers and lists become float64, where torch would take float32."""
+    if isinstance(value, (Tensor, numpy.ndarray)):
+        tensor = torch.as_tensor(value, device=device)
+        return tensor if tensor.is_floating_point() else tensor.to(torch.float64)
+    return torch.as_tensor(value, dtype=torch.float64, device=device)
 
 
 @final
@@ -34,9 +43,7 @@ class Signal:
 
     def __post_init__(self) -> None:
         times = torch.as_tensor(self.times, dtype=torch.float64)
-        values = torch.as_tensor(self.values)
-        if not values.is_floating_point():
-            values = values.to(torch.float64)
+        values = as_numbers(self.values)
         object.__setattr__(self, "times", times)
         object.__setattr__(self, "values", values)
         if self.kind not in get_args(Kind):

@@ -19,7 +19,7 @@ h2{font-size:21px;margin:44px 0 8px;padding-top:14px;border-top:1px solid #dde3e
 .sub{color:#66727f;margin:0 0 24px}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:12px;margin:20px 0}
 .card{border:1px solid #dde3e9;border-radius:8px;padding:12px 14px}
-.card b{display:block;font-size:23px;line-height:1.25}
+.card b{display:block;font-size:21px;line-height:1.25}
 .card span{color:#66727f;font-size:13.5px;display:block}
 figure{margin:18px 0}
 img{max-width:100%;height:auto;display:block}

@@ -76,8 +76,14 @@ def sensitivity_figure(path: Path, indices: SobolIndices) -> Path:
                 value = getattr(indices, kind)[:, j]
                 low = getattr(indices, f"{kind}_low")[:, j]
                 high = getattr(indices, f"{kind}_high")[:, j]
-                axis.barh(place + shift, np.nan_to_num(value), height=0.32, color=colour,
-                          alpha=0.85, label={"first": "alone", "total": "with interactions"}[kind])
+                axis.barh(
+                    place + shift,
+                    np.nan_to_num(value),
+                    height=0.32,
+                    color=colour,
+                    alpha=0.85,
+                    label={"first": "alone", "total": "with interactions"}[kind],
+                )
                 axis.hlines(place + shift, low, high, color=INK, lw=1.4)
             axis.set_title(label(quantity))
             axis.set_yticks(place, factors)
@@ -125,7 +131,7 @@ def parity_figure(
             low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
             axis.plot([low, high], [low, high], color=MUTED, lw=1)
             axis.plot(x, y, ".", ms=2.5, alpha=0.5, color=BLUE, mew=0)
-            axis.set_title(f"{label(name, units[name])}\n{notes[name]}", fontsize=9.5)
+            axis.set_title(f"{label(name, units[name])}\n{notes[name]}", fontsize=9)
             axis.set_xlabel("simulated")
             axis.set_ylabel("surrogate")
         for axis in axes[len(targets) :]:

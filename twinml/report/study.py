@@ -45,6 +45,7 @@ class Study:
     table: Table
     curve: Table
     by: str
+    by_words: str
     event: str
     surrogates: Mapping[str, Surrogate]
     chosen: str
@@ -77,7 +78,17 @@ def write_study(folder: Path, study: Study) -> Path:
     return page.write(folder / "report.html")
 
 
+def _amount(value: float, unit: str) -> str:
+    """A number with its unit as one says it: 3.75 days, 20 kg."""
+    if unit in ("1", ""):
+        return f"{value:.3g}"
+    plural = unit in ("second", "minute", "hour", "day", "week", "month", "year") and value != 1
+    return f"{value:.3g} {unit}{'s' if plural else ''}"
+
+
 def _percent(value: float) -> str:
+    if value in (0.0, 1.0):
+        return f"{100 * value:.0f} %"
     if 0 < value < 0.001:
         return "< 0.1 %"
     if 0.999 < value < 1:
@@ -96,7 +107,7 @@ def _overall(study: Study) -> tuple[float, float, float]:
 def _headline(study: Study) -> list[tuple[str, str]]:
     probability, low, high = _overall(study)
     first, last = study.curve["probability"][0], study.curve["probability"][-1]
-    by, unit = label(study.by), study.table.units[study.by]
+    by, unit = study.by_words, study.table.units[study.by]
     ends = study.curve["centre"]
     target = study.choose[0]
     scores = study.surrogates[study.chosen].metrics[target]
@@ -108,8 +119,7 @@ def _headline(study: Study) -> list[tuple[str, str]]:
         ),
         (
             f"{_percent(first)} to {_percent(last)}",
-            f"the same for {by} {ends[0]:.2g} and {ends[-1]:.2g}"
-            + (f" {unit}" if unit != "1" else ""),
+            f"the same, from {by} near {_amount(ends[0], unit)} to near {_amount(ends[-1], unit)}",
         ),
         (f"{study.table.columns['sample'].shape[0]:,}", "scenarios simulated, "
          f"{study.sweep.failed} failed"),
@@ -123,8 +133,7 @@ def _headline(study: Study) -> list[tuple[str, str]]:
 def _answer(study: Study) -> str:
     """The latest value of the input at which the risk still stays under one in ten, in words."""
     curve = study.curve
-    by, unit = label(study.by), study.table.units[study.by]
-    unit = "" if unit == "1" else f" {unit}"
+    by, unit = study.by_words, study.table.units[study.by]
     sentences = []
     for limit, words in ((0.1, "one in ten"), (0.5, "one in two")):
         under = curve["upper"] < limit
@@ -134,12 +143,13 @@ def _answer(study: Study) -> str:
             last = int(np.argmin(under)) - 1
             sentences.append(
                 f"The risk stays under {words}, with {100 * study.level:g} % confidence, as long as "
-                f"{by} is at most {curve['to'][last]:.2f}{unit}."
+                f"{by} is at most {_amount(curve['to'][last], unit)}."
             )
         elif under[-1]:
             first = len(under) - int(np.argmin(under[::-1]))
             sentences.append(
-                f"The risk falls under {words} once {by} is at least {curve['from'][first]:.2f}{unit}."
+                f"The risk falls under {words} once {by} is at least "
+                f"{_amount(curve['from'][first], unit)}."
             )
         else:
             sentences.append(f"No {by} considered brings the risk under {words}.")
@@ -151,9 +161,9 @@ def _risk(page: Page, study: Study, folder: Path) -> None:
     unit = study.table.units[study.by]
     page.figure(
         risk_figure(
-            folder / "risk.png", study.curve, study.by, unit, study.event, study.level
+            folder / "risk.png", study.curve, study.by_words, unit, study.event, study.level
         ),
-        f"Share of scenarios with {study.event}, by {label(study.by)}; shaded: "
+        f"Share of scenarios with {study.event}, by {study.by_words}; shaded: "
         f"{100 * study.level:g} % Wilson interval of each bin. The spread within a bin comes from "
         "everything else that varies, the calibrated parameters included.",
     )
@@ -253,8 +263,8 @@ def _surrogates(page: Page, study: Study, folder: Path) -> None:
     prediction = chosen.predict(study.test)
     coverage = _coverage_key(chosen)
     notes = {
-        t: f"RMSE {shown(m['rmse'])} ({_percent(m['rmse'] / m['range'])} of range), "
-        f"coverage {_percent(m[coverage])}"
+        t: f"RMSE {shown(m['rmse'])} ({_percent(m['rmse'] / m['range'])} of range)"
+        f"\ncoverage {_percent(m[coverage])}"
         for t, m in chosen.metrics.items()
     }
     page.figure(

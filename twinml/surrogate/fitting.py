@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -66,9 +67,10 @@ def fit(
     rows = prepare_rows(source, inputs, targets, split, seed)
     _check_calibration(rows, level)
     start = time.perf_counter()
-    module, info = _train(kind, chosen, rows, seed, progress)
-    _calibrate(module, rows, level)
-    scores = {part: _score(module, rows, part, level) for part in ("test", "selection")}
+    with _threads(chosen.threads):
+        module, info = _train(kind, chosen, rows, seed, progress)
+        _calibrate(module, rows, level)
+        scores = {part: _score(module, rows, part, level) for part in ("test", "selection")}
     units = rows.parts["train"].units
     return Surrogate(
         kind=kind,
@@ -168,6 +170,17 @@ def _score(
 def _predict(module: SurrogateModule, x: np.ndarray) -> tuple[np.ndarray, ...]:
     mean, lower, upper, _, std = module(torch.from_numpy(x))
     return mean.numpy(), lower.numpy(), upper.numpy(), std.numpy()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """A number of CPU threads for torch, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -175,8 +175,8 @@ def load_surrogate(path: str | os.PathLike[str]) -> Surrogate:
         schema = content["schema"]
     except _UNREADABLE as error:
         raise DataError(
-            f"{path} cannot be read as a surrogate ({type(error).__name__}); expected a file written "
-            "by Surrogate.save. It may be damaged, or something else."
+            f"{path} cannot be read as a surrogate ({type(error).__name__}); expected a file "
+            "written by Surrogate.save. It may be damaged, or something else."
         ) from error
     if schema != SCHEMA:
         raise DataError(

@@ -40,6 +40,7 @@ class RiskKeys:
     quantity: str = key("", "quantity whose exceedance is the risk")
     threshold: float = key(0.0, "above this it counts")
     by: str = key("", "varied input on the horizontal axis")
+    by_words: str = key("", "that input in words")
     bins: int = key(16, "bins over that input")
     event: str = key("", "the event in words")
 
@@ -160,6 +161,7 @@ def demo(config: Demo, job: Job) -> Outcome:
                     config.risk.bins, config.level,
                 ),
                 by=config.risk.by,
+                by_words=config.risk.by_words or config.risk.by,
                 event=config.risk.event or f"{config.risk.quantity} > {config.risk.threshold:g}",
                 surrogates=fitted,
                 chosen=chosen,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from twinml.surrogate.options import MlpOptions
 from twinml.surrogate.predictors import MlpPredictor
-from twinml.surrogate.training.quiet import import_lightning, quiet, threads
+from twinml.surrogate.training.quiet import import_lightning, quiet
 
 Progress = Callable[[str, int, int], None]
 _CHECKS = 50  # how often at most the held-out rows are looked at
@@ -82,7 +82,7 @@ def fit_mlp(
     task = make_task(lightning, network, options, epochs * len(batches))
     keeper = _Keeper(held_z, held_y, max(1, epochs // _CHECKS), epochs, progress)
     task.after_epoch = keeper
-    with quiet(), threads(options.threads):
+    with quiet():
         trainer = lightning.Trainer(
             max_epochs=epochs,
             accelerator="gpu" if options.device == "cuda" else "cpu",

@@ -57,14 +57,3 @@ def quiet() -> Iterator[None]:
             del os.environ[name]
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """A number of CPU threads for torch, for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
