@@ -29,17 +29,17 @@ def kernels() -> Path:
 
 
 def data(name: str) -> Path:
-    """The path of a record shipped with the library.
+    """The path of a record or calibration shipped with the library.
 
     Raises:
-        DataError: no record of that name is shipped.
+        DataError: no file of that name is shipped.
     """
     folder = PACKAGE / "library" / "data"
     path = folder / name
     if not path.is_file():
-        known = sorted(p.name for p in folder.glob("*.csv"))
+        known = sorted(p.name for p in folder.glob("*.*"))
         raise DataError(
-            f"No record '{name}' ships with twinml.{nearest(name, known)} "
+            f"No file '{name}' ships with twinml.{nearest(name, known)} "
             f"Shipped: {', '.join(known) or 'none'}."
         )
     return path

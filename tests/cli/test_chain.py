@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.small import put
+from twinml import resources
+from twinml.calibrate import load_calibration
+from twinml.cli.compose import compose
 from twinml.cli.main import main
+from twinml.cli.overrides import Selection
+from twinml.cli.search import SearchPath
+from twinml.cli.tasks.sweep import SweepKeys
+from twinml.cli.twin import build_model, build_record, load_posterior
 from twinml.data import Table
 
 SCENARIO = """
@@ -107,6 +114,18 @@ def test_a_multirun_over_surrogate_options_ends_with_one_table(here, capsys):
     assert "multirun many: 2 jobs" in capsys.readouterr().out
 
 
+def test_the_shipped_calibration_is_of_the_shipped_record(here):
+    twin = compose(
+        SweepKeys, "sweep", ("twin",), Selection({"twin": "outbreak"}), SearchPath.of()
+    ).typed.twin
+    model = build_model(twin)
+    shipped = load_calibration(resources.data(twin.calibration.removeprefix("package:")))
+    assert shipped.record == build_record(twin, model).digest
+    assert shipped.names == ("beta", "gamma", "initial.infected")
+    posterior, origin = load_posterior(twin, model, None)
+    assert posterior.names == shipped.names and set(origin) == {"calibration"}
+
+
 def test_a_sweep_grows_by_naming_only_itself(here, tmp_path, capsys):
     grown = shutil.copytree(here / "swp", tmp_path / "grown")
     assert main(["sweep", f"resume={grown}", "samples=300", "sensitivity=0"]) == 0
@@ -144,7 +163,7 @@ TWIN = ["twin=outbreak", "scenario=small"]
         (["calibrate", "twin=outbreak", "data.path=empty.csv"], 2, ["empty"]),
         (["calibrate", "twin=outbreak", "solver.engine=eager"], 2, ["'solver.engine'", "method"]),
         (["sweep", "twin=outbreak"], 2, ["needs a scenario", "isolation"]),
-        (["sweep", *TWIN], 2, ["calibration=<run", "twinml calibrate"]),
+        (["sweep", *TWIN, "twin.calibration=null"], 2, ["calibration=<run", "twinml calibrate"]),
         (["sweep", *TWIN, "calibration=nowhere"], 2, ["nowhere", "calibration.json"]),
         (["sweep", "twin=lorenz", "scenario=small", "calibration=cal"], 2, ["of Outbreak"]),
         (["sweep", *TWIN, "calibration=cal", "samples=0"], 2, ["samples"]),
