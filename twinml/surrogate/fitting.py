@@ -19,7 +19,6 @@ from twinml.surrogate.options import GpOptions, parse_options
 from twinml.surrogate.rows import Rows, prepare_rows
 from twinml.surrogate.surrogate import Surrogate
 from twinml.uncertainty import (
-    DomainGuard,
     best_std_factor,
     conformal_quantile,
     required_rows,
@@ -129,7 +128,7 @@ def _train(
         y_scale=y_scale,  # 0 for a constant target: the prediction is then that constant
         std_factor=np.ones(y.shape[1]),
     )
-    set_domain(module, DomainGuard.around(x))
+    set_domain(module, x)
     return module.eval().requires_grad_(False), info
 
 
