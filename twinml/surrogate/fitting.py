@@ -166,7 +166,9 @@ def _score(
 
 
 @torch.no_grad()
-def _predict(module: SurrogateModule, x: np.ndarray) -> tuple[np.ndarray, ...]:
+def _predict(
+    module: SurrogateModule, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     mean, lower, upper, _, std = module(torch.from_numpy(x))
     return mean.numpy(), lower.numpy(), upper.numpy(), std.numpy()
 

@@ -1,6 +1,6 @@
 """What is exported: raw inputs to means, intervals, validity and spread."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: torch.jit.script reads the types of buffers as objects
 
 from typing import final
 
@@ -21,6 +21,17 @@ class SurrogateModule(nn.Module):
     Rows are taken in blocks, so memory does not grow with B; under ``torch.export`` the batch is
     symbolic and one block is traced.
     """
+
+    x_center: Tensor
+    x_scale: Tensor
+    x_low: Tensor
+    x_high: Tensor
+    whiten: Tensor
+    radius2: Tensor
+    y_center: Tensor
+    y_scale: Tensor
+    std_factor: Tensor
+    quantile: Tensor
 
     def __init__(
         self, predictor: nn.Module, inputs: int, targets: int, dtype: torch.dtype, block: int
