@@ -44,7 +44,7 @@ def _condition(predictor: GpPredictor, target: int, y: Tensor) -> None:
     for _ in range(12):
         try:
             return predictor.condition(target, y)
-        except torch.linalg.LinAlgError:  # rounding made the matrix indefinite
+        except RuntimeError:  # rounding made the matrix indefinite
             predictor.noise[target] *= 4.0
     return predictor.condition(target, y)
 

@@ -88,7 +88,7 @@ def parse_options(
             f"surrogate kind is {kind!r}; expected one of {', '.join(KINDS)}."
             f"{nearest(str(kind), KINDS)}"
         )
-    chosen = KINDS[kind]
+    chosen: Any = KINDS[kind]
     known = {field.name: type(field.default) for field in fields(chosen)}
     for name, value in given.items():
         if name not in known:
@@ -112,6 +112,6 @@ def _checked(kind: str, name: str, value: Any, wanted: type) -> Any:
         raise ConfigError(f"surrogate option {kind}.{name} is {value}; expected a larger number.")
     if name == "device" and value not in ("cpu", "cuda"):
         raise ConfigError(f"surrogate option mlp.device is '{value}'; expected cpu or cuda.")
-    if name == "holdout" and value > 0.5:
+    if name == "holdout" and float(value) > 0.5:
         raise ConfigError(f"surrogate option {kind}.holdout is {value}; expected at most 0.5.")
     return value
