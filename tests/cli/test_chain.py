@@ -103,7 +103,18 @@ def test_a_multirun_over_surrogate_options_ends_with_one_table(here, capsys):
     assert main(["train", *words, "-m", "seed=1,2"]) == 0
     out = capsys.readouterr().out
     assert "peak.coverage_90" in out and out.count("done") == 2
-    assert (here / "many" / "multirun.csv").is_file()
+    assert main(["show", "many"]) == 0
+    assert "multirun many: 2 jobs" in capsys.readouterr().out
+
+
+def test_a_sweep_grows_by_naming_only_itself(here, tmp_path, capsys):
+    grown = shutil.copytree(here / "swp", tmp_path / "grown")
+    assert main(["sweep", f"resume={grown}", "samples=300", "sensitivity=0"]) == 0
+    table = Table.read_parquet(grown / "table.parquet")
+    first = Table.read_parquet(here / "swp" / "table.parquet")
+    assert len(table) == 300 and (table["peak"][:256] == first["peak"]).all()
+    assert main(["sweep", f"resume={grown}", "samples=400", "seed=5"]) == 2
+    assert "seed differs" in capsys.readouterr().err and metrics(grown)["sweep.samples"] == 300
 
 
 @pytest.mark.parametrize("name", ["swp", "trn"])

@@ -122,6 +122,13 @@ def test_one_failing_job_stops_no_other_and_gives_the_worst_code(typed, folder):
     assert status(folder / "all" / "1") == ("failed", 1)
 
 
+def test_a_stopped_multirun_keeps_the_table_of_what_is_done(typed, folder):
+    code, _, err = typed("-m", "fail=no,interrupt,no", "out=all")
+    assert code == 130 and "job 3" not in err
+    assert (folder / "all" / "multirun.csv").read_text().count("\n") == 2
+    assert status(folder / "all" / "1") == ("failed", 130)
+
+
 def test_a_bad_key_stops_a_multirun_before_the_first_job(typed, folder):
     code, _, err = typed("-m", "seed=1,2", "samples=1.5")
     assert code == 2 and "a whole number" in err and not list(folder.iterdir())

@@ -44,17 +44,30 @@ def run_all(
     """
     out = jobs[0][1].plain.get("out") if task.out_is_run else None
     parent = RunDirectory.create(task.name, out).path
-    finished = []
+    finished: list[Finished] = []
+    try:
+        _run_each(task, jobs, words, console, parent, finished)
+    finally:  # stopped half-way, the table still holds what is done
+        _write(parent / TABLE, finished)
+    _show(finished, console)
+    console.paths([("table", shown(parent / TABLE)), ("runs", shown(parent))])
+    return max(job.code for job in finished)
+
+
+def _run_each(
+    task: Task,
+    jobs: Sequence[tuple[Selection, Composed]],
+    words: Sequence[str],
+    console: Console,
+    parent: Path,
+    finished: list[Finished],
+) -> None:
     for index, (selection, composed) in enumerate(jobs):
         label = " ".join(f"{k}={v}" for k, v in selection.varied.items())
         console.notice(f"job {index + 1} of {len(jobs)}: {label}")
         folder = parent / f"{index:0{len(str(len(jobs) - 1))}d}"
         job = Job(task, composed, console, [task.name, *words], out=folder)
         finished.append(_run_one(job, selection, folder))
-    _write(parent / TABLE, finished)
-    _show(finished, console)
-    console.paths([("table", shown(parent / TABLE)), ("runs", shown(parent))])
-    return max(job.code for job in finished)
 
 
 def _run_one(job: Job, selection: Selection, folder: Path) -> Finished:

@@ -17,10 +17,12 @@ from twinml.cli.page import write_page
 from twinml.cli.search import SearchPath, shown
 from twinml.cli.task import Job, Outcome, Task
 from twinml.errors import ConfigError, TwinmlError
+from twinml.run.directory import PROVENANCE, open_run
 
 
 def run(task: Task, words: Sequence[str]) -> int:
     """Runs a task, once or for every combination of the values given with ``-m``."""
+    words = _with_earlier(task, words)
     arguments = parse(words)
     search = SearchPath.of(arguments.config_dir)
     if arguments.help:
@@ -35,7 +37,8 @@ def run(task: Task, words: Sequence[str]) -> int:
         _require(task, composed, search)
     _tell_shadowed(jobs[0][1], search, console)
     if jobs[0][1].plain.get("dry_run"):
-        print(yaml.safe_dump(jobs[0][1].plain, sort_keys=False, allow_unicode=True), end="")
+        texts = (yaml.safe_dump(c.plain, sort_keys=False, allow_unicode=True) for _, c in jobs)
+        print("---\n".join(texts), end="")
         return 0
     if arguments.multirun:
         from twinml.cli.multirun import run_all
@@ -81,6 +84,21 @@ def report(outcome: Outcome, job: Job) -> None:
         written.append(("run", job.run.path))
     job.console.paths([(name, shown(Path(path))) for name, path in written])
     sys.stdout.flush()
+
+
+def _with_earlier(task: Task, words: Sequence[str]) -> list[str]:
+    """The words of the run that ``resume=`` names, in front of those given now.
+
+    What is given now wins. What no longer fits the stored rows is refused by the verb.
+    """
+    named = [word.partition("=")[2] for word in words if word.startswith("resume=")]
+    if not named or not (Path(named[-1]) / PROVENANCE).is_file():
+        return list(words)
+    block = open_run(named[-1], finished=False).provenance()
+    earlier = block["command"][1:]
+    if block["task"] != task.name or "-m" in earlier or "--multirun" in earlier:
+        return list(words)
+    return [*(w for w in earlier if not w.startswith(("out=", "resume="))), *words]
 
 
 def _out(task: Task, composed: Composed) -> Path | None:

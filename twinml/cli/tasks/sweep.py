@@ -37,7 +37,7 @@ class SweepKeys(Common):
     calibration: str | None = key(
         None, "run or calibration.json that `calibrated` draws from; the twin's when unset"
     )
-    resume: str | None = key(None, "an earlier run of this sweep to go on with")
+    resume: str | None = key(None, "an earlier run to go on with; its words are taken over")
     sensitivity: int = key(0, "base samples of the Sobol indices, a power of two; 0 for none")
 
 
@@ -161,9 +161,7 @@ def _keeping(job: Job, path: Path) -> Iterator[None]:
         yield
     except BaseException:
         if (path / MANIFEST).is_file():
-            job.console.notice(
-                f"finished rows are kept; the same command with resume={path} goes on."
-            )
+            job.console.notice(f"finished rows are kept; twinml sweep resume={path} goes on.")
         raise
 
 
@@ -267,6 +265,6 @@ TASK = Task(
     needs=("twin", "scenario"),
     examples=(
         "twinml sweep twin=outbreak scenario=isolation samples=10_000 calibration=runs/...",
-        "twinml sweep twin=outbreak scenario=isolation samples=20_000 resume=runs/sweep/...",
+        "twinml sweep resume=runs/sweep/2026-01-31/120000-a1b2c3 samples=20_000",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,6 +97,17 @@ def _files(path: Path, console: Console) -> None:
         print(f"  and {len(rows) - 30} more")
 
 
+def _multirun(path: Path, console: Console) -> None:
+    with open(path / "multirun.csv", newline="", encoding="utf-8") as file:
+        columns, *rows = csv.reader(file)
+    print(f"multirun {path}: {len(rows)} jobs; a job's folder is named in the first column")
+    count = next((i for i, name in enumerate(columns) if name == "exit"), 0) + 1
+    shown = columns[: count + 6]
+    console.table(shown, [row[: len(shown)] for row in rows])
+    if len(columns) > len(shown):
+        print(f"  and {len(columns) - len(shown)} more columns in {path / 'multirun.csv'}")
+
+
 def _artifact(path: Path, console: Console) -> None:
     from twinml.export import read_artifact
 
@@ -165,6 +177,7 @@ def _short(value: Any) -> Any:
 # The first that matches is used: a run may hold other things inside.
 KINDS: tuple[Kind, ...] = (
     Kind("a run directory", _has("provenance.json"), _run),
+    Kind("a multirun", _has("multirun.csv"), _multirun),
     Kind("an artifact", _has("manifest.json", "config.pbtxt"), _artifact),
     Kind("a model file", _ends(".pt"), _artifact),
     Kind("a Parquet table", _ends(".parquet"), _table),
