@@ -12,7 +12,7 @@ from tests.engines.models import Custom, Decay, Forced, Oscillator, Polynomial
 
 FIXED = {"method": "rk4", "dt": 0.1}
 ADAPTIVE = {"method": "tsit5", "rtol": 1e-11, "atol": 1e-13}
-STIFF = {"method": "rodas5p", "rtol": 1e-11, "atol": 1e-13}
+STIFF = {"method": "rodas5p", "rtol": 1e-10, "atol": 1e-12}
 AUTO = {"rtol": 1e-11, "atol": 1e-13}
 OPTIONS = [FIXED, ADAPTIVE, STIFF, AUTO, {"method": "rodas5p", "dt": 0.1}]
 SMOOTH = {"method": "vern7", "rtol": 1e-11, "atol": 1e-13}
@@ -135,7 +135,7 @@ def test_times_move_with_a_change_before_them():
     at = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
     sol = tw.simulate(
         Decay(), [0.0, 3.0], changes=[tw.Change(at, "set", "k", 2.0)],
-        keep={"q": "first_time(x < 0.25)"}, **ADAPTIVE,
+        keep={"q": "first_time(x < 0.25)"}, **SMOOTH,
     )  # fmt: skip
     # -a - 2 (t - a) = log(1/4)  ->  t = (a + log 4) / 2
     assert float(sol["q"].detach()) == pytest.approx((0.3 + math.log(4)) / 2, abs=1e-9)

@@ -244,7 +244,8 @@ def _inputs(
                 value = quantity(value, declaration.unit, what)
             result[name] = _column(what, value, dtype, device, batch)
             continue
-        begin, end = float(value.times[0]), float(value.times[-1])
+        known = value.times.detach()
+        begin, end = float(known[0]), float(known[-1])
         # The same time, computed in two ways, may differ by rounding.
         slack = 1e-12 * max(abs(first), abs(last))
         if first < begin - slack or (value.kind == "linear" and last > end + slack):

@@ -23,6 +23,8 @@ from twinml.units import check_unit, quantity, same_dimension
 D = TypeVar("D", bound=Declaration)
 
 _EQUATIONS = ("rhs", "outputs", "initial")
+# Names that instances of torch modules use, such as "training", and the equations.
+_TAKEN = frozenset((*vars(nn.Module()), *_EQUATIONS))
 
 
 class Physics(nn.Module):
@@ -224,7 +226,7 @@ def _collect(cls: type[Physics]) -> Declarations:
             elif name in found:
                 del found[name]
     for name, value in found.items():
-        if name == "t" or name.startswith("_") or hasattr(Physics, name) or name in _EQUATIONS:
+        if name == "t" or name.startswith("_") or hasattr(Physics, name) or name in _TAKEN:
             raise DeclarationError(
                 f"{cls.__name__} declares '{name}', a name that is already taken by time or by "
                 "torch modules. Choose another name."
