@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
 import pytest
 
 from twinml import resources
@@ -29,3 +34,18 @@ def test_an_unknown_record_is_refused_with_the_shipped_ones(monkeypatch, tmp_pat
     assert resources.data("influenza_1978.csv").is_file()
     with pytest.raises(DataError, match="Did you mean 'influenza_1978"):
         resources.data("influenza_1987.csv")
+
+
+def test_the_wheel_carries_configs_and_kernels_and_its_console_script(tmp_path):
+    root = Path(__file__).resolve().parent.parent
+    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)]
+    subprocess.run([*words, str(root)], check=True, capture_output=True, text=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    for kind in ("configs", "kernels"):
+        for file in (root / kind).rglob("*.*"):
+            assert f"twinml/_{kind}/{file.relative_to(root / kind).as_posix()}" in packed
+    assert "twinml/cli/main.py" in packed
+    assert not {name for name in packed if name.startswith(("tests/", "configs/", "runs/"))}
+    scripts = next(name for name in packed if name.endswith("entry_points.txt"))
+    assert b"twinml = twinml.cli.main:main" in zipfile.ZipFile(wheel).read(scripts)

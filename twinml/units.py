@@ -15,7 +15,9 @@ from twinml.errors import MissingDependencyError, UnitError
 
 T = TypeVar("T")
 
-_NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*)\s*$", re.DOTALL)
+_NUMBER = re.compile(
+    r"\s*([+-]?(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*)\s*$", re.DOTALL
+)
 
 
 @lru_cache(maxsize=1)

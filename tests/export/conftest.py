@@ -33,7 +33,9 @@ class Network(nn.Module):
     def __init__(self, box: torch.Tensor, m: int, width: int, std: bool) -> None:
         super().__init__()
         self.box = Box(box)
-        self.register_buffer("middle", box.mean(dim=1))
+        self.register_buffer("x_low", box[:, 0].clone())
+        self.register_buffer("x_high", box[:, 1].clone())
+        self.register_buffer("x_center", box.mean(dim=1))
         self.register_buffer("scale", box[:, 1] - box[:, 0])
         self.layers = nn.Sequential(
             nn.Linear(len(box), width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(),
@@ -44,7 +46,7 @@ class Network(nn.Module):
     def forward(
         self, x: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        mean = 100.0 * self.layers((x - self.middle) / self.scale) + 250.0
+        mean = 100.0 * self.layers((x - self.x_center) / self.scale) + 250.0
         std = torch.full_like(mean, float("nan"))
         if self.std:
             std = 1.0 + torch.exp(-mean / 100.0)

@@ -79,8 +79,10 @@ def test_golden_rows_find_a_narrow_domain_in_a_wide_box(tmp_path, make_fake):
 
 def test_an_input_that_never_varied_can_be_exported(tmp_path, make_fake):
     surrogate = make_fake()
-    surrogate.guard_box[0] = 1.7
-    surrogate.network.box.low[0] = surrogate.network.box.high[0] = 1.7
+    network = surrogate.network
+    for buffer in (network.x_low, network.x_high, network.x_center, network.box.low):
+        buffer[0] = 1.7
+    network.box.high[0] = 1.7
     assert export(surrogate, tmp_path / "a").golden.in_domain.sum() >= 32
 
 
@@ -223,16 +225,22 @@ def test_something_that_is_no_surrogate_is_refused_by_name(tmp_path):
         export(torch.nn.Linear(2, 1), tmp_path / "a")
 
 
-class Unscriptable(torch.nn.Module):
+class Wrapped(torch.nn.Module):
+    """Another forward around the network of a fake."""
+
     def __init__(self, network):
         super().__init__()
         self.network = network
+        for name in ("x_low", "x_high", "x_center"):
+            self.register_buffer(name, getattr(network, name).clone())
 
+
+class Unscriptable(Wrapped):
     def forward(self, x):
         return tuple({**dict(enumerate(self.network(x)))}.values())
 
 
-class FourOutputs(Unscriptable):
+class FourOutputs(Wrapped):
     def forward(self, x):
         return self.network(x)[:4]
 
@@ -269,12 +277,11 @@ def test_values_by_name_are_checked_by_name(artifact):
         loaded.predict({"beta": [1.8, 1.9, 2.0], "day": [3.0, 4.0]})
 
 
-class Branching(torch.nn.Module):
+class Branching(Wrapped):
     """Loops, branches, strings, keyword arguments and numbered names in one forward."""
 
     def __init__(self, network):
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         self._0 = 1.5
 
     def helper(self, x: torch.Tensor, alpha: float = 2.0) -> torch.Tensor:

@@ -115,6 +115,7 @@ def test_units_are_converted_at_the_boundary(model):
         ({"quantities": {"p": "max(in_bde)"}}, "Did you mean 'in_bed'"),
         ({"quantities": {"p": "in_bed + 1"}}, r"changes over time.*final\(in_bed\)"),
         ({"quantities": {"p": "at(in_bed, infected)"}}, "changes over time"),
+        ({"quantities": {"p": "initial.infected"}}, r"varies it; write initial\(infected\)"),
         ({"vary": {"bata": UNIFORM}}, "no such parameter or input.*Did you mean 'beta'"),
         ({"vary": {"infected": UNIFORM}}, "vary its initial value as 'initial.infected'"),
         ({"vary": {"in_bed": UNIFORM}}, "is an output"),

@@ -83,7 +83,8 @@ def bands(
     found = {}
     for name, sigma in calibration.noise.items():
         paths = solution[name].numpy()
-        rough = random.standard_t(freedom, size=paths[1:].shape) * sigma
+        # One draw per path: the bands are pointwise, and stay smooth over time.
+        rough = random.standard_t(freedom, size=(draws, 1)) * sigma
         inner = np.nanquantile(paths[1:], ends, axis=0)
         outer = np.nanquantile(paths[1:] + rough, ends, axis=0)
         found[name] = Band(

@@ -90,13 +90,17 @@ class Calibration:
             ArgumentError: ``level`` outside (0, 1).
         """
         if not 0 < level < 1:
-            raise ArgumentError(f"level={level!r}; expected a probability inside (0, 1), such as 0.9.")
+            raise ArgumentError(
+                f"level={level!r}; expected a probability inside (0, 1), such as 0.9."
+            )
         from scipy.special import stdtrit
 
         posterior = self.posterior
         quantile = float(stdtrit(max(posterior.degrees_of_freedom, 1), 0.5 + level / 2))
         half = quantile * np.sqrt(np.diag(posterior.covariance_unconstrained))
-        ends = [posterior.from_unconstrained(posterior.mean_unconstrained + s * half) for s in (-1, 1)]
+        ends = [
+            posterior.from_unconstrained(posterior.mean_unconstrained + s * half) for s in (-1, 1)
+        ]
         # A coordinate that falls with the value turns its interval round.
         return NamedArray(np.sort(np.stack(ends, axis=1), axis=1), self.names)
 

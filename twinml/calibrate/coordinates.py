@@ -98,9 +98,7 @@ class Unknown:
         return min(value, high - margin) if math.isfinite(high) else value
 
 
-def unknowns(
-    model: Physics, fit: Sequence[str], fit_initial: Sequence[str]
-) -> tuple[Unknown, ...]:
+def unknowns(model: Physics, fit: Sequence[str], fit_initial: Sequence[str]) -> tuple[Unknown, ...]:
     """The fitted quantities, parameters first.
 
     Raises:
@@ -124,9 +122,7 @@ def unknowns(
             )
         parameter = declared[name]
         guess = model.default(name)
-        found.append(
-            Unknown(name, parameter.unit, *_range(guess, parameter.low, parameter.high))
-        )
+        found.append(Unknown(name, parameter.unit, *_range(guess, parameter.low, parameter.high)))
     for name in fit_initial:
         states = model.declared.states
         if name not in states:
@@ -136,7 +132,9 @@ def unknowns(
             )
         state = states[name]
         if state.size is not None:
-            raise ArgumentError(f"fit_initial names '{name}', a vector state; only scalars are fitted.")
+            raise ArgumentError(
+                f"fit_initial names '{name}', a vector state; only scalars are fitted."
+            )
         found.append(
             Unknown(INITIAL + name, state.unit, *_range(state.initial, state.low, state.high))
         )
@@ -156,5 +154,7 @@ def _range(
         if math.isfinite(left) and math.isfinite(right):
             guess = 0.5 * (left + right)
         else:
-            guess = left + 1.0 if math.isfinite(left) else right - 1.0 if math.isfinite(right) else 0.0
+            guess = (
+                left + 1.0 if math.isfinite(left) else right - 1.0 if math.isfinite(right) else 0.0
+            )
     return guess, left, right

@@ -42,7 +42,8 @@ def minimise(
     theta: Tensor,
     iterations: int = 60,
     step_tolerance: float = 1e-8,
-    cost_tolerance: float = 1e-12,
+    cost_tolerance: float = 1e-10,
+    patience: int = 6,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Fit:
     """Levenberg-Marquardt from several starts.
@@ -53,7 +54,8 @@ def minimise(
         theta: Starts, (S, p).
         iterations: Most iterations.
         step_tolerance: Stop when a step is this small next to the unknowns.
-        cost_tolerance: Stop when a step lowers the cost by less than this share.
+        cost_tolerance: Stop when a step promises to lower the cost by less than this share.
+        patience: Iterations that the others get once the best start has converged.
         progress: Called with iteration, most iterations and the best cost.
     """
     starts, unknowns = theta.shape
@@ -66,9 +68,9 @@ def minimise(
     converged = torch.zeros(starts, dtype=torch.bool)
     # The scale of each unknown never shrinks (Moré 1978), so a flat direction stays damped.
     scale = torch.diagonal(normal, dim1=1, dim2=2).clone()
-    taken = 0
+    taken, spare = 0, patience
     for taken in range(1, iterations + 1):
-        if bool(done.all()):
+        if bool(done.all()) or spare <= 0:
             taken -= 1
             break
         scale = torch.maximum(scale, torch.diagonal(normal, dim1=1, dim2=2))
@@ -76,9 +78,9 @@ def minimise(
         diagonal = torch.diag_embed(torch.maximum(scale, floor) * damping[:, None])
         step = torch.linalg.solve_ex(normal + diagonal, -gradient.unsqueeze(-1))[0][..., 0]
         step = torch.where(torch.isfinite(step) & ~done[:, None], step, torch.zeros_like(step))
-        # A leap in a logarithm is an overflow; a few e-folds at a time are enough.
+        # A leap in a logarithm is an overflow; two e-folds at a time are enough.
         length = step.abs().amax(1, keepdim=True).clamp(min=1e-300)
-        step = step * torch.clamp(5.0 / length, max=1.0)
+        step = step * torch.clamp(2.0 / length, max=1.0)
         trial = theta + step
         new_residuals, new_jacobian = function(trial)
         new_cost = _cost(new_residuals)
@@ -88,7 +90,8 @@ def minimise(
         gain = (cost - new_cost) / predicted
         better = (new_cost < cost) & ~done
         small = (step.abs() <= step_tolerance * (theta.abs() + step_tolerance)).all(1)
-        flat = better & (cost - new_cost <= cost_tolerance * cost)
+        # A step that promises no more than the solver's own noise is the end, taken or not.
+        flat = predicted <= cost_tolerance * cost
         stop = (small | flat | (better & (new_cost == 0))) & ~done
         converged = converged | stop
         factor = torch.clamp(1 - (2 * gain - 1) ** 3, min=1 / 3)
@@ -102,6 +105,7 @@ def minimise(
         stuck = damping > 1e16
         converged = converged | (stuck & ~done)
         done = done | stop | stuck
+        spare = spare - 1 if bool(done[cost.argmin()]) else patience
         if progress is not None:
             progress(taken, iterations, float(cost.min()))
     return Fit(theta, cost, residuals, jacobian, converged, taken)

@@ -57,9 +57,7 @@ class Setup:
                 parameters[unknown.name] = value
             else:
                 initial[unknown.initial] = value
-        return build_problem(
-            self.model, self.t, parameters, initial, self.inputs, **self.options
-        )
+        return build_problem(self.model, self.t, parameters, initial, self.inputs, **self.options)
 
     def observed(self, problem: Problem, states: Tensor) -> Tensor:
         """Modelled outputs (m * T, B) for saved states (n, B, T)."""
@@ -73,13 +71,13 @@ class Setup:
         )
         return values, jacobian
 
-    def predicted(self, theta: Tensor) -> Tensor:
-        """Modelled outputs (m, B, T) without derivatives."""
+    def predicted(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Modelled outputs (m, B, T) without derivatives, and the steps each row took (B,)."""
         problem = self.problem(theta)
         outcome = EagerEngine().run(problem, self.options["method"], "frozen")
         assert outcome.states is not None
         values = outputs_at(problem, outcome.states, problem.t)
-        return torch.stack([values[name] for name in self.outputs])
+        return torch.stack([values[name] for name in self.outputs]), outcome.steps
 
 
 def signals(model: Physics, record: Record, t: Tensor) -> dict[str, Signal]:
@@ -121,5 +119,3 @@ def measured(model: Physics, record: Record) -> tuple[tuple[str, ...], Tensor]:
         )
     rows = [torch.as_tensor(record.values_in(name, declared[name].unit)) for name in names]
     return names, torch.stack(rows)
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from twinml.physics import Physics
 Progress = Callable[[int, int, str], None]
 
 _REFINED = 8  # starts that go on after the screening
+_STRAY = 10  # a trial that needs this many times the steps of the best start has gone astray
 _REWEIGHTINGS = 5  # rounds of noise estimation when several outputs share unknowns
 
 
@@ -85,7 +86,8 @@ def calibrate(
         [s if s is not None else _spread(row) for s, row in zip(given, data, strict=True)],
         dtype=torch.float64,
     )
-    theta = _screen(setup, sigma, _starts(sought, starts, seed), progress)
+    theta, budget = _screen(setup, sigma, _starts(sought, starts, seed), progress)
+    setup = replace(setup, options={**options, "max_steps": min(max_steps, budget)})
     best, agreeing = _refine(setup, sigma, theta, progress)
     if len(outputs) > 1 and any(s is None for s in given):
         for _ in range(_REWEIGHTINGS):
@@ -96,7 +98,7 @@ def calibrate(
                 break
     sigma = _estimated(setup, best, given, sigma)
     posterior, covariance = _posterior(setup, best, sigma, total)
-    residuals = (setup.predicted(best.theta[:1])[:, 0] - data)[..., :]
+    residuals = setup.predicted(best.theta[:1])[0][:, 0] - data
     rmse = torch.sqrt(torch.nanmean(residuals**2, dim=1))
     fitted = {u.name for u in sought}
     return Calibration(
@@ -156,11 +158,13 @@ def _starts(sought: tuple[Unknown, ...], starts: int, seed: int) -> Tensor:
     return torch.cat([first, torch.tensor(rest, dtype=torch.float64)])
 
 
-def _screen(setup: Setup, sigma: Tensor, theta: Tensor, progress: Progress | None) -> Tensor:
-    """The starts worth refining, best first."""
+def _screen(
+    setup: Setup, sigma: Tensor, theta: Tensor, progress: Progress | None
+) -> tuple[Tensor, int]:
+    """The starts worth refining, best first, and the steps that a trial may cost."""
     if progress is not None:
         progress(0, 1, f"screening {theta.shape[0]} starts")
-    values = setup.predicted(theta)
+    values, steps = setup.predicted(theta)
     gap = (values - setup.data[:, None, :]) / sigma[:, None, None]
     gap = torch.where(setup.present[:, None, :], gap, 0.0)
     cost = (gap**2).sum((0, 2))
@@ -177,7 +181,7 @@ def _screen(setup: Setup, sigma: Tensor, theta: Tensor, progress: Progress | Non
     kept = order[:_REFINED].tolist()
     if 0 not in kept and bool(torch.isfinite(cost[0])):
         kept[-1] = 0
-    return theta[kept]
+    return theta[kept], _STRAY * int(steps[kept[0]]) + 100
 
 
 def _refine(
@@ -196,6 +200,7 @@ def _refine(
 
     report = None
     if progress is not None:
+
         def report(done: int, of: int, cost: float) -> None:
             progress(done, of, f"cost {cost:.6g}")
 
@@ -215,9 +220,7 @@ def _refine(
     return sorted_fit, agreeing
 
 
-def _estimated(
-    setup: Setup, fit: Fit, given: list[float | None], sigma: Tensor
-) -> Tensor:
+def _estimated(setup: Setup, fit: Fit, given: list[float | None], sigma: Tensor) -> Tensor:
     """Noise per output: as given, else from the residuals with the unknowns shared out."""
     residuals = fit.residuals[:, 0].reshape(setup.data.shape) * sigma[:, None]
     counts = setup.present.sum(1).to(torch.float64)
@@ -228,13 +231,14 @@ def _estimated(
     floor = 1e-12 * setup.data.nan_to_num().abs().amax(1).clamp(min=1e-12)
     found = torch.maximum(found, floor)
     return torch.stack(
-        [f if s is None else torch.tensor(s, dtype=f.dtype) for f, s in zip(found, given, strict=True)]
+        [
+            f if s is None else torch.tensor(s, dtype=f.dtype)
+            for f, s in zip(found, given, strict=True)
+        ]
     )
 
 
-def _posterior(
-    setup: Setup, fit: Fit, sigma: Tensor, total: int
-) -> tuple[Posterior, np.ndarray]:
+def _posterior(setup: Setup, fit: Fit, sigma: Tensor, total: int) -> tuple[Posterior, np.ndarray]:
     """Moments at the best start, in unconstrained coordinates and in physical units."""
     theta = fit.theta[0]
     _, jacobian = setup.linearised(theta[None])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from twinml.cli.schema import key
+from twinml.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,35 @@ class Common:
     paths: Paths = key(Paths, "folders outside the project")
 
 
+def check_level(level: float) -> None:
+    """Refuses what is no probability, before any work.
+
+    Raises:
+        ConfigError: outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ConfigError(f"level={level:g} is no probability; expected one such as 0.9.")
+
+
 @dataclass(frozen=True)
-class SolverKeys:
-    """How a simulation is integrated."""
+class MethodKeys:
+    """How a simulation is integrated, where engine and type are not a choice."""
 
     method: str = key("auto", "auto, tsit5, dopri5, vern7, rodas5p, rk4, heun, euler ...")
     rtol: float = key(1e-6, "relative tolerance")
     atol: Any = key(1e-9, "absolute tolerance; a number or {state: number}")
     dt: float | None = key(None, "step of a fixed-step method")
     max_steps: int = key(100_000, "most attempted steps of one trajectory")
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of a verb that these keys stand for."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class SolverKeys(MethodKeys):
+    """How a simulation is integrated, and where."""
+
     engine: str = key("auto", "auto or the name of one engine")
     dtype: Literal["float64", "float32"] = key("float64", "float64 or float32")
     device: str | None = key(None, "torch device such as cpu or cuda:0")
@@ -45,13 +66,11 @@ class SolverKeys:
         """The keyword arguments of ``simulate`` that these keys stand for."""
         import torch
 
-        return {
-            "method": self.method,
-            "rtol": self.rtol,
-            "atol": self.atol,
-            "dt": self.dt,
-            "max_steps": self.max_steps,
-            "engine": self.engine,
-            "dtype": getattr(torch, self.dtype),
-            "device": self.device,
-        }
+        return {**super().arguments(), "dtype": getattr(torch, self.dtype)}
+
+
+@dataclass(frozen=True)
+class ExecutorKeys:
+    """A file of ``configs/executor/``."""
+
+    name: str = key("local", "who computes")

@@ -54,7 +54,7 @@ def compose(
         if choice is not None:
             search.find(group, choice)
     merged, choices = _join(task, selection, search)
-    files = tuple(search.find(g, c) for g, c in choices.items())
+    files = tuple(search.find(group_of(g), c) for g, c in choices.items())
     raw = schemas.defaults(schema)
     for name, value in merged.items():
         raw[name] = _overlay(raw.get(name), value)
@@ -108,6 +108,11 @@ def _join(
         if c is not None and not str(g).startswith("hydra/")
     }
     return {str(k): v for k, v in plain.items()}, picked
+
+
+def group_of(choice: str) -> str:
+    """The group behind a choice's name: ``surrogate@surrogates.gp`` is of group surrogate."""
+    return choice.partition("@")[0]
 
 
 def _worded(error: Exception, search: SearchPath) -> ConfigError:
@@ -186,8 +191,8 @@ def _children(hint: Any, node: Any) -> tuple[dict[str, Any], list[str], bool]:
     if typing.get_origin(hint) is dict:
         item = typing.get_args(hint)[1]
         return dict.fromkeys(present, item), present, True
-    # A group without a declared shape: a chosen file's keys are its keys; an empty one is open.
-    return {}, present, not present
+    # Without a declared shape: the verb that takes the mapping knows its names, and says so.
+    return {}, present, True
 
 
 def _resolve(raw: dict[str, Any]) -> dict[str, Any]:

@@ -81,17 +81,24 @@ def _write(path: Path, finished: Sequence[Finished]) -> None:
 
 def _show(finished: Sequence[Finished], console: Console) -> None:
     varied = list(dict.fromkeys(key for job in finished for key in job.varied))
-    chosen = list(dict.fromkeys(name for job in finished for name in job.outcome.headline))
-    short = _shorten(chosen)
+    headlines = [_headline(job.outcome) for job in finished]
+    chosen = list(dict.fromkeys(heading for found in headlines for heading in found))
     rows = [
         [
             *(job.varied.get(key, "-") for key in varied),
             "done" if job.code == 0 else f"exit {job.code}",
-            *(job.outcome.metrics.get(name) for name in chosen),
+            *(found.get(heading) for heading in chosen),
         ]
-        for job in finished
+        for job, found in zip(finished, headlines, strict=True)
     ]
-    console.table([*varied, "status", *short], rows)
+    console.table([*varied, "status", *_shorten(chosen)], rows)
+
+
+def _headline(outcome: Outcome) -> dict[str, Any]:
+    """Heading -> value of the metrics that stand for a job."""
+    names = outcome.headline
+    headings = names if isinstance(names, Mapping) else {name: name for name in names}
+    return {heading: outcome.metrics.get(name) for heading, name in headings.items()}
 
 
 def _shorten(names: Sequence[str]) -> list[str]:

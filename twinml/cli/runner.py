@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from twinml.cli.compose import Composed, compose
+from twinml.cli.compose import Composed, compose, group_of
 from twinml.cli.console import Console
 from twinml.cli.describe import describe
 from twinml.cli.overrides import parse, selections
+from twinml.cli.page import write_page
 from twinml.cli.search import SearchPath, shown
 from twinml.cli.task import Job, Outcome, Task
 from twinml.errors import ConfigError, TwinmlError
@@ -50,6 +52,9 @@ def execute(job: Job) -> Outcome:
     """Runs one job; its run directory, once opened, always learns how it ended."""
     try:
         outcome = job.task.run(job.composed.typed, job)
+        page = write_page(outcome, job)
+        if page is not None:
+            outcome = replace(outcome, written=[*outcome.written, ("report", page)])
         job.finish(outcome)
         return outcome
     except BaseException as error:
@@ -94,6 +99,7 @@ def _require(task: Task, composed: Composed, search: SearchPath) -> None:
 
 def _tell_shadowed(composed: Composed, search: SearchPath, console: Console) -> None:
     for group, choice in composed.choices.items():
+        group = group_of(group)
         packaged = search.shadowed(group, choice)
         if packaged is not None:
             used = shown(search.find(group, choice))

@@ -17,7 +17,8 @@ from twinml.run.directory import RunDirectory
 class Outcome:
     """What a task hands back: metrics for the file, a table for the eye, and what it wrote.
 
-    ``headline`` names the metrics that stand for the whole in a multirun's table.
+    ``headline`` names the metrics that stand for the whole in a multirun's table; as a mapping,
+    by the heading of their column, so that different metrics can share one.
     """
 
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -25,7 +26,7 @@ class Outcome:
     rows: Sequence[Sequence[Any]] = ()
     title: str = ""
     written: Sequence[tuple[str, Path]] = ()
-    headline: Sequence[str] = ()
+    headline: Mapping[str, str] | Sequence[str] = ()
 
 
 @dataclass

@@ -13,7 +13,9 @@ from twinml.cli.schema import key
 from twinml.errors import ConfigError, DataError, TwinmlError, nearest
 
 if TYPE_CHECKING:
-    from twinml.physics import Physics
+    from twinml.data.posterior import Posterior
+    from twinml.data.record import Record
+    from twinml.physics import Physics, Signal
 
 # Records that ship with the package are named `package:<file>`.
 SHIPPED = "package:"
@@ -170,3 +172,81 @@ def data_path(twin: TwinKeys) -> Path:
             f"working directory {Path.cwd()}; give another with data.path=<file.csv>."
         )
     return Path(path)
+
+
+def build_record(twin: TwinKeys, model: Physics) -> Record:
+    """The twin's record: outputs and inputs by the model's names, with units.
+
+    Raises:
+        ConfigError: no record, or a column for something the model does not declare.
+        DataError: the file cannot be read as the twin describes it.
+    """
+    from twinml.data.record import Record
+
+    path = data_path(twin)
+    declared = model.declared
+    for kind, given, known in (
+        ("output", twin.outputs, declared.outputs),
+        ("input", twin.inputs, declared.inputs),
+    ):
+        for name in given:
+            if name not in known:
+                raise ConfigError(
+                    f"Twin '{twin.name}' reads {kind} '{name}', which {type(model).__name__} does "
+                    f"not declare.{nearest(name, known)} Its {kind}s: {', '.join(known) or 'none'}."
+                )
+    columns = {**twin.outputs, **twin.inputs}
+    time = twin.time
+    if time.column is None and time.period is None:
+        raise ConfigError(
+            f"Twin '{twin.name}' does not say where time comes from: "
+            "time: {column: <name>, unit: s}, or time: {period: <number>, unit: s}."
+        )
+    return Record.from_csv(
+        path,
+        time=time.column,
+        time_unit=time.unit or model.time_unit,
+        columns={name: keys.column or name for name, keys in columns.items()},
+        units={name: keys.unit or declared.unit(name) for name, keys in columns.items()},
+        kinds={name: keys.kind for name, keys in twin.inputs.items()},
+        period=time.period,
+    )
+
+
+def recorded_inputs(record: Record, model: Physics) -> dict[str, Signal]:
+    """The record's inputs as signals over the model's time."""
+    import torch
+
+    from twinml.calibrate.setup import signals
+
+    return signals(model, record, torch.as_tensor(record.time_in(model.time_unit)))
+
+
+def load_posterior(
+    twin: TwinKeys, model: Physics, calibration: str | None
+) -> tuple[Posterior | None, dict[str, str]]:
+    """What ``calibrated`` quantities are drawn from, and its digest by name.
+
+    Args:
+        twin: Its ``calibration`` is used when none is given.
+        model: What will be simulated.
+        calibration: A calibrate run or a calibration.json; ``package:<file>`` for a shipped one.
+
+    Raises:
+        DataError: no such file, or a calibration of another model.
+    """
+    from twinml.calibrate import load_calibration
+
+    source = calibration or twin.calibration
+    if source is None:
+        return None, {}
+    path = Path(source)
+    if source.startswith(SHIPPED):
+        path = resources.data(source.removeprefix(SHIPPED))
+    found = load_calibration(path)
+    if found.model != type(model).__name__:
+        raise DataError(
+            f"The calibration in {source} is of {found.model}, but twin '{twin.name}' is a "
+            f"{type(model).__name__}. Make one with 'twinml calibrate twin={twin.name}'."
+        )
+    return found.posterior, {"calibration": found.posterior.digest}

@@ -60,7 +60,9 @@ class Record:
         check_unit(self.time_unit, f"the time axis of {self.source}")
         if not np.isfinite(time).all():
             row = int(np.flatnonzero(~np.isfinite(time))[0]) + 1
-            raise DataError(f"{self.source}, sample {row}: the time is missing; every row needs one.")
+            raise DataError(
+                f"{self.source}, sample {row}: the time is missing; every row needs one."
+            )
         back = np.flatnonzero(np.diff(time) <= 0)
         if len(back):
             row = int(back[0]) + 2

@@ -4,7 +4,7 @@
 """
 
 from twinml.callable_module import make_callable
-from twinml.export.artifact import Artifact, ArtifactPrediction, LoadedArtifact, read_artifact
+from twinml.export.artifact import Artifact, LoadedArtifact, read_artifact
 from twinml.export.targets import TARGETS, Target
 from twinml.export.verification import Verification, load_artifact, verify
 from twinml.export.writer import export
@@ -12,7 +12,6 @@ from twinml.export.writer import export
 __all__ = [
     "TARGETS",
     "Artifact",
-    "ArtifactPrediction",
     "LoadedArtifact",
     "Target",
     "Verification",

@@ -16,6 +16,7 @@ from twinml.export.golden import Golden
 from twinml.export.manifest import FILE, read_bytes, read_folder
 from twinml.export.seal import digest
 from twinml.export.targets import TARGETS, Target, find_target
+from twinml.surrogate.surrogate import Prediction
 
 DESCRIPTION_FILE = "twinml.json"
 GOLDEN_FILE = "golden.json"
@@ -70,17 +71,6 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class ArtifactPrediction:
-    """What a loaded artifact answers, by target name; arrays of shape (B,), in_domain bool."""
-
-    mean: Mapping[str, np.ndarray]
-    lower: Mapping[str, np.ndarray]
-    upper: Mapping[str, np.ndarray]
-    std: Mapping[str, np.ndarray]
-    in_domain: np.ndarray
-
-
-@dataclass(frozen=True)
 class LoadedArtifact:
     """A verified artifact, ready to be called with a tensor or with values by name."""
 
@@ -96,7 +86,7 @@ class LoadedArtifact:
         with torch.inference_mode():
             return tuple(self.program(x.to(self.description.torch_dtype)))
 
-    def predict(self, values: Mapping[str, Any]) -> ArtifactPrediction:
+    def predict(self, values: Mapping[str, Any]) -> Prediction:
         """Answer for values by input name, each a number or an array (B,).
 
         Raises:
@@ -110,7 +100,7 @@ class LoadedArtifact:
             }
             for output in NUMERIC_OUTPUTS
         }
-        return ArtifactPrediction(**by_target, in_domain=outputs["in_domain"][:, 0].numpy())
+        return Prediction(**by_target, in_domain=outputs["in_domain"][:, 0].numpy())
 
     def _stack(self, values: Mapping[str, Any]) -> torch.Tensor:
         names = self.description.inputs

@@ -6,7 +6,6 @@ Whoever loads the file can compute them again. Floats are stored in hexadecimal,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,12 +17,13 @@ from twinml.export.description import (
     check_schema,
     read_json,
 )
+from twinml.surrogate.surrogate import Surrogate
 
 SCHEMA = "golden/1"
 RAYS = 48  # rows inside the guard, and as many more spread over the box
 OUTSIDE_PER_INPUT = 4
 _SHRINK = (1.0, 0.8, 0.6, 0.45, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0)
-_REACH = 0.25  # how far outside rows lie beyond the box, in widths of the box
+_REACH = 0.1  # how far outside rows lie beyond the box, in widths of the box
 _NUDGE = 1e-5  # the guard must answer alike within this share of the width
 
 
@@ -69,20 +69,23 @@ class Golden:
             raise IntegrityError(f"golden.json in {name} cannot be read: {error!r}.") from error
 
 
-def make_golden(surrogate: Any, description: Description) -> Golden:
+def make_golden(surrogate: Surrogate, description: Description, center: np.ndarray) -> Golden:
     """Choose rows inside and outside the guard and ask the surrogate for the answers.
 
     Rows at the edge of the guard, where rounding decides, are left out, so that ``in_domain`` can
     be compared exactly on every machine.
+
+    Args:
+        surrogate: Its ``predict`` gives the answers.
+        description: Names, training range and types.
+        center: Mean of the training inputs, shape (k,), a point that the guard accepts.
 
     Raises:
         ArgumentError: The surrogate gives no finite mean inside its own domain.
     """
     box = np.array([description.guard[name] for name in description.inputs], dtype=np.float64)
     dtype = np.dtype(description.dtype)
-    rows = np.concatenate(
-        [_inside(surrogate, box, _center(surrogate, box)), _spread(box), _outside(box)]
-    )
+    rows = np.concatenate([_inside(surrogate, box, center), _spread(box), _outside(box)])
     rows = np.unique(rows.astype(dtype).astype(np.float64), axis=0)
     nudge = _NUDGE * (box[:, 1] - box[:, 0])
     verdict = _in_domain(surrogate, rows)
@@ -115,17 +118,11 @@ def make_golden(surrogate: Any, description: Description) -> Golden:
     return golden
 
 
-def _in_domain(surrogate: Any, rows: np.ndarray) -> np.ndarray:
+def _in_domain(surrogate: Surrogate, rows: np.ndarray) -> np.ndarray:
     return np.asarray(surrogate.predict(rows).in_domain, dtype=bool).reshape(-1)
 
 
-def _center(surrogate: Any, box: np.ndarray) -> np.ndarray:
-    """Middle of the guard; of the box for a surrogate that tells no other."""
-    center = getattr(getattr(surrogate, "guard", None), "center", None)
-    return box.mean(axis=1) if center is None else np.asarray(center, dtype=np.float64)
-
-
-def _inside(surrogate: Any, box: np.ndarray, center: np.ndarray) -> np.ndarray:
+def _inside(surrogate: Surrogate, box: np.ndarray, center: np.ndarray) -> np.ndarray:
     """On the way from each spread row to the middle, the first point that the guard accepts.
 
     Inputs that vary together fill a small part of their box: few rows of the box are inside.

@@ -78,8 +78,8 @@ def compare(
             f"{name}: {largest.output} of {largest.target} differs from the surrogate by up to "
             f"{largest.largest:.3g} ({largest.relative:.3g} of its largest magnitude) at batch "
             f"size {largest.batch}; expected at most {TOLERANCE:g} in {description.dtype}. "
-            "Export the surrogate again; if it persists, this machine computes differently from "
-            "the one that wrote the file."
+            "Either this machine computes differently from the one that wrote the file (export "
+            "again here), or the model's sums depend on the batch size (evaluate it in float64)."
         )
     return tuple(worst.values())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from twinml.export.readme import make_readme
 from twinml.export.targets import find_target
 from twinml.export.triton import make_config
 from twinml.export.verification import check_parity
+from twinml.surrogate.surrogate import Surrogate
 
 _NEEDED = (
     "module",
@@ -30,13 +30,12 @@ _NEEDED = (
     "level",
     "kind",
     "seed",
-    "guard_box",
 )
 _DTYPES = (torch.float32, torch.float64)
 
 
 def export(
-    surrogate: Any, path: str | Path, target: str = "torchscript", overwrite: bool = False
+    surrogate: Surrogate, path: str | Path, target: str = "torchscript", overwrite: bool = False
 ) -> Artifact:
     """Write a surrogate as an artifact that needs only torch.
 
@@ -45,7 +44,8 @@ def export(
 
     Args:
         surrogate: Fitted; its ``module()`` maps x (B, k) to mean, lower, upper (B, m), in_domain
-            (B, 1) bool and std (B, m).
+            (B, 1) bool and std (B, m), and has buffers ``x_low``, ``x_high`` and ``x_center``: the
+            lowest, highest and mean inputs of its training.
         path: Folder to make.
         target: Format; see ``TARGETS``.
         overwrite: Replace an artifact that is already there, and nothing else.
@@ -64,7 +64,7 @@ def export(
     _check_surrogate(surrogate)
     module = copy.deepcopy(surrogate.module()).cpu().eval()
     description = _describe(surrogate, module)
-    golden = make_golden(surrogate, description)
+    golden = make_golden(surrogate, description, _values(module.get_buffer("x_center")))
     model = chosen.pack(
         module, {DESCRIPTION_FILE: description.to_json(), GOLDEN_FILE: golden.to_json()}
     )
@@ -80,26 +80,46 @@ def export(
     return artifact
 
 
-def _check_surrogate(surrogate: Any) -> None:
+def _check_surrogate(surrogate: Surrogate) -> None:
     missing = [name for name in _NEEDED if not hasattr(surrogate, name)]
     if missing:
         raise ArgumentError(
             f"export got a {type(surrogate).__name__} without {', '.join(missing)}; expected a "
             "fitted surrogate, as twinml.fit returns it."
         )
-    box = np.asarray(surrogate.guard_box, dtype=np.float64)
-    expected = (len(surrogate.inputs), 2)
-    if box.shape != expected or not np.isfinite(box).all() or (box[:, 0] > box[:, 1]).any():
+
+
+def _training_box(module: torch.nn.Module, k: int) -> np.ndarray:
+    """Lowest and highest value of each input in training, shape (k, 2)."""
+    buffers = dict(module.named_buffers(recurse=False))
+    missing = [name for name in ("x_low", "x_high", "x_center") if name not in buffers]
+    if missing:
         raise ArgumentError(
-            f"guard_box of the surrogate has shape {box.shape}; expected {expected}, the finite "
-            "lowest and highest value of each input in training."
+            f"{type(module).__name__} has no buffer {', '.join(missing)}; expected the lowest, "
+            "highest and mean inputs of its training, from which the artifact's range is told."
         )
+    shapes = {name: tuple(buffers[name].shape) for name in ("x_low", "x_high", "x_center")}
+    box = np.stack([_values(buffers["x_low"]), _values(buffers["x_high"])], axis=-1)
+    if (
+        set(shapes.values()) != {(k,)}
+        or not np.isfinite(box).all()
+        or (box[:, 0] > box[:, 1]).any()
+    ):
+        raise ArgumentError(
+            f"{type(module).__name__} tells its training range by {shapes}; expected ({k},) each, "
+            "finite, x_low no larger than x_high. Fit the surrogate again."
+        )
+    return box
 
 
-def _describe(surrogate: Any, module: torch.nn.Module) -> Description:
+def _values(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().to(torch.float64).numpy()
+
+
+def _describe(surrogate: Surrogate, module: torch.nn.Module) -> Description:
     inputs, targets = tuple(surrogate.inputs), tuple(surrogate.targets)
-    box = np.asarray(surrogate.guard_box, dtype=np.float64)
-    dtype = _input_dtype(surrogate, module)
+    box = _training_box(module, len(inputs))
+    dtype = _input_dtype(module)
     return Description(
         inputs=inputs,
         targets=targets,
@@ -117,14 +137,10 @@ def _describe(surrogate: Any, module: torch.nn.Module) -> Description:
     )
 
 
-def _input_dtype(surrogate: Any, module: torch.nn.Module) -> torch.dtype:
-    """What the surrogate says it computes in, else the type of its first floating tensor."""
-    said = getattr(surrogate, "dtype", None)
-    if isinstance(said, str):
-        said = getattr(torch, said, None)
-    tensors = [*module.parameters(), *module.buffers()]
-    found = next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float64)
-    dtype = said if isinstance(said, torch.dtype) else found
+def _input_dtype(module: torch.nn.Module) -> torch.dtype:
+    """The type in which the module takes rows: what it says, else that of its training range."""
+    said = getattr(module, "dtype", None)
+    dtype = said if isinstance(said, torch.dtype) else module.get_buffer("x_low").dtype
     if dtype not in _DTYPES:
         raise ArgumentError(
             f"The surrogate computes in {dtype}; expected torch.float32 or torch.float64, which "

@@ -75,7 +75,7 @@ def _read_entry(entry: Any, where: str) -> list[TimedChange]:
         )
     if "at" in given and "until" in given:
         raise ScenarioError(f"{where} has at and until; write 'from: ..., until: ...'.")
-    actions = [action for action in ACTIONS if action in given]
+    actions: list[Action] = [action for action in ACTIONS if action in given]
     if len(actions) != 1:
         raise ScenarioError(
             f"{where} has {len(actions)} actions; expected exactly one of {', '.join(ACTIONS)}, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, final
 
@@ -110,16 +110,20 @@ class BoundScenario:
         def spread(expression: Expression) -> Tensor:
             return expression.evaluate(known).to(torch.float64).expand(rows)
 
-        changes = [
-            Change(
-                at=spread(change.at) * self.time_scale,
-                action=change.action,
-                target=change.target,
-                value=spread(change.value),
-                until=None if change.until is None else spread(change.until) * self.time_scale,
-            )
-            for change in self.scenario.changes
-        ]
+        changes = []
+        for change in self.scenario.changes:
+            at, value = spread(change.at) * self.time_scale, spread(change.value)
+            until = None
+            if change.until is not None:
+                until = spread(change.until) * self.time_scale
+                # a span that ends before it begins never comes; the engine refuses it for all
+                at = torch.where(until <= at, math.inf, at)
+                until = torch.maximum(until, at)
+            # A row whose time is undefined fails by itself, through a value that is nan.
+            lost = torch.isnan(at) if until is None else torch.isnan(at) | torch.isnan(until)
+            at, value = at.masked_fill(lost, self.start), value.masked_fill(lost, math.nan)
+            until = None if until is None else until.masked_fill(lost, math.inf)
+            changes.append(Change(at, change.action, change.target, value, until))
         constants = groups["free"] | {
             INITIAL + name: value for name, value in groups["initial"].items()
         }
@@ -138,7 +142,9 @@ class BoundScenario:
         return values
 
 
-def bind(scenario: Scenario, model: Physics, posterior: Posterior | None) -> BoundScenario:
+def bind(
+    scenario: Scenario, model: Physics, posterior: Posterior | None, given: Iterable[str] = ()
+) -> BoundScenario:
     """Check a scenario against a model; see ``Scenario.check``.
 
     Without a posterior the calibrated quantities are checked by name only and cannot be drawn.
@@ -154,7 +160,7 @@ def bind(scenario: Scenario, model: Physics, posterior: Posterior | None) -> Bou
     _check_changes(scenario, model, columns)
     _check_quantities(scenario, model, columns)
     _check_used(scenario, model, columns)
-    _check_given(model, columns)
+    _check_given(model, {*given, *(column.name for column in columns)})
     return BoundScenario(
         scenario=scenario,
         model=model,
@@ -194,13 +200,14 @@ def in_horizon_unit(expression: Expression, scale: float) -> Expression:
             if kind in _TIMES or kind == "integral":
                 result = Binary("/", result, factor)
             return result
-    changed = {}
-    for name, value in vars(expression).items():
+    node: Any = expression
+    changed: dict[str, Any] = {}
+    for name, value in vars(node).items():
         if isinstance(value, Expression):
             changed[name] = below(value)
         elif name == "arguments":
             changed[name] = tuple(below(item) for item in value)
-    return replace(expression, **changed) if changed else expression
+    return replace(node, **changed) if changed else expression
 
 
 def _role(name: str, model: Physics) -> Role:
@@ -322,6 +329,12 @@ def _check_quantities(scenario: Scenario, model: Physics, columns: tuple[Column,
     moving = {*declared.states, *declared.outputs, *declared.inputs, "t"} - constant
     for name, expression in scenario.quantities.items():
         where = f"quantity {name}"
+        for used in sorted(expression.names - constant):
+            if used.removeprefix(INITIAL) in declared.states and used.startswith(INITIAL):
+                raise ScenarioError(
+                    f"{where}: '{used}' is known only when the scenario varies it; write "
+                    f"initial({used.removeprefix(INITIAL)})."
+                )
         check_names(expression, constant | moving, where)
         outside = expression.outer_names
         for functional in expression.functionals:
@@ -352,8 +365,7 @@ def _check_used(scenario: Scenario, model: Physics, columns: tuple[Column, ...])
             )
 
 
-def _check_given(model: Physics, columns: tuple[Column, ...]) -> None:
-    given = {column.name for column in columns}
+def _check_given(model: Physics, given: set[str]) -> None:
     for name in (*model.declared.parameters, *model.declared.inputs):
         if name not in given and model.default(name) is None:
             raise ScenarioError(

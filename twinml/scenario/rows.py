@@ -21,9 +21,10 @@ def _read(path: str, modified: int) -> Any:
             from pyarrow.csv import read_csv
 
             return read_csv(path)
-        from pyarrow.parquet import read_table
+        from pyarrow.parquet import ParquetFile
 
-        return read_table(path, partitioning=None)
+        with ParquetFile(path) as file:
+            return file.read()
     except ArrowException as error:
         raise DataError(f"{path} cannot be read as CSV or Parquet: {error}.") from None
 

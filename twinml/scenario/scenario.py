@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -114,7 +114,7 @@ class Scenario:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain data from which ``from_mapping`` makes an equal scenario."""
-        horizon = {"start": self.horizon.start, "stop": self.horizon.stop}
+        horizon: dict[str, Any] = {"start": self.horizon.start, "stop": self.horizon.stop}
         if self.horizon.unit is not None:
             horizon["unit"] = self.horizon.unit
         vary = {}
@@ -169,15 +169,20 @@ class Scenario:
 
         return draw(self, posterior, start, stop, n_total, seed)
 
-    def check(self, model: Physics, posterior: Posterior | None = None) -> BoundScenario:
+    def check(
+        self, model: Physics, posterior: Posterior | None = None, given: Iterable[str] = ()
+    ) -> BoundScenario:
         """Check every name, bound and unit against a model.
+
+        Args:
+            given: Inputs that have a signal, so that they need neither default nor ``vary``.
 
         Raises:
             ScenarioError, ExpressionError, UnitError: What does not fit, with what would.
         """
         from twinml.scenario.check import bind
 
-        return bind(self, model, posterior)
+        return bind(self, model, posterior, given)
 
 
 def _read_horizon(data: Any) -> Horizon:

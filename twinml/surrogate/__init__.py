@@ -10,11 +10,11 @@ _HOMES = {
     "MlpOptions": "options",
     "Prediction": "surrogate",
     "Surrogate": "surrogate",
-    "fit": "fit",
+    "fit": "fitting",
     "load_surrogate": "surrogate",
 }
 
-__all__ = ["GpOptions", "MlpOptions", "Prediction", "Surrogate", "load_surrogate"]
+__all__ = ["GpOptions", "MlpOptions", "Prediction", "Surrogate", "fit", "load_surrogate"]
 
 
 def __getattr__(name: str) -> Any:

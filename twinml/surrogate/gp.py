@@ -91,8 +91,9 @@ def _model(gpytorch: Any, z: Tensor, y: Tensor, noise_floor: float) -> Any:
         def forward(self, x: Tensor) -> Any:
             return gpytorch.distributions.MultivariateNormal(self.prior(x), self.covariance(x))
 
-    model = Regression().double()
-    with torch.no_grad():  # set, not drawn: the fit must not depend on a global generator
+    with torch.random.fork_rng(devices=[]):  # gpytorch draws weights, which are then set
+        model = Regression().double()
+    with torch.no_grad():
         model.prior.weights.zero_()
         model.prior.bias.zero_()
     model.covariance.base_kernel.lengthscale = 2.0
@@ -145,7 +146,9 @@ def _copy(model: Any) -> dict[str, Any]:
 
 def _gpytorch() -> Any:
     try:
-        import gpytorch
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations inside other packages
+            import gpytorch
     except ImportError as error:
         raise MissingDependencyError(
             f"The 'gp' surrogate needs gpytorch, which cannot be imported ({error}). "

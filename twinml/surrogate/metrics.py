@@ -10,7 +10,7 @@ from twinml.uncertainty import coverage, crps_gaussian, r2, rmse
 
 
 def coverage_key(level: float) -> str:
-    """"coverage_90" for 0.9; the point of 97.5 becomes an underscore, as keys are dotted."""
+    """ "coverage_90" for 0.9; the point of 97.5 becomes an underscore, as keys are dotted."""
     return "coverage_" + f"{100 * level:g}".replace(".", "_")
 
 

@@ -23,10 +23,13 @@ class SurrogateModule(nn.Module):
     """
 
     def __init__(
-        self, predictor: nn.Module, inputs: int, targets: int, dtype: torch.dtype, block: int = 4096
+        self, predictor: nn.Module, inputs: int, targets: int, dtype: torch.dtype, block: int
     ) -> None:
         super().__init__()
-        self.predictor = predictor
+        # float32 sums differ with the batch size by up to 5e-6 of the values (another kernel,
+        # another order). Evaluated in float64 and rounded once, the answer for a row is the same
+        # in any batch.
+        self.predictor = predictor.double()
         self.block = block
         sizes = {
             "x_center": (inputs,),
@@ -55,14 +58,18 @@ class SurrogateModule(nn.Module):
             buffer.copy_(torch.as_tensor(np.asarray(value, dtype=np.float64)).reshape(buffer.shape))
 
     def rows(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        z = (x - self.x_center) / self.x_scale
+        inner = x.double()
+        z = (inner - self.x_center) / self.x_scale
         mean, std = self.predictor(z)
         mean = self.y_center + self.y_scale * mean
         std = self.y_scale * self.std_factor * std
         half = self.quantile * std
         box = ((x >= self.x_low) & (x <= self.x_high)).all(1, keepdim=True)
-        distance2 = (z @ self.whiten).pow(2).sum(1, keepdim=True)
-        return mean, mean - half, mean + half, box & (distance2 <= self.radius2), std
+        distance2 = (z @ self.whiten.double()).pow(2).sum(1, keepdim=True)
+        in_domain = box & (distance2 <= self.radius2)
+        outer = x.dtype
+        lower, upper = (mean - half).to(outer), (mean + half).to(outer)
+        return mean.to(outer), lower, upper, in_domain, std.to(outer)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         x = x.to(self.x_center.dtype)
@@ -79,6 +86,15 @@ class SurrogateModule(nn.Module):
             torch.cat([part[3] for part in parts]),
             torch.cat([part[4] for part in parts]),
         )
+
+
+# inner type, and rows in a block: a process holds a row of length n for each, best within the cache
+_INNER = {"gp": (torch.float64, 512), "mlp": (torch.float32, 4096)}
+
+
+def wrap(kind: str, predictor: nn.Module, inputs: int, targets: int) -> SurrogateModule:
+    """The module around a predictor of a kind, with scaling and interval still to be set."""
+    return SurrogateModule(predictor, inputs, targets, *_INNER[kind])
 
 
 def set_domain(module: SurrogateModule, guard: DomainGuard) -> None:

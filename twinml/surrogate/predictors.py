@@ -28,8 +28,9 @@ class MlpPredictor(nn.Module):
             size = width
         self.trunk = nn.Sequential(*layers)
         self.mean = nn.Linear(size, targets)
+        spread = max(1, width // 2)
         self.log_variance = nn.Sequential(
-            nn.Linear(size, width), nn.SiLU(), nn.Linear(width, targets)
+            nn.Linear(size, spread), nn.SiLU(), nn.Linear(spread, targets)
         )
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,6 +75,16 @@ class GpPredictor(nn.Module):
         s = math.sqrt(5.0) * torch.sqrt(squared.clamp(min=1e-20))  # a finite slope at a row
         return self.outputscale[target] * (1.0 + s + s * s / 3.0) * torch.exp(-s)
 
+    def explained(self, k: Tensor, target: int) -> Tensor:
+        """Prior variance taken away by the rows, |root k|^2, shape (B,)."""
+        root = self.root[target]
+        n = root.shape[0]
+        total = torch.zeros_like(k[:, 0])
+        for part in range(4):  # root is triangular: four bands skip 3/8 of the products
+            start, stop = n * part // 4, n * (part + 1) // 4
+            total = total + (k[:, :stop] @ root[start:stop, :stop].t()).pow(2).sum(1)
+        return total
+
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         means: list[Tensor] = []
         stds: list[Tensor] = []
@@ -81,10 +92,8 @@ class GpPredictor(nn.Module):
             k = self.covariance(z, target)
             prior = z @ self.weight[target] + self.bias[target]
             means.append(prior + k @ self.alpha[target])
-            explained = (k @ self.root[target].t()).pow(2).sum(1)
-            noise = self.noise[target]
-            variance = (self.outputscale[target] - explained).clamp(min=0.0) + noise
-            stds.append(torch.sqrt(variance))
+            variance = (self.outputscale[target] - self.explained(k, target)).clamp(min=0.0)
+            stds.append(torch.sqrt(variance + self.noise[target]))
         return torch.stack(means, 1), torch.stack(stds, 1)
 
     @torch.no_grad()

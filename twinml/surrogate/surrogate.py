@@ -17,11 +17,21 @@ import torch
 from twinml.data.atomic import replacing
 from twinml.data.table import Table
 from twinml.errors import ArgumentError, DataError, ShapeError, nearest
-from twinml.surrogate.module import SurrogateModule
-from twinml.surrogate.options import parse_options
+from twinml.surrogate.module import SurrogateModule, wrap
+from twinml.surrogate.options import GpOptions, parse_options
 from twinml.surrogate.predictors import GpPredictor, MlpPredictor
 
 SCHEMA = "surrogate/1"
+# what torch.load raises on other bytes
+_UNREADABLE = (
+    RuntimeError,
+    OSError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,14 +162,6 @@ class Surrogate:
             temporary.write_bytes(buffer.getvalue())
 
 
-def build_module(kind: str, options: Any, inputs: int, targets: int, rows: int) -> SurrogateModule:
-    """An untrained module of a kind; ``rows`` is what a process is conditioned on."""
-    if kind == "gp":
-        return SurrogateModule(GpPredictor(inputs, targets, rows), inputs, targets, torch.float64)
-    network = MlpPredictor(inputs, targets, options.width, options.depth)
-    return SurrogateModule(network, inputs, targets, torch.float32)
-
-
 def load_surrogate(path: str | os.PathLike[str]) -> Surrogate:
     """Read what ``Surrogate.save`` wrote: tensors and JSON, no code.
 
@@ -171,11 +173,11 @@ def load_surrogate(path: str | os.PathLike[str]) -> Surrogate:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         schema = content["schema"]
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as e:
+    except _UNREADABLE as error:
         raise DataError(
-            f"{path} cannot be read as a surrogate ({type(e).__name__}); expected a file written "
-            "by Surrogate.save. It may be damaged, or something else."
-        ) from e
+            f"{path} cannot be read as a surrogate ({type(error).__name__}); expected a file "
+            "written by Surrogate.save. It may be damaged, or something else."
+        ) from error
     if schema != SCHEMA:
         raise DataError(
             f"{path} has schema '{schema}'; this version reads '{SCHEMA}'. Fit the surrogate again."
@@ -183,8 +185,12 @@ def load_surrogate(path: str | os.PathLike[str]) -> Surrogate:
     described, state = json.loads(content["surrogate"]), content["state"]
     inputs, targets = tuple(described.pop("inputs")), tuple(described.pop("targets"))
     _, options = parse_options(described["kind"], described["options"])
-    rows = len(state["predictor.rows"]) if described["kind"] == "gp" else 0
-    module = build_module(described["kind"], options, len(inputs), len(targets), rows)
+    k, m = len(inputs), len(targets)
+    if isinstance(options, GpOptions):
+        predictor = GpPredictor(k, m, len(state["predictor.rows"]))
+    else:
+        predictor = MlpPredictor(k, m, options.width, options.depth)
+    module = wrap(described["kind"], predictor, k, m)
     module.load_state_dict(state)
     return Surrogate(
         inputs=inputs, targets=targets, _module=module.eval().requires_grad_(False), **described

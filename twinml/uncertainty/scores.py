@@ -16,8 +16,9 @@ def rmse(y: np.ndarray, mean: np.ndarray) -> float:
 def r2(y: np.ndarray, mean: np.ndarray) -> float:
     """1 - residual / total sum of squares; nan when ``y`` is constant."""
     y = np.asarray(y, dtype=np.float64)
-    total = np.sum((y - y.mean()) ** 2)
-    return float(1 - np.sum((y - mean) ** 2) / total) if total > 0 else math.nan
+    if np.ptp(y) == 0:
+        return math.nan
+    return float(1 - np.sum((y - mean) ** 2) / np.sum((y - y.mean()) ** 2))
 
 
 def crps_gaussian(y: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:

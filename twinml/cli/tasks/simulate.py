@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twinml.cli.common import Common, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
-from twinml.cli.twin import TwinKeys, build_model
+from twinml.cli.twin import TwinKeys, build_model, build_record, recorded_inputs
 from twinml.errors import ConfigError
+
+if TYPE_CHECKING:
+    from twinml.physics import Physics
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Horizon:
     """When the simulation starts, ends and is stored."""
 
     start: float = key(0.0, "first time, in the model's time unit")
-    stop: float | None = key(None, "last time")
+    stop: float | None = key(None, "last time; unset takes times and inputs from the record")
     points: int = key(201, "stored times, both ends included")
 
 
@@ -34,32 +36,28 @@ class Simulate(Common):
 
 def simulate(config: Simulate, job: Job) -> Outcome:
     """Integrates once, at the twin's parameters."""
-    import torch
-
     from twinml.data import Table
     from twinml.engines import simulate as run_simulation
+    from twinml.report.fit import trajectory_figure
     from twinml.run.provenance import digest_source
     from twinml.units import quantity
 
     assert config.twin is not None
     model = build_model(config.twin)
-    horizon = config.horizon
-    if horizon.stop is None:
-        raise ConfigError(
-            f"How long? Give horizon.stop=<time in {model.time_unit}>; horizon.start is "
-            f"{horizon.start:g}, horizon.points {horizon.points}."
-        )
-    if horizon.points < 2:
-        raise ConfigError(f"horizon.points={horizon.points} cannot be used: both ends need one.")
     states = model.declared.states
     initial = {
         name: quantity(value, states[name].unit, f"initial.{name}") if name in states else value
         for name, value in config.initial.items()
     }
-    run = job.start({"model": digest_source(type(model))})
-    t = torch.linspace(horizon.start, horizon.stop, horizon.points, dtype=torch.float64)
+    t, inputs, digests = _times(config, model)
+    run = job.start({"model": digest_source(type(model)), **digests})
     solution = run_simulation(
-        model, t, initial=initial or None, seed=config.seed, **config.solver.arguments()
+        model,
+        t,
+        initial=initial or None,
+        inputs=inputs or None,
+        seed=config.seed,
+        **config.solver.arguments(),
     )
     solution.raise_if_failed()
     names = [*states, *model.declared.outputs]
@@ -68,7 +66,7 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     metrics: dict[str, Any] = {}
     rows = []
     for name in names:
-        value = solution[name][0].to(torch.float64).numpy(force=True)
+        value = solution[name][0].double().numpy(force=True)
         if value.ndim > 1:
             continue  # a vector state has no single column; its outputs do
         columns[name], units[name] = value, model.declared.unit(name)
@@ -79,7 +77,10 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     metrics["simulate.status"] = int(solution.status[0])
     table = run.path / "trajectory.parquet"
     Table(columns, units).write_parquet(table)
-    written = [("trajectory", table), *_plots(solution, model, run.path)]
+    figure = run.path / "trajectory.png"
+    time = columns.pop("time")
+    trajectory_figure(figure, time, columns, units, model.time_unit)
+    written = [("trajectory", table), ("figure", figure)]
     return Outcome(
         metrics,
         ("name", "unit", "start", "end", "min", "max"),
@@ -90,9 +91,25 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     )
 
 
-def _plots(solution: Any, model: Any, folder: Path) -> list[tuple[str, Path]]:
-    """The place where the task's figures are drawn."""
-    return []
+def _times(config: Simulate, model: Physics) -> tuple[Any, dict[str, Any], dict[str, str]]:
+    """Save points, inputs and digests: those of ``horizon``, or without ``stop`` the record's."""
+    import torch
+
+    horizon, twin = config.horizon, config.twin
+    assert twin is not None
+    if horizon.stop is None:
+        if twin.data is None:
+            raise ConfigError(
+                f"How long? Give horizon.stop=<time in {model.time_unit}>; twin '{twin.name}' has "
+                "no record whose times could be used."
+            )
+        record = build_record(twin, model)
+        t = torch.as_tensor(record.time_in(model.time_unit))
+        return t, recorded_inputs(record, model), {"record": record.digest}
+    if horizon.points < 2:
+        raise ConfigError(f"horizon.points={horizon.points} cannot be used: both ends need one.")
+    t = torch.linspace(horizon.start, horizon.stop, horizon.points, dtype=torch.float64)
+    return t, {}, {}
 
 
 TASK = Task(

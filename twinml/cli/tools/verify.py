@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twinml.cli.console import Console
 from twinml.cli.tools.arguments import Parser, parse
 
 
@@ -20,5 +21,12 @@ def run(words: Sequence[str]) -> int:
         return 0
     from twinml.export import verify
 
-    print(verify(asked.path))
+    passed = verify(asked.path)
+    rows = [list(row.values()) for row in passed.table()]
+    sizes = passed.batch_sizes
+    title = (
+        f"{passed.path} ({passed.target}): {passed.bytes:,} bytes in {len(passed.files)} files are "
+        f"unchanged; {passed.rows} stored rows at batch sizes {', '.join(map(str, sizes))}"
+    )
+    Console().table(list(passed.table()[0]), rows, title)
     return 0

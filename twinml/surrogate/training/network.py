@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -86,7 +87,7 @@ def fit_mlp(
             max_epochs=epochs,
             accelerator="gpu" if options.device == "cuda" else "cpu",
             devices=1,
-            deterministic=True,
+            deterministic=options.device == "cuda",  # what the CPU runs here is so anyway
             gradient_clip_val=1.0,
             logger=False,
             enable_checkpointing=False,
@@ -95,11 +96,26 @@ def fit_mlp(
             # a batch job's variables must not make this one process look like many
             plugins=[lightning.pytorch.plugins.environments.LightningEnvironment()],
         )
-        trainer.fit(task, train_dataloaders=batches)
+        _run(trainer, task, batches)
     network.cpu()
     keeper.restore(network)
     info = {"epochs": epochs, "best_epoch": keeper.best_epoch, "held_out": held}
     return network.eval(), info
+
+
+def _run(trainer: Any, task: Any, batches: Batches) -> None:
+    """``trainer.fit``, but Ctrl-C stays a KeyboardInterrupt.
+
+    Lightning turns it into exit code 1 and leaves the signal ignored.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, train_dataloaders=batches)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
 
 
 class _Keeper:

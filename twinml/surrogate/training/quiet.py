@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import torch
 
 from twinml.errors import MissingDependencyError
 
@@ -34,11 +37,13 @@ def import_lightning() -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings and no log lines below errors from lightning; both as before afterwards.
+    """No warnings and no log lines below errors from lightning; all globals as before afterwards.
 
     Its advice (more loader workers, a GPU that is not used, loggers to install) does not apply to
     a small network on tensors in memory.
     """
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    environment = dict(os.environ)
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -47,5 +52,8 @@ def quiet() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
+        torch.use_deterministic_algorithms(deterministic)
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)

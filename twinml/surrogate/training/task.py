@@ -43,6 +43,7 @@ def make_task(lightning: Any, network: MlpPredictor, options: MlpOptions, steps:
                 self.network.parameters(),
                 lr=options.learning_rate,
                 weight_decay=options.weight_decay,
+                fused=True,
             )
             warm = max(1, steps // 20)
 

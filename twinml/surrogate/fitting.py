@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 
 from twinml.errors import ArgumentError, SurrogateError
 from twinml.surrogate.metrics import score_rows
-from twinml.surrogate.module import SurrogateModule, set_domain
+from twinml.surrogate.module import SurrogateModule, set_domain, wrap
 from twinml.surrogate.options import GpOptions, parse_options
 from twinml.surrogate.rows import Rows, prepare_rows
 from twinml.surrogate.surrogate import Surrogate
@@ -66,9 +67,10 @@ def fit(
     rows = prepare_rows(source, inputs, targets, split, seed)
     _check_calibration(rows, level)
     start = time.perf_counter()
-    module, info = _train(kind, chosen, rows, seed, progress)
-    _calibrate(module, rows, level)
-    scores = {part: _score(module, rows, part, level) for part in ("test", "selection")}
+    with _threads(chosen.threads):
+        module, info = _train(kind, chosen, rows, seed, progress)
+        _calibrate(module, rows, level)
+        scores = {part: _score(module, rows, part, level) for part in ("test", "selection")}
     units = rows.parts["train"].units
     return Surrogate(
         kind=kind,
@@ -104,26 +106,26 @@ def _train(
     kind: str, options: Any, rows: Rows, seed: int, progress: Progress | None
 ) -> tuple[SurrogateModule, dict[str, Any]]:
     x, y = rows.x("train"), rows.y("train")
-    x_scale, y_scale = _spread(x), _spread(y)
-    z = torch.from_numpy((x - x.mean(0)) / np.where(x_scale > 0, x_scale, 1.0))
-    w = torch.from_numpy((y - y.mean(0)) / np.where(y_scale > 0, y_scale, 1.0))
+    (x_center, x_scale), (y_center, y_scale) = _moments(x), _moments(y)
+    z = torch.from_numpy((x - x_center) / np.where(x_scale > 0, x_scale, 1.0))
+    w = torch.from_numpy((y - y_center) / np.where(y_scale > 0, y_scale, 1.0))
     if isinstance(options, GpOptions):
         from twinml.surrogate.gp import fit_gp
 
         predictor = fit_gp(z, w, options, progress)
-        info, dtype = {"fitted_rows": len(predictor.rows)}, torch.float64
+        info = {"fitted_rows": len(predictor.rows)}
     else:
         from twinml.surrogate.training.network import fit_mlp
 
         predictor, info = fit_mlp(
             z.float(), w.float(), options, derive_seed(seed, "network"), progress
         )
-        info, dtype = {"fitted_rows": len(z), **info}, torch.float32
-    module = SurrogateModule(predictor, x.shape[1], y.shape[1], dtype)
+        info = {"fitted_rows": len(z), **info}
+    module = wrap(kind, predictor, x.shape[1], y.shape[1])
     module.set(
-        x_center=x.mean(0),
+        x_center=x_center,
         x_scale=np.where(x_scale > 0, x_scale, 1.0),
-        y_center=y.mean(0),
+        y_center=y_center,
         y_scale=y_scale,  # 0 for a constant target: the prediction is then that constant
         std_factor=np.ones(y.shape[1]),
     )
@@ -170,10 +172,22 @@ def _predict(module: SurrogateModule, x: np.ndarray) -> tuple[np.ndarray, ...]:
     return mean.numpy(), lower.numpy(), upper.numpy(), std.numpy()
 
 
-def _spread(values: np.ndarray) -> np.ndarray:
-    """Standard deviations, 0 where a column is constant up to rounding."""
-    std = values.std(axis=0)
-    return np.where(std > 1e-12 * np.abs(values).max(axis=0), std, 0.0)
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """A number of CPU threads for torch, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means and standard deviations of columns; a constant column has its value and 0."""
+    constant = np.ptp(values, axis=0) == 0
+    center = np.where(constant, values[0], values.mean(axis=0))
+    return center, np.where(constant, 0.0, values.std(axis=0))
 
 
 def derive_seed(seed: int, key: str) -> int:

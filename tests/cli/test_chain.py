@@ -1,0 +1,194 @@
+"""The tasks in the order in which people use them, small; each reads what the one before wrote."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.small import put
+from twinml.cli.main import main
+from twinml.data import Table
+
+SCENARIO = """
+horizon: {start: 0, stop: 12, unit: day}
+vary:
+  beta: {distribution: calibrated}
+  day: {distribution: uniform, low: 2, high: 8}
+changes:
+  - {at: day, multiply: {beta: 0.5}}
+quantities:
+  peak: max(in_bed)
+  over: time_above(in_bed, 250)
+"""
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory) -> Path:
+    """A folder in which calibrate, sweep, train and export have run."""
+    folder = tmp_path_factory.mktemp("chain")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        put(folder / "configs/scenario/small.yaml", SCENARIO)
+        twin = ["twin=outbreak", "fit=[beta]", "fit_initial=[]"]
+        for words in (
+            ["calibrate", *twin, "starts=1", "out=cal"],
+            ["sweep", *twin, "scenario=small", "calibration=cal", "samples=256", "workers=1",
+             "out=swp", "sensitivity=8"],
+            ["train", "sweep=swp", "surrogate=mlp", "surrogate.steps=20", "surrogate.width=8",
+             "out=trn"],
+            ["export", "run=trn", "out=dist/small"],
+        ):  # fmt: skip
+            assert main(words) == 0, words
+    return folder
+
+
+@pytest.fixture
+def here(chain, monkeypatch):
+    monkeypatch.chdir(chain)
+    return chain
+
+
+def metrics(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_a_calibration_stores_values_with_intervals(here):
+    found = metrics(here / "cal")
+    low, value, high = (found[f"calibration.beta.{w}"] for w in ("low", "value", "high"))
+    assert low < value < high and found["fit.rmse"] > 0
+    assert (here / "cal" / "calibration.json").is_file() and (here / "cal" / "fit.png").is_file()
+
+
+def test_a_sweep_stores_a_row_per_sample_and_probabilities(here):
+    table = Table.read_parquet(here / "swp" / "table.parquet")
+    assert table.names == ("sample", "status", "beta", "day", "peak", "over")
+    found = metrics(here / "swp")
+    assert len(table) == found["sweep.samples"] == 256 and found["sweep.failed"] == 0
+    assert 0 <= found["sweep.over.above_0.low"] <= found["sweep.over.above_0.probability"] <= 1
+    assert "sensitivity.peak.day.total" in found
+    block = json.loads((here / "swp" / "provenance.json").read_text())
+    assert {"model", "scenario", "calibration"} <= set(block["inputs"])
+
+
+def test_a_training_scores_every_quantity_with_its_coverage(here):
+    found = metrics(here / "trn")
+    for target in ("peak", "over"):
+        assert 0 <= found[f"surrogate.mlp.{target}.coverage_90"] <= 1
+        assert found[f"surrogate.mlp.{target}.rmse"] > 0
+    assert (here / "trn" / "parity.png").is_file()
+
+
+def test_the_artifact_verifies_and_a_changed_byte_does_not(here, tmp_path, capsys):
+    assert main(["verify", "dist/small"]) == 0
+    assert "unchanged" in capsys.readouterr().out
+    copy = shutil.copytree(here / "dist" / "small", tmp_path / "copy")
+    raw = bytearray((copy / "model.pt").read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (copy / "model.pt").write_bytes(raw)
+    assert main(["verify", str(copy)]) == 1
+    assert "model.pt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["cal", "swp", "trn", "dist/small", "cal/calibration.json"])
+def test_show_reads_everything_the_tasks_write(here, capsys, name):
+    assert main(["show", name]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > 5
+
+
+def test_a_multirun_over_surrogate_options_ends_with_one_table(here, capsys):
+    words = ["sweep=swp", "surrogate=mlp", "surrogate.width=8", "surrogate.steps=10", "out=many"]
+    assert main(["train", *words, "-m", "seed=1,2"]) == 0
+    out = capsys.readouterr().out
+    assert "peak.coverage_90" in out and out.count("done") == 2
+    assert (here / "many" / "multirun.csv").is_file()
+
+
+@pytest.mark.parametrize("name", ["swp", "trn"])
+def test_a_run_gives_the_same_bits_again(here, tmp_path, capsys, name):
+    assert main(["reproduce", f"run={name}", f"out={tmp_path / 'again'}"]) == 0
+    assert "the same, bit for bit" in capsys.readouterr().out
+
+
+TWIN = ["twin=outbreak", "scenario=small"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "fragments"),
+    [
+        (["calibrate"], 2, ["needs a twin", "outbreak"]),
+        (["calibrate", "twin=lorenz"], 2, ["has no record", "data.path="]),
+        (["calibrate", "twin=outbreak", "fit=[beat]"], 2, ["beat", "beta"]),
+        (["calibrate", "twin=outbreak", "fit=[]", "fit_initial=[]"], 2, ["nothing to fit", "beta"]),
+        (["calibrate", "twin=outbreak", "fit_initial=[bed]"], 2, ["bed"]),
+        (["calibrate", "twin=outbreak", "starts=0"], 2, ["starts"]),
+        (["calibrate", "twin=outbreak", "level=1.5", "starts=1", "fit=[beta]"], 2, ["level"]),
+        (["calibrate", "twin=outbreak", "twin.outputs.in_bed.noise=-1"], 2, ["noise"]),
+        (["calibrate", "twin=outbreak", "twin.outputs.in_bed.unit=kg"], 2, ["kg"]),
+        (["calibrate", "twin=outbreak", "twin.outputs.bed.column=in_bed"], 2, ["'bed'", "in_bed"]),
+        (["calibrate", "twin=outbreak", "data.path=text.csv"], 2, ["line 3", "'many'"]),
+        (["calibrate", "twin=outbreak", "data.path=back.csv"], 2, ["runs backwards"]),
+        (["calibrate", "twin=outbreak", "data.path=empty.csv"], 2, ["empty"]),
+        (["calibrate", "twin=outbreak", "solver.engine=eager"], 2, ["'solver.engine'", "method"]),
+        (["sweep", "twin=outbreak"], 2, ["needs a scenario", "isolation"]),
+        (["sweep", *TWIN], 2, ["calibration=<run", "twinml calibrate"]),
+        (["sweep", *TWIN, "calibration=nowhere"], 2, ["nowhere", "calibration.json"]),
+        (["sweep", "twin=lorenz", "scenario=small", "calibration=cal"], 2, ["of Outbreak"]),
+        (["sweep", *TWIN, "calibration=cal", "samples=0"], 2, ["samples"]),
+        (["sweep", *TWIN, "calibration=cal", "out=swp"], 2, ["already holds", "resume=swp"]),
+        (["sweep", *TWIN, "calibration=cal", "resume=cal"], 2, ["holds no sweep"]),
+        (["sweep", *TWIN, "calibration=cal", "resume=swp", "out=b"], 2, ["not both"]),
+        (
+            [
+                "sweep",
+                *TWIN,
+                "fit=[beta]",
+                "calibration=cal",
+                "resume=swp",
+                "samples=256",
+                "seed=9",
+            ],
+            2,
+            ["seed differs"],
+        ),
+        (["sweep", *TWIN, "calibration=cal", "workers=0"], 2, ["workers"]),
+        (["sweep", *TWIN, "calibration=cal", "solver.dt=0.1"], 2, ["solver.dt"]),
+        (
+            ["sweep", *TWIN, "calibration=cal", "scenario.quantities.peak=max(in_bde)"],
+            2,
+            ["in_bde"],
+        ),
+        (["sweep", *TWIN, "calibration=cal", "scenario.vary.day.low=9"], 2, ["low"]),
+        (["sweep", *TWIN, "calibration=cal", "executor.name=lokal"], 2, ["lokal", "local"]),
+        (["sweep", *TWIN, "calibration=cal", "executor=ray"], 2, ["No executor 'ray'", "local"]),
+        (["train", "surrogate=mlp"], 2, ["Which sweep?", "sweep=<run directory>"]),
+        (["train", "sweep=cal"], 2, ["cal"]),
+        (["train", "sweep=swp", "surrogate=gpp"], 2, ["No surrogate 'gpp'", "'gp'"]),
+        (["train", "sweep=swp", "surrogate.widht=3"], 2, ["widht", "'width'"]),
+        (["train", "sweep=swp", "targets=[peek]"], 2, ["peek", "peak"]),
+        (["train", "sweep=swp", "level=2"], 2, ["level"]),
+        (["train", "sweep=swp", "split={trane: 3}"], 2, ["trane", "train"]),
+        (["export"], 2, ["Which surrogate?", "run=<run directory>"]),
+        (["export", "run=swp"], 2, ["holds no surrogate.pt"]),
+        (["export", "run=nowhere"], 2, ["does not exist"]),
+        (["export", "run=trn", "target=onnx"], 2, ["No target 'onnx'", "torchscript"]),
+        (["export", "run=trn", "out=dist/small"], 2, ["dist/small"]),
+        (["verify", "nowhere"], 2, ["nowhere"]),
+        (["verify", "trn"], 1, ["trn"]),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else str(value),
+)
+def test_a_bad_call_is_refused_in_the_users_words(here, capsys, words, code, fragments):
+    put(here / "text.csv", "day,in_bed\n1,3\n2,many\n3,4\n")
+    put(here / "back.csv", "day,in_bed\n1,3\n3,8\n2,4\n")
+    put(here / "empty.csv", "")
+    before = {p: p.read_bytes() for p in here.glob("*/*.json")}
+    got = main(words)
+    err = capsys.readouterr().err
+    assert got == code, err
+    for fragment in fragments:
+        assert fragment in err
+    assert "Traceback" not in err and "omegaconf" not in err.lower() and "hydra" not in err.lower()
+    assert {p: p.read_bytes() for p in here.glob("*/*.json")} == before

@@ -1,0 +1,53 @@
+"""``simulate`` end to end on shipped twins."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from twinml.cli.main import main
+from twinml.data import Table
+
+
+def test_a_simulation_is_stored_with_units_and_metrics(folder, capsys):
+    words = ["twin=outbreak", "horizon.stop=10", "horizon.points=11", "out=a"]
+    assert main(["simulate", *words, "parameters.beta='0.075/h'", "initial.infected=2"]) == 0
+    table = Table.read_parquet("a/trajectory.parquet")
+    assert len(table) == 11 and table.units["time"] == "day" and table["infected"][0] == 2.0
+    metrics = json.loads((folder / "a" / "metrics.json").read_text())
+    assert metrics["simulate.in_bed.final"] == table["in_bed"][-1]
+    assert "trajectory  a/trajectory.parquet" in capsys.readouterr().out
+
+
+def test_without_a_horizon_the_record_gives_the_times(folder):
+    assert main(["simulate", "twin=outbreak", "out=a"]) == 0
+    assert list(Table.read_parquet("a/trajectory.parquet")["time"]) == list(range(14))
+    block = json.loads((folder / "a" / "provenance.json").read_text())
+    assert set(block["inputs"]) >= {"model", "record"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "fragments"),
+    [
+        (["twin=lorenz"], 2, ["How long?", "horizon.stop=<time in s>"]),
+        (["twin=lorenz", "horizon.stop=1", "horizon.points=1"], 2, ["horizon.points=1"]),
+        (["twin=lorenz", "horizon.stop=1", "solver.method=tsit6"], 2, ["tsit6", "tsit5"]),
+        (["twin=lorenz", "horizon.stop=1", "solver.engine=eagre"], 2, ["eagre", "eager"]),
+        (["twin=lorenz", "horizon.stop=1", "initial.w=1"], 2, ["'w'"]),
+        (["twin=lorenz", "horizon.stop=1", "initial.x='1 s'"], 2, ["initial.x"]),
+        (["twin=outbreak", "horizon.stop=1", "parameters.bata=1"], 2, ["bata", "beta"]),
+        (["twin=outbreak", "horizon.stop=1", "parameters.beta='1 kg'"], 2, ["beta", "kg"]),
+        (["twin=cascaded_tanks"], 2, ["paths.data is not set", "TWINML_DATA"]),
+        (["twin=outbreak", "data.path=no.csv"], 2, ["no.csv", "does not exist"]),
+        (["twin=outbreak", "twin.time.column=dya"], 2, ["dya", "day"]),
+        (["twin=outbreak", "twin.outputs.in_bed.column=bed"], 2, ["bed", "in_bed"]),
+        (["twin=lorenz", "horizon.stop=1e4", "solver.max_steps=10"], 1, ["failed", "max_steps"]),
+    ],
+)
+def test_a_simulation_that_cannot_be_says_why(folder, capsys, words, code, fragments):
+    assert main(["simulate", *words]) == code
+    err = capsys.readouterr().err
+    for fragment in fragments:
+        assert fragment in err
+    assert code == 1 or not list(folder.glob("runs/*/*/*/config.yaml"))

@@ -1,0 +1,53 @@
+"""Cheap models with known answers; worker processes import them from here."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from twinml.physics import Input, Parameter, Physics, State
+
+
+class Decay(Physics):
+    """x' = u - rate x: x(t) = x0 exp(-rate t) for u = 0."""
+
+    x = State("cm", initial=1.0, low=0.0)
+    rate = Parameter("1/s", default=1.0, low=0.0)
+    u = Input("cm/s", default=0.0)
+
+    def rhs(self, x, rate, u):
+        return {"x": u - rate * x}
+
+
+class BlowUp(Physics):
+    """x' = x^2 reaches infinity at t = 1 / x0."""
+
+    x = State("1", initial=1.0)
+
+    def rhs(self, x):
+        return {"x": x * x}
+
+
+class Stiff(Physics):
+    """x' = -rate (x - 1)."""
+
+    x = State("1", initial=0.0)
+    rate = Parameter("1/s", default=1.0)
+
+    def rhs(self, x, rate):
+        return {"x": rate * (1 - x)}
+
+
+class Deadly(Decay):
+    """Kills the first worker process that evaluates it."""
+
+    def __init__(self, flag: Path, parent: int) -> None:
+        super().__init__()
+        self.flag, self.parent = str(flag), parent
+
+    def rhs(self, x, rate, u):
+        if os.getpid() != self.parent and not os.path.exists(self.flag):
+            Path(self.flag).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"x": u - rate * x}

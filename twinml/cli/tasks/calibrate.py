@@ -1,0 +1,155 @@
+"""``twinml calibrate``: fit a twin's parameters to its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twinml.cli.common import Common, MethodKeys, check_level
+from twinml.cli.schema import key
+from twinml.cli.task import Job, Outcome, Task
+from twinml.cli.twin import TwinKeys, build_model, build_record
+from twinml.errors import ConfigError
+
+if TYPE_CHECKING:
+    from twinml.calibrate import Calibration
+    from twinml.data.record import Record
+    from twinml.physics import Physics
+
+
+def tight() -> MethodKeys:
+    """Tolerances for a fit: its Jacobian should carry no noise of the steps."""
+    return MethodKeys(rtol=1e-8, atol=1e-10)
+
+
+@dataclass(frozen=True)
+class Calibrate(Common):
+    """Keys of ``twinml calibrate``."""
+
+    twin: TwinKeys | None = key(None, "what to calibrate")
+    solver: MethodKeys = key(tight, "how to integrate")
+    starts: int = key(64, "starting points to try")
+    level: float = key(0.9, "probability of the intervals")
+
+
+def calibrate(config: Calibrate, job: Job) -> Outcome:
+    """Fits once, from several starts, and stores ``calibration.json``."""
+    from twinml.run.provenance import digest_source
+
+    assert config.twin is not None
+    check_level(config.level)
+    twin = config.twin
+    model = build_model(twin)
+    record = build_record(twin, model)
+    if not twin.calibrate.fit and not twin.calibrate.fit_initial:
+        raise ConfigError(
+            f"Twin '{twin.name}' names nothing to fit: give fit=[...] with some of "
+            f"{', '.join(model.declared.parameters)}, and fit_initial=[...] for initial values."
+        )
+    run = job.start({"model": digest_source(type(model)), "record": record.digest})
+    fitted = fit_record(job, twin, model, record, config.starts, config.seed, config.solver)
+    path = fitted.save(run.path)
+    figures = draw(fitted, model, record, config.level, run.path)
+    return Outcome(
+        fitted.metrics(config.level),
+        *estimates(fitted, config.level),
+        f"{twin.name}: {', '.join(_quality(fitted))}",
+        [("calibration", path), *figures],
+        headline=tuple(
+            name
+            for name in fitted.metrics(config.level)
+            if name.endswith(".value") or name.endswith("rmse")
+        ),
+    )
+
+
+def fit_record(
+    job: Job,
+    twin: TwinKeys,
+    model: Physics,
+    record: Record,
+    starts: int,
+    seed: int,
+    solver: MethodKeys,
+) -> Calibration:
+    """The verb with the twin's own choices, under a progress bar."""
+    from twinml.calibrate import calibrate as fit
+
+    noise = {name: keys.noise for name, keys in twin.outputs.items() if keys.noise is not None}
+    with job.console.progress(f"calibrate {twin.name}") as advance:
+        fitted = fit(
+            model,
+            record,
+            fit=twin.calibrate.fit,
+            fit_initial=twin.calibrate.fit_initial,
+            starts=starts,
+            seed=seed,
+            noise=noise or None,
+            progress=advance,
+            **solver.arguments(),
+        )
+    if not fitted.converged:
+        job.console.notice(
+            "the best start met no stopping rule; look at the fit, give more starts."
+        )
+    return fitted
+
+
+def estimates(fitted: Calibration, level: float) -> tuple[tuple[str, ...], list[list[Any]]]:
+    """Columns and rows of the table that ends a calibration."""
+    percent = f"{100 * level:g} %"
+    interval = fitted.interval(level)
+    rows = [
+        [name, unit, float(value), float(std), float(ends[0]), float(ends[1])]
+        for name, unit, value, std, ends in zip(
+            fitted.names, fitted.units, fitted.values, fitted.std, interval, strict=True
+        )
+    ]
+    return ("quantity", "unit", "value", "s.d.", f"{percent} low", f"{percent} high"), rows
+
+
+def _quality(fitted: Calibration) -> list[str]:
+    residuals = [f"rmse of {name} {value:.5g}" for name, value in fitted.rmse.items()]
+    return [*residuals, f"{fitted.starts} starts screened, {fitted.agreeing} ended here"]
+
+
+def draw(
+    fitted: Calibration, model: Physics, record: Record, level: float, folder: Path
+) -> list[tuple[str, Path]]:
+    """The figure of a fit: measured values on both bands, residuals below."""
+    import numpy as np
+
+    from twinml.calibrate import bands
+    from twinml.report.fit import fit_figure
+
+    times = record.time_in(model.time_unit)
+    dense = np.linspace(times[0], times[-1], 241) if len(times) < 241 else times
+    found = bands(model, fitted, record, dense, level)
+    outputs = model.declared.outputs
+    path = fit_figure(
+        folder / "fit.png",
+        found,
+        times,
+        {name: record.values_in(name, outputs[name].unit) for name in found},
+        {name: outputs[name].unit for name in found},
+        model.time_unit,
+    )
+    return [("figure", path)]
+
+
+TASK = Task(
+    name="calibrate",
+    summary=(
+        "Fits the parameters and initial values that the twin names to its record, from several "
+        "starts, and writes calibration.json with the joint uncertainty."
+    ),
+    schema=Calibrate,
+    run=calibrate,
+    groups=("experiment", "twin", "solver"),
+    needs=("twin",),
+    examples=(
+        "twinml calibrate twin=outbreak",
+        "twinml calibrate twin=outbreak fit=[beta] parameters.gamma=0.45 starts=8",
+    ),
+)

@@ -1,0 +1,272 @@
+"""``twinml sweep``: run a scenario for many samples into one table with a risk summary."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twinml.cli.common import Common, ExecutorKeys, SolverKeys
+from twinml.cli.schema import key
+from twinml.cli.task import Job, Outcome, Task
+from twinml.cli.twin import TwinKeys, build_model, build_record, load_posterior, recorded_inputs
+from twinml.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from twinml.physics import Physics
+    from twinml.scenario import Scenario
+    from twinml.sweep import SobolIndices, Sweep
+
+TABLE = "table.parquet"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class SweepKeys(Common):
+    """Keys of ``twinml sweep``."""
+
+    twin: TwinKeys | None = key(None, "what to simulate")
+    scenario: dict[str, Any] = key({}, "what varies, changes and comes out")
+    solver: SolverKeys = key(SolverKeys, "how to integrate")
+    executor: ExecutorKeys = key(ExecutorKeys, "who computes")
+    samples: int = key(1024, "how many scenarios")
+    workers: int | None = key(None, "processes; one per core when unset")
+    calibration: str | None = key(
+        None, "run or calibration.json that `calibrated` draws from; the twin's when unset"
+    )
+    resume: str | None = key(None, "an earlier run of this sweep to go on with")
+    sensitivity: int = key(0, "base samples of the Sobol indices, a power of two; 0 for none")
+
+
+def sweep(config: SweepKeys, job: Job) -> Outcome:
+    """Computes the missing rows, stores them, and says what came out."""
+    from twinml.run.provenance import digest_source
+    from twinml.scenario import Scenario
+    from twinml.sweep import sweep as run_sweep
+
+    assert config.twin is not None
+    model = build_model(config.twin)
+    where = f"scenario {job.composed.choices['scenario']}"
+    scenario = Scenario.from_mapping(config.scenario, where=where)
+    posterior, origin = load_posterior(config.twin, model, config.calibration)
+    arguments: dict[str, Any] = {
+        "seed": config.seed,
+        "executor": config.executor.name,
+        "workers": config.workers,
+        "calibration": posterior,
+        "inputs": _driven(config.twin, model, scenario),
+        **solver_arguments(config.solver),
+    }
+    resumed = config.resume is not None
+    _check_place(config)
+    # Planned once before the run directory is touched, so that bad input leaves nothing behind.
+    place = Path(config.resume) if config.resume else Path(config.out or "runs") / ".plan"
+    run_sweep(model, scenario, config.samples, dry_run=True, out=place, resume=resumed, **arguments)
+    run = job.start(
+        {"model": digest_source(type(model)), "scenario": scenario.digest, **origin},
+        resume=config.resume,
+    )
+    with job.console.progress(f"sweep {config.twin.name}") as advance, _keeping(job, run.path):
+        done = run_sweep(
+            model,
+            scenario,
+            config.samples,
+            out=run.path,
+            resume=resumed,
+            progress=lambda rows, total, failed: advance(rows, total, f"{failed} failed"),
+            announce=lambda plan: job.console.notice(plan.text),
+            **arguments,
+        )
+    table = run.path / TABLE
+    done.table().write_parquet(table)
+    metrics = summary_metrics(done)
+    indices = None
+    if config.sensitivity:
+        with job.console.progress("sensitivity"):
+            indices = done.sensitivity(config.sensitivity)
+        metrics.update(sensitivity_metrics(indices))
+    figures = draw(done, indices, run.path)
+    columns, rows = summary_table(done)
+    risks = [f"{name} {text}" for name, text in risk_lines(done)]
+    for line in risks:
+        job.console.notice(line)
+    return Outcome(
+        metrics,
+        columns,
+        rows,
+        f"{config.twin.name}, {where}: {done.done:,} samples, {done.failed:,} failed",
+        [("table", table), *figures],
+        headline=tuple(
+            ["sweep.failed", *(f"sweep.{name}.mean" for name in done.quantities)],
+        ),
+    )
+
+
+def solver_arguments(solver: SolverKeys) -> dict[str, Any]:
+    """The solver's keys as the verb takes them.
+
+    Raises:
+        ConfigError: a key that a sweep cannot use.
+    """
+    for name in ("dt", "device"):
+        if getattr(solver, name) is not None:
+            raise ConfigError(
+                f"solver.{name}={getattr(solver, name)} cannot be used: a sweep chooses its steps "
+                "and its processes itself. Leave it unset."
+            )
+    if isinstance(solver.atol, Mapping):
+        raise ConfigError("solver.atol cannot be a mapping in a sweep; give one number.")
+    return {
+        "engine": solver.engine,
+        "method": solver.method,
+        "rtol": solver.rtol,
+        "atol": solver.atol,
+        "max_steps": solver.max_steps,
+        "dtype": solver.dtype,
+    }
+
+
+def _driven(twin: TwinKeys, model: Physics, scenario: Scenario) -> dict[str, Any]:
+    """Recorded inputs that the scenario leaves alone."""
+    if not set(twin.inputs) - set(scenario.vary):
+        return {}
+    found = recorded_inputs(build_record(twin, model), model)
+    return {name: signal for name, signal in found.items() if name not in scenario.vary}
+
+
+def _check_place(config: SweepKeys) -> None:
+    """Refuses to begin over a sweep, and to go on with nothing."""
+    if config.resume is not None:
+        if not (Path(config.resume) / MANIFEST).is_file():
+            raise DataError(
+                f"resume={config.resume} holds no sweep (no {MANIFEST}). Leave resume= away to "
+                "begin one, or name the run directory of an earlier sweep."
+            )
+        if config.out is not None:
+            raise ConfigError("Give out= for a new sweep or resume= for an earlier one, not both.")
+    elif config.out is not None and (Path(config.out) / MANIFEST).is_file():
+        raise ConfigError(
+            f"out={config.out} already holds a sweep. Go on with it by resume={config.out}, or "
+            "name a new folder."
+        )
+
+
+@contextmanager
+def _keeping(job: Job, path: Path) -> Iterator[None]:
+    """When a sweep is stopped, says how to go on."""
+    try:
+        yield
+    except BaseException:
+        if (path / MANIFEST).is_file():
+            job.console.notice(
+                f"finished rows are kept; the same command with resume={path} goes on."
+            )
+        raise
+
+
+def summary_metrics(done: Sweep) -> dict[str, Any]:
+    """``sweep.*``: counts, moments, quantiles, probabilities and the digest of every row."""
+    summary = done.summary
+    metrics: dict[str, Any] = {
+        "sweep.samples": summary["done"],
+        "sweep.failed": summary["failed"],
+    }
+    for name, found in summary["quantities"].items():
+        for what in ("mean", "sd", "min", "max"):
+            if what in found:
+                metrics[f"sweep.{name}.{what}"] = found[what]
+        for percent, value in found.get("quantiles", {}).items():
+            metrics[f"sweep.{name}.q{percent}"] = value
+    for name, listed in summary["exceedance"].items():
+        for found in listed:
+            if "probability" in found:
+                stem = f"sweep.{name}.above_{_number(found['threshold'])}"
+                metrics[f"{stem}.probability"] = found["probability"]
+                metrics[f"{stem}.low"], metrics[f"{stem}.high"] = found["low"], found["high"]
+    total = hashlib.sha256()
+    table = done.table()
+    for name in table.names:
+        total.update(table[name].tobytes())
+    metrics["sweep.sha256"] = total.hexdigest()
+    return metrics
+
+
+def _number(value: float) -> str:
+    """A threshold inside a dotted key: 2.5 becomes 2_5."""
+    return f"{value:g}".replace(".", "_")
+
+
+def sensitivity_metrics(indices: SobolIndices) -> dict[str, Any]:
+    """``sensitivity.<quantity>.<input>.total`` and its companions.
+
+    The label of a group lists its members; its first word is the key.
+    """
+    return {
+        f"sensitivity.{quantity}.{factor.partition('(')[0]}.{kind}": value
+        for quantity, factors in indices.to_mapping().items()
+        for factor, found in factors.items()
+        for kind, value in found.items()
+    }
+
+
+def summary_table(done: Sweep) -> tuple[tuple[str, ...], list[list[Any]]]:
+    """Columns and rows of the table that ends a sweep."""
+    summary = done.summary
+    rows = [
+        [name, summary["units"][name], found.get("mean"), found.get("sd"),
+         *(found.get("quantiles", {}).get(q) for q in ("5", "50", "95")), found.get("max")]
+        for name, found in summary["quantities"].items()
+    ]  # fmt: skip
+    return ("quantity", "unit", "mean", "s.d.", "5 %", "50 %", "95 %", "max"), rows
+
+
+def risk_lines(done: Sweep) -> list[tuple[str, str]]:
+    """One line per probability: what is exceeded and how likely."""
+    lines = []
+    for name, listed in done.summary["exceedance"].items():
+        for found in listed:
+            if "probability" in found:
+                lines.append(
+                    (
+                        f"P({name} > {found['threshold']:g})",
+                        f"= {found['probability']:.4f}, {100 * found['level']:g} % interval "
+                        f"{found['low']:.4f} to {found['high']:.4f}",
+                    )
+                )
+    return lines
+
+
+def draw(done: Sweep, indices: SobolIndices | None, folder: Path) -> list[tuple[str, Path]]:
+    """The figures of a sweep: distributions, and sensitivities where they were asked for."""
+    from twinml.report.risk import distribution_figure, sensitivity_figure
+
+    table = done.table()
+    names = done.quantities
+    path = folder / "distributions.png"
+    distribution_figure(path, {n: table[n] for n in names}, {n: table.units[n] for n in names})
+    figures = [("figure", path)]
+    if indices is not None:
+        path = folder / "sensitivity.png"
+        sensitivity_figure(path, indices)
+        figures.append(("figure", path))
+    return figures
+
+
+TASK = Task(
+    name="sweep",
+    summary=(
+        "Simulates a scenario for many samples: one row per sample with inputs, quantities and "
+        "status, a summary with probabilities, and a table that is the same for any workers."
+    ),
+    schema=SweepKeys,
+    run=sweep,
+    groups=("experiment", "twin", "scenario", "solver", "executor"),
+    needs=("twin", "scenario"),
+    examples=(
+        "twinml sweep twin=outbreak scenario=isolation samples=10_000 calibration=runs/...",
+        "twinml sweep twin=outbreak scenario=isolation samples=20_000 resume=runs/sweep/...",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Figures and pages from arrays and results. The only home of matplotlib."""

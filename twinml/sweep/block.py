@@ -1,0 +1,193 @@
+"""Blocks: the rows that are simulated together, always the same ones.
+
+A row's value must not depend on how the sweep was cut. In torch the last bit of a row can
+depend on the size of the batch and the place in it, so rows are always simulated in blocks
+aligned to the sample index and of one size: block k holds samples k * size to (k + 1) * size.
+Where the sweep ends inside a block, a nested design fills it with the samples that follow and
+another with copies of the last. Any shard size, worker count or resume then does the same
+arithmetic on the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from twinml.sweep.task import SolverSettings, Task
+
+if TYPE_CHECKING:
+    from twinml.data.table import Table
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Simulated rows.
+
+    Args:
+        status: Bits of ``twinml.solve.Status``, (B,) int64.
+        quantities: Name to (B,) float64; nan in failed rows.
+        engine: What computed them.
+    """
+
+    status: np.ndarray
+    quantities: dict[str, np.ndarray]
+    engine: str = ""
+
+    @property
+    def failed(self) -> np.ndarray:
+        """Rows with a failure bit, (B,) bool."""
+        from twinml.solve.status import FAILURE
+
+        return (self.status & int(FAILURE)) != 0
+
+
+def simulate_range(task: Task, start: int, stop: int) -> Table:
+    """The sweep's rows ``start`` to ``stop`` as a table, however they lie across blocks.
+
+    Columns: sample, status, the varied quantities, the quantities of interest.
+    """
+    from twinml.data.table import Table
+
+    parts: list[dict[str, np.ndarray]] = []
+    with one_thread():
+        for index in range(start // task.block, -(-stop // task.block)):
+            first = index * task.block
+            columns = _block_columns(task, first)
+            keep = slice(max(start, first) - first, min(stop, first + task.block) - first)
+            parts.append({name: values[keep] for name, values in columns.items()})
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Table(columns, table_units(task))
+
+
+def simulate_values(task: Task, values: Mapping[str, np.ndarray]) -> Rows:
+    """Status and quantities at given values (N,), in blocks filled by repeating the last row."""
+    count = len(next(iter(values.values())))
+    parts = []
+    with one_thread():
+        for first in range(0, count, task.block):
+            index = np.minimum(np.arange(first, first + task.block), count - 1)
+            parts.append(_simulate(task, {name: column[index] for name, column in values.items()}))
+    names = parts[0].quantities
+    return Rows(
+        np.concatenate([part.status for part in parts])[:count],
+        {n: np.concatenate([part.quantities[n] for part in parts])[:count] for n in names},
+    )
+
+
+def probe(task: Task) -> str:
+    """The engine that simulates the first two samples; the user's errors come up here."""
+    stop = min(2, task.samples)
+    values = task.bound.draw(0, stop, task.samples, task.seed)
+    with one_thread():
+        return _run(task, values, task.settings, stop).engine
+
+
+def table_units(task: Task) -> dict[str, str]:
+    """Units of the sweep's columns, quantities included."""
+    from twinml.scenario.quantity_unit import quantity_unit
+
+    declared = task.model.declared
+    units = {name: declared.unit(name) for name in declared.names} | task.bound.units
+    clock = task.scenario.horizon.unit or task.model.time_unit
+    quantities = {
+        name: quantity_unit(expression, units, clock)
+        for name, expression in task.scenario.quantities.items()
+    }
+    return task.bound.units | quantities
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold torch to one thread: splitting an operation moves rows between code paths."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _block_columns(task: Task, first: int) -> dict[str, np.ndarray]:
+    stop = first + task.block
+    if not task.scenario.rule.nested:
+        stop = min(stop, task.samples)
+    values = task.bound.draw(first, stop, task.samples, task.seed)
+    if stop < first + task.block:
+        index = np.minimum(np.arange(task.block), stop - first - 1)
+        values = {name: column[index] for name, column in values.items()}
+    rows = _simulate(task, values)
+    sample = np.arange(first, first + task.block, dtype=np.int64)
+    return {"sample": sample, "status": rows.status, **values, **rows.quantities}
+
+
+def _simulate(task: Task, values: Mapping[str, np.ndarray]) -> Rows:
+    """One batch, its failed rows tried again by the ladder."""
+    result = _run(task, values, task.settings, task.block)
+    for settings in ladder(task.settings):
+        again = np.flatnonzero(result.failed)
+        if len(again) == 0:
+            break
+        chosen = {name: column[again] for name, column in values.items()}
+        better = _run(task, chosen, settings, len(again))
+        # a row keeps the bits of its first failure unless a rung succeeds
+        good = ~better.failed
+        result.status[again[good]] = better.status[good]
+        for name, column in result.quantities.items():
+            column[again[good]] = better.quantities[name][good]
+    for column in result.quantities.values():
+        column[result.failed] = np.nan
+    return result
+
+
+def ladder(settings: SolverSettings) -> tuple[SolverSettings, ...]:
+    """What a failed row is tried with next: a tighter step, then the stiff method."""
+    atol = settings.atol
+    tighter = replace(
+        settings,
+        rtol=max(settings.rtol * 1e-2, 1e-12),
+        atol={name: x * 1e-2 for name, x in atol.items()}
+        if isinstance(atol, Mapping)
+        else atol * 1e-2,
+        max_steps=4 * settings.max_steps,
+    )
+    stiff = replace(settings, method="rodas5p", max_steps=4 * settings.max_steps)
+    return tighter, stiff
+
+
+def _run(task: Task, values: Mapping[str, np.ndarray], settings: SolverSettings, rows: int) -> Rows:
+    import torch
+
+    from twinml.engines import simulate
+
+    bound = task.bound
+    by_row: dict[str, Any] = bound.arguments(values)
+    by_row["inputs"] = {**task.inputs, **by_row["inputs"]}
+    with torch.no_grad():
+        solution = simulate(
+            task.model,
+            [bound.start, bound.stop],
+            keep=dict(bound.quantities),
+            engine=settings.engine,
+            method=settings.method,
+            rtol=settings.rtol,
+            atol=settings.atol,
+            max_steps=settings.max_steps,
+            dtype=getattr(torch, settings.dtype),
+            **by_row,
+        )
+
+    def column(tensor: Any, dtype: Any) -> np.ndarray:
+        return tensor.detach().cpu().expand(rows).numpy().astype(dtype)  # astype copies
+
+    return Rows(
+        column(solution.status, np.int64),
+        {name: column(solution[name], np.float64) for name in bound.quantities},
+        solution.engine,
+    )

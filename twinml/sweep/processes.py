@@ -1,0 +1,189 @@
+"""Worker processes on this machine.
+
+Workers are started as ``python -m twinml.sweep.worker`` and speak one JSON line per shard over
+their pipes. Unlike ``multiprocessing``'s spawn this never runs the user's script a second time,
+so a plain script may call ``sweep`` without guarding its main part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import twinml.errors
+from twinml.errors import ArgumentError, SweepError, TwinmlError
+from twinml.sweep.plan import Shard
+from twinml.sweep.store import ShardReport
+from twinml.sweep.task import Task
+
+MOST_DEATHS = 3  # of one shard's workers, before the shard is taken to be the cause
+
+
+def importable(task: Task) -> bool:
+    """Whether a fresh process can import the model's class."""
+    return all(type(module).__module__ != "__main__" for module in task.model.modules())
+
+
+def run_processes(
+    task: Task, out: Path, shards: Sequence[Shard], workers: int
+) -> Generator[ShardReport, None, None]:
+    """Share the shards among processes; a worker that dies is replaced and its shard retried.
+
+    Raises:
+        ArgumentError: The model cannot be sent to another process.
+        SweepError: Workers keep dying on one shard, or fail with an error of their own.
+        TwinmlError: An error of the model or engine, as the worker raised it.
+    """
+    content = _pickled(task)
+    waiting: queue.SimpleQueue[tuple[Shard, int]] = queue.SimpleQueue()
+    finished: queue.SimpleQueue[ShardReport | BaseException] = queue.SimpleQueue()
+    for shard in shards:
+        waiting.put((shard, 0))
+    stop = threading.Event()
+    processes: list[subprocess.Popen[bytes]] = []
+    with tempfile.TemporaryDirectory(prefix="twinml-sweep-") as folder:
+        task_file = Path(folder) / "task.pickle"
+        task_file.write_bytes(content)
+        threads = [
+            threading.Thread(
+                target=_serve,
+                args=(task_file, out, waiting, finished, stop, processes),
+                daemon=True,
+            )
+            for _ in range(workers)
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            for _ in shards:
+                result = finished.get()
+                if isinstance(result, BaseException):
+                    raise result
+                yield result
+        finally:  # also on Ctrl-C and when the caller stops listening
+            stop.set()
+            for process in list(processes):
+                process.kill()
+            for thread in threads:
+                thread.join()
+
+
+def _pickled(task: Task) -> bytes:
+    if not importable(task):
+        raise ArgumentError(
+            f"{type(task.model).__name__} is defined in the script itself, where worker processes "
+            "cannot import it. Move it to a module beside the script, or use workers=1."
+        )
+    try:
+        return pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ArgumentError(
+            f"{type(task.model).__name__} cannot be sent to worker processes ({error}). "
+            "Keep lambdas and open files out of its attributes, or use workers=1."
+        ) from None
+
+
+def _serve(
+    task_file: Path,
+    out: Path,
+    waiting: queue.SimpleQueue[tuple[Shard, int]],
+    finished: queue.SimpleQueue[ShardReport | BaseException],
+    stop: threading.Event,
+    processes: list[subprocess.Popen[bytes]],
+) -> None:
+    """Feed one worker until nothing waits; runs in a thread."""
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        while not stop.is_set():
+            try:
+                shard, deaths = waiting.get_nowait()
+            except queue.Empty:
+                break
+            if process is None:
+                process = _start(task_file, out)
+                processes.append(process)
+                if stop.is_set():
+                    break
+            answer = _ask(process, shard)
+            if stop.is_set():
+                break
+            if answer is not None:
+                finished.put(_result(answer))
+                continue
+            code, process = _end(process), None
+            if deaths + 1 >= MOST_DEATHS:
+                finished.put(
+                    SweepError(
+                        f"Samples {shard.start} to {shard.stop} ended their worker {MOST_DEATHS} "
+                        f"times (exit {code}; -9 is often memory). The finished shards in {out} "
+                        "are kept: resume with a smaller shard_size or fewer workers."
+                    )
+                )
+                break
+            waiting.put((shard, deaths + 1))
+    except BaseException as error:  # a thread's error must reach the caller, or it waits for ever
+        finished.put(error)
+    finally:
+        if process is not None:
+            if stop.is_set():
+                process.kill()
+            _end(process)
+
+
+def _start(task_file: Path, out: Path) -> subprocess.Popen[bytes]:
+    # the caller's import path, so that a model found here is found there
+    paths = [os.getcwd() if entry == "" else entry for entry in sys.path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    environment.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    return subprocess.Popen(
+        [sys.executable, "-m", "twinml.sweep.worker", str(task_file), str(out)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Close the worker's input, at which it leaves, and wait for its exit code."""
+    with contextlib.suppress(OSError):  # what a dead worker did not read cannot be flushed
+        _pipe(process.stdin).close()
+    code = process.wait()
+    _pipe(process.stdout).close()
+    return code
+
+
+def _ask(process: subprocess.Popen[bytes], shard: Shard) -> dict[str, Any] | None:
+    """The worker's answer, or None when it died."""
+    try:
+        stdin = _pipe(process.stdin)
+        stdin.write(json.dumps([shard.start, shard.stop]).encode() + b"\n")
+        stdin.flush()
+        return json.loads(_pipe(process.stdout).readline())
+    except (OSError, ValueError):
+        return None
+
+
+def _result(answer: dict[str, Any]) -> ShardReport | BaseException:
+    if "error" not in answer:
+        return ShardReport(**answer)
+    kind = getattr(twinml.errors, answer["error"], None)
+    if isinstance(kind, type) and issubclass(kind, TwinmlError):
+        return kind(answer["message"])
+    return SweepError(
+        f"A worker failed with {answer['error']}: {answer['message']}\n{answer['trace']}"
+    )
+
+
+def _pipe(pipe: Any) -> Any:
+    assert pipe is not None
+    return pipe

@@ -1,0 +1,205 @@
+"""A stored sweep, whole or in part."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from twinml.data.posterior import Posterior
+from twinml.data.table import Table
+from twinml.errors import SweepError
+from twinml.scenario import Scenario
+from twinml.sweep.store import ShardReport, Store
+
+if TYPE_CHECKING:
+    from twinml.physics import Physics
+    from twinml.sweep.plan import Plan
+    from twinml.sweep.sensitivity import SobolIndices
+    from twinml.sweep.task import Task
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A scenario executed over N samples.
+
+    The finished shards from the first sample on, without a gap, are a valid smaller sweep;
+    ``done`` says how many rows that is.
+
+    Args:
+        path: The directory.
+        manifest: What the sweep is.
+        reports: Finished shards in sample order.
+        task, plan: What was computed and how it was cut; None after ``open_sweep``.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    reports: tuple[ShardReport, ...]
+    task: Task | None = None
+    plan: Plan | None = None
+
+    @property
+    def samples(self) -> int:
+        """Rows of the whole sweep."""
+        return self.manifest["samples"]
+
+    @property
+    def done(self) -> int:
+        """Rows of the finished part that starts at sample 0."""
+        return self.prefix[-1].stop if self.prefix else 0
+
+    @property
+    def failed(self) -> int:
+        """Failed rows among them."""
+        return sum(report.failed for report in self.prefix)
+
+    @property
+    def complete(self) -> bool:
+        return self.done == self.samples
+
+    @cached_property
+    def prefix(self) -> tuple[ShardReport, ...]:
+        """Finished shards from sample 0 up to the first gap."""
+        position, kept = 0, []
+        for report in self.reports:
+            if report.start != position or report.stop > self.samples:
+                break
+            kept.append(report)
+            position = report.stop
+        return tuple(kept)
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        return Scenario.from_mapping(self.manifest["scenario"], where=str(self.path))
+
+    @cached_property
+    def posterior(self) -> Posterior | None:
+        """What calibrated quantities were drawn from."""
+        data = self.manifest["posterior"]
+        return None if data is None else Posterior.from_json(data)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns of the table that were varied."""
+        return tuple(self.manifest["inputs"])
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Columns of the table that came out."""
+        return tuple(self.scenario.quantities)
+
+    def table(self) -> Table:
+        """All finished rows in sample order: sample, status, inputs, quantities.
+
+        Raises:
+            SweepError: No shard is finished.
+            IntegrityError: A shard is not what was written.
+        """
+        if not self.prefix:
+            raise SweepError(
+                f"{self.path} has no finished rows yet (0 of {self.samples:,}). Resume it first."
+            )
+        store = Store(self.path)
+        parts = [store.read_shard(report) for report in self.prefix]
+        names = parts[0].names
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
+        return Table(columns, parts[0].units)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Moments, quantiles, exceedance with intervals, failures; see ``summary.json``."""
+        from twinml.sweep.summary import summarise
+
+        return summarise(self.table(), self.scenario, self.samples)
+
+    def sensitivity(
+        self,
+        samples: int = 2**12,
+        model: Physics | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        level: float = 0.9,
+        seed: int | None = None,
+    ) -> SobolIndices:
+        """Sobol indices of every quantity, from (factors + 2) * samples further simulations.
+
+        The factors are the varied quantities; calibrated ones are correlated and form one
+        factor, ``calibrated(beta,gamma,...)``, whose index is that of the group: what the
+        calibration's uncertainty as a whole explains. Columns of one table form one factor too.
+
+        Args:
+            samples: Base samples, a power of two for preference.
+            model, inputs: Needed after ``open_sweep``, which does not know them.
+            level: Level of the bootstrap intervals.
+            seed: Of the points; the sweep's own when None.
+
+        Raises:
+            SweepError: No model, another one, or nothing varies.
+        """
+        from twinml.sweep.block import simulate_values
+        from twinml.sweep.sensitivity import sobol_indices
+
+        task = self.task
+        if task is None:
+            task = self._reopened(model, inputs)
+        elif model is not None or inputs is not None:
+            raise SweepError("This sweep knows its model; model= and inputs= follow open_sweep.")
+        factors = [(factor.label, factor.dimensions) for factor in task.bound.factors]
+        if not factors:
+            raise SweepError("Nothing varies in this scenario, so nothing has a sensitivity.")
+
+        def simulate(points: np.ndarray) -> np.ndarray:
+            rows = simulate_values(task, task.bound.draw_at(points))
+            return np.stack([rows.quantities[name] for name in self.quantities], axis=1)
+
+        seed = task.seed if seed is None else seed
+        return sobol_indices(simulate, factors, self.quantities, samples, seed, level)
+
+    def _reopened(self, model: Physics | None, inputs: Mapping[str, Any] | None) -> Task:
+        from twinml.sweep.digest import identity
+        from twinml.sweep.task import SolverSettings, Task
+
+        if model is None:
+            raise SweepError(
+                f"{self.path} was opened without its model. Write sensitivity(model=...)."
+            )
+        known = self.manifest["identity"]
+        settings = {name: known[name] for name in SolverSettings().to_mapping()}
+        task = Task(
+            model, self.scenario, self.posterior, self.samples, known["seed"],
+            SolverSettings(**settings), dict(inputs or {}), known["block_size"],
+        )  # fmt: skip
+        given = identity(task)
+        for name in ("model source", "parameter values", "inputs"):
+            if given[name] != known[name]:
+                raise SweepError(
+                    f"{self.path} was computed with other {name} than given here, so its "
+                    "sensitivity would be another model's. Give the ones it was made with."
+                )
+        return task
+
+    def __repr__(self) -> str:
+        return f"Sweep({str(self.path)!r}, {self.done:,} of {self.samples:,} samples done)"
+
+
+def open_sweep(path: str | os.PathLike[str]) -> Sweep:
+    """Open a stored sweep, finished or not.
+
+    Raises:
+        DataError: There is no sweep at ``path``, or another version wrote it.
+    """
+    store = Store(Path(path))
+    return Sweep(store.path, store.read_manifest(), store.done())
+
+
+def write_summary(sweep: Sweep) -> None:
+    """Put ``summary.json`` beside the shards."""
+    summary = json.loads(json.dumps(sweep.summary), parse_constant=lambda _: None)
+    Store(sweep.path).write_json("summary.json", summary)
