@@ -58,9 +58,7 @@ def test_backward_spans_agree_too():
     found = []
     for gradient in ("frozen", "adjoint"):
         k = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
-        sol = tw.simulate(
-            Decay(), [1.0, 0.0], {"k": k}, gradient=gradient, rtol=1e-9, keep="final"
-        )
+        sol = tw.simulate(Decay(), [1.0, 0.0], {"k": k}, gradient=gradient, rtol=1e-9, keep="final")
         found.append(torch.autograd.grad(sol["x"].sum(), k)[0])
     assert torch.allclose(*found, rtol=1e-6)
 
@@ -73,7 +71,10 @@ def test_backward_spans_agree_too():
         ({"t": [[0.0, 1.0]] * 2}, "quantities or save points per row"),
         ({"t": [0.0]}, "a single or a repeated save point"),
         ({"t": [0.0, 1.0, 1.0]}, "a single or a repeated save point"),
-        ({"inputs": {"u": tw.Signal([0.0, 0.5], [1.0, 2.0])}}, "inputs with knots or timed changes"),
+        (
+            {"inputs": {"u": tw.Signal([0.0, 0.5], [1.0, 2.0])}},
+            "inputs with knots or timed changes",
+        ),
         ({"changes": [tw.Change(0.5, "set", "p", 1.0)]}, "inputs with knots or timed changes"),
         ({"dt": 0.1}, "dt and an adaptive method"),
         ({"max_step": 0.1}, "max_step, which the adjoint does not know"),

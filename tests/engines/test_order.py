@@ -1,4 +1,4 @@
-"""The error shrinks at the nominal order, at the ends of steps and between, across every kind of jump."""
+"""The error shrinks at the nominal order, at steps and between, across every kind of jump."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ JUMPS = {
         "inputs": {"u": tw.Signal([0.0, 1 / 3, 1.0, 1.5], [0.2, 1.5, -0.4, 9.0], kind="linear")},
     },
     "a timed change of a parameter": {
-        "changes": [tw.Change(1 / 3, "set", "p", -2.0), tw.Change(2 / 3, "add", "u", 1.0, until=5 / 6)],
+        "changes": [
+            tw.Change(1 / 3, "set", "p", -2.0),
+            tw.Change(2 / 3, "add", "u", 1.0, until=5 / 6),
+        ],
     },
 }
 

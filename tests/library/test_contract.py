@@ -16,7 +16,9 @@ from twinml.units import check_unit
 MODELS = [getattr(library, name) for name in library.__all__]
 
 
-def named(model: tw.Physics, rows: int, dtype: torch.dtype, seed: int = 0) -> dict[str, torch.Tensor]:
+def named(
+    model: tw.Physics, rows: int, dtype: torch.dtype, seed: int = 0
+) -> dict[str, torch.Tensor]:
     """Values inside the bounds for everything ``rhs`` may ask for, different in every row."""
     generator = torch.Generator().manual_seed(seed)
     declared = model.declared
@@ -25,14 +27,20 @@ def named(model: tw.Physics, rows: int, dtype: torch.dtype, seed: int = 0) -> di
         shape = (rows,) if width is None else (rows, width)
         spread = torch.rand(shape, generator=generator, dtype=torch.float64)
         near = value + (0.1 * abs(value) + 0.1) * (spread - 0.5)
-        return near.clamp(low, high).to(dtype) if low is not None or high is not None else near.to(dtype)
+        return (
+            near.clamp(low, high).to(dtype)
+            if low is not None or high is not None
+            else near.to(dtype)
+        )
 
     values = {"t": torch.linspace(0.0, 1.0, rows, dtype=dtype)}
     for name, state in declared.states.items():
         middle = state.initial if state.initial is not None else (state.low or 0.0) + 1.0
         values[name] = inside(middle, state.low, state.high, state.size)
     for name, parameter in declared.parameters.items():
-        default = parameter.default if parameter.default is not None else (parameter.low or 0.0) + 1.0
+        default = (
+            parameter.default if parameter.default is not None else (parameter.low or 0.0) + 1.0
+        )
         values[name] = inside(default, parameter.low, parameter.high, None)
     for name, given in declared.inputs.items():
         values[name] = inside(given.default or 0.0, None, None, None)
@@ -131,7 +139,9 @@ def test_the_defaults_can_be_simulated(model):
     for dtype in (torch.float64, torch.float32):
         sol = tw.simulate(model, [0.0, 0.01, 0.02], dtype=dtype, rtol=1e-5)
         assert sol.ok.all()
-        assert all(sol[name].dtype == dtype and torch.isfinite(sol[name]).all() for name in sol.names)
+        assert all(
+            sol[name].dtype == dtype and torch.isfinite(sol[name]).all() for name in sol.names
+        )
 
 
 def test_units_parse_and_the_source_is_named(model):
@@ -151,6 +161,8 @@ def test_the_model_can_be_copied_and_sent_to_another_process(model):
 
 
 def test_the_library_lists_every_model_it_holds():
-    held = {n for n, v in vars(library).items() if isinstance(v, type) and issubclass(v, tw.Physics)}
+    held = {
+        n for n, v in vars(library).items() if isinstance(v, type) and issubclass(v, tw.Physics)
+    }
     assert held == set(library.__all__)
     assert nearest("Lorentz", library.__all__) == " Did you mean 'Lorenz'?"

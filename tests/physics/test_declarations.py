@@ -36,7 +36,7 @@ def test_names_are_bound_by_signature_with_the_nearest_offered():
         return {"x": -dmaping * x}
 
     wrong(
-        r"Kiln.rhs asks for 'dmaping', which is not declared; known here: .*Did you mean 'damping'\?",
+        r"Kiln.rhs asks for 'dmaping', which is not declared; known here: .*Did you mean 'damping'",
         x=SECOND, damping=tw.Parameter("1"), rhs=misspelt,
     )  # fmt: skip
 
@@ -63,23 +63,27 @@ def test_star_arguments_keyword_only_arguments_and_defaults_are_refused():
 @pytest.mark.parametrize(
     ("text", "members"),
     [
-        (r"state 'x' has low=2 and high=1; low must lie below high", {"x": tw.State("1", low=2, high=1)}),
+        (r"state 'x' has low=2 and high=1; low must lie below high",
+         {"x": tw.State("1", low=2, high=1)}),
         (r"state 'x' has initial=5, outside its validity bounds \[0, 1\]",
          {"x": tw.State("1", initial=5, low=0, high=1)}),
         (r"parameter 'k' has default=-1, outside its validity bounds \[0, inf\]",
          {"x": SECOND, "k": tw.Parameter("1", default=-1, low=0)}),
-        (r"parameter 'k' has default='2'; expected a number", {"x": SECOND, "k": tw.Parameter("1", "2")}),
+        (r"parameter 'k' has default='2'; expected a number",
+         {"x": SECOND, "k": tw.Parameter("1", "2")}),
         (r"parameter 'k' has default=inf; expected a finite number",
          {"x": SECOND, "k": tw.Parameter("1", float("inf"))}),
         (r"state 'x' has size=0; expected a whole number from 1", {"x": tw.State("1", size=0)}),
         (r"output 'seen' has noise=0; a standard deviation is positive",
          {"x": SECOND, "seen": tw.Output("1", noise=0.0), "outputs": outputs}),
         (r"declares 't', a name that is already taken", {"x": SECOND, "t": tw.Parameter("1")}),
-        (r"declares 'forward', a name that is already taken", {"x": SECOND, "forward": tw.Parameter("1")}),
+        (r"declares 'forward', a name that is already taken",
+         {"x": SECOND, "forward": tw.Parameter("1")}),
         (r"declares 'training', a name", {"x": SECOND, "training": tw.Parameter("1")}),
         (r"declares '_k', a name", {"x": SECOND, "_k": tw.Parameter("1")}),
         (r"has time_unit='m', which does not measure time", {"x": SECOND, "time_unit": "m"}),
-        (r"declares outputs \['seen'\] but has no outputs\(\)", {"x": SECOND, "seen": tw.Output("1")}),
+        (r"declares outputs \['seen'\] but has no outputs\(\)",
+         {"x": SECOND, "seen": tw.Output("1")}),
         (r"has outputs\(\) but declares no tw.Output", {"x": SECOND, "outputs": outputs}),
         (r"has an rhs but no state", {"k": tw.Parameter("1"), "rhs": lambda self: {}}),
     ],
@@ -99,7 +103,9 @@ def test_a_unit_that_does_not_parse_is_refused(unit):
 
 def test_declared_names_cannot_be_assigned_on_an_instance():
     model = declare(x=SECOND, k=tw.Parameter("1", default=1.0), rhs=rhs)()
-    with pytest.raises(DeclarationError, match=r"Kiln.k is declared as Parameter and cannot be assigned"):
+    with pytest.raises(
+        DeclarationError, match=r"Kiln.k is declared as Parameter and cannot be assigned"
+    ):
         model.k = 3.0
 
 
@@ -110,7 +116,10 @@ def test_declared_names_cannot_be_assigned_on_an_instance():
         ({"x": 1.0, "xx": 2.0}, r"returns \['xx'\], which is not declared.*Did you mean 'x'\?"),
         (torch.zeros(3), r"Kiln.rhs returned Tensor; expected a dict"),
         ({"x": "high"}, r"returns str for 'x'; expected a tensor"),
-        ({"x": torch.zeros(3, 1)}, r"returns shape \(3, 1\) for 'x'; expected \(3,\), one value per row"),
+        (
+            {"x": torch.zeros(3, 1)},
+            r"returns shape \(3, 1\) for 'x'; expected \(3,\), one value per row",
+        ),
         ({"x": torch.zeros(2)}, r"returns shape \(2,\) for 'x'; expected \(3,\)"),
     ],
 )
@@ -193,7 +202,9 @@ def test_defaults_can_be_replaced_on_an_instance_with_units():
     assert Base().default("mass") == 2.0
     with pytest.raises(DeclarationError, match=r"has no parameter 'mas'.*Did you mean 'mass'\?"):
         model.set_defaults(mas=1.0)
-    with pytest.raises(DeclarationError, match=r"default=50, outside its validity bounds \[0.1, 10\]"):
+    with pytest.raises(
+        DeclarationError, match=r"default=50, outside its validity bounds \[0.1, 10\]"
+    ):
         model.set_defaults(k=50.0)
     with pytest.raises(UnitError, match="the dimensions differ"):
         model.set_defaults(k="3 kg")
