@@ -67,14 +67,14 @@ def test_a_jump_does_not_cost_the_order(name, jump):
     setting, exact = jump
     order = METHODS[name].order
     # Every jump cuts a step, at the same fraction of the step for n and 4 n.
-    counts = {1: [64, 256], 2: [32, 128], 7: [2, 8]}.get(order, [8, 32])
+    counts = {1: [64, 256], 2: [32, 128], 5: [16, 64]}.get(order, [8, 32])
     errors = [
         abs(float(tw.simulate(
             Forced(), [0.0, 1.0], method=name, dt=1.0 / n, keep="final", **setting
         )["x"]) - exact)
         for n in counts
     ]  # fmt: skip
-    assert slope_of(errors, counts) > order - 0.35
+    assert slope_of(errors, counts) > order - 0.4
 
 
 @pytest.mark.parametrize("name", ["tsit5", "dopri5", "vern7", "rodas5p", "auto"])

@@ -82,16 +82,18 @@ class Interval:
         return result
 
     @cached_property
-    def _ready(self) -> dict[int, dict[str, Tensor]]:
+    def _ready(self) -> dict[tuple[int, bool], dict[str, Tensor]]:
         return {}
 
     def _expanded(self, rows: int) -> dict[str, Tensor]:
         """Parameters and held inputs for so many rows, expanded once per interval."""
-        if rows not in self._ready:
+        # What was expanded without a graph must not be reused where gradients are wanted.
+        key = (rows, torch.is_grad_enabled())
+        if key not in self._ready:
             held = {n: ramp.value for n, ramp in self.inputs.items() if ramp.slope is None}
             fixed = {**held, **self.parameters}
-            self._ready[rows] = {name: value.expand(rows) for name, value in fixed.items()}
-        return dict(self._ready[rows])
+            self._ready[key] = {name: value.expand(rows) for name, value in fixed.items()}
+        return dict(self._ready[key])
 
     def rhs(self, t: Tensor, y: Tensor) -> Tensor:
         """Derivatives (n, A) at times (A,) and states (n, A)."""
