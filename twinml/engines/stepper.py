@@ -175,7 +175,7 @@ class RosenbrockStepper(AbstractStepper):
         estimate: bool = True,
     ) -> Trial:  # fmt: skip
         tableau = self.tableau
-        n, rows = y.shape
+        n = y.shape[0]
         hy = h.to(y.dtype)
         # Rows that have ended stand still with h = 0; their system is replaced by the identity.
         moving = hy != 0
