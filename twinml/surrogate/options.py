@@ -17,7 +17,7 @@ class GpOptions:
         rows: Training rows it is conditioned on; cost grows with the cube, memory with the square.
         coarse_rows: Rows on which the hyperparameters are searched before all rows refine them.
         coarse_evaluations: Likelihood evaluations of that search.
-        evaluations: Likelihood evaluations on all rows.
+        evaluations: Likelihood evaluations on all rows; more when there are fewer than ``rows``.
         noise_floor: Smallest noise variance as a share of the target's variance.
         threads: CPU threads; with one, the bits do not depend on the number of cores. More pay off
             from some 2,000 rows on, when nothing else runs.
