@@ -163,7 +163,7 @@ def test_records_that_do_not_fit_the_model_are_refused(influenza):
         np.arange(4.0), {"angle": np.zeros(4), "torque": np.array([0, 1, np.nan, 1])},
         {"angle": "rad", "torque": "N*m"},
     )  # fmt: skip
-    with pytest.raises(DataError, match="input 'torque'.*missing"):
+    with pytest.raises(DataError, match=r"input 'torque'.*missing"):
         tw.calibrate(Pendulum(), gap, fit=["damping"])
 
 

@@ -12,7 +12,7 @@ from tests.engines.models import Custom, Decay, Forced, Oscillator, Polynomial
 
 FIXED = {"method": "rk4", "dt": 0.1}
 ADAPTIVE = {"method": "tsit5", "rtol": 1e-11, "atol": 1e-13}
-STIFF = {"method": "rodas5p", "rtol": 1e-11, "atol": 1e-13}
+STIFF = {"method": "rodas5p", "rtol": 1e-10, "atol": 1e-12}
 AUTO = {"rtol": 1e-11, "atol": 1e-13}
 OPTIONS = [FIXED, ADAPTIVE, STIFF, AUTO, {"method": "rodas5p", "dt": 0.1}]
 SMOOTH = {"method": "vern7", "rtol": 1e-11, "atol": 1e-13}
@@ -101,7 +101,9 @@ def test_the_end_of_a_change_and_a_moving_knot_have_gradients():
 
 
 def gradient_of(text, model, t, names, **options):
-    tensors = {n: torch.tensor(v, dtype=torch.float64, requires_grad=True) for n, v in names.items()}
+    tensors = {
+        n: torch.tensor(v, dtype=torch.float64, requires_grad=True) for n, v in names.items()
+    }
     sol = tw.simulate(model, t, tensors, keep={"q": text}, **SMOOTH, **options)
     return torch.autograd.grad(sol["q"].sum(), list(tensors.values()))
 
@@ -135,7 +137,7 @@ def test_times_move_with_a_change_before_them():
     at = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
     sol = tw.simulate(
         Decay(), [0.0, 3.0], changes=[tw.Change(at, "set", "k", 2.0)],
-        keep={"q": "first_time(x < 0.25)"}, **ADAPTIVE,
+        keep={"q": "first_time(x < 0.25)"}, **SMOOTH,
     )  # fmt: skip
     # -a - 2 (t - a) = log(1/4)  ->  t = (a + log 4) / 2
     assert float(sol["q"].detach()) == pytest.approx((0.3 + math.log(4)) / 2, abs=1e-9)
@@ -146,7 +148,11 @@ def test_times_move_with_a_change_before_them():
 def test_a_threshold_has_a_gradient():
     level = torch.tensor(0.25, dtype=torch.float64, requires_grad=True)
     sol = tw.simulate(
-        Decay(), [0.0, 3.0], constants={"level": level}, keep={"q": "time_above(x, level)"}, **ADAPTIVE
+        Decay(),
+        [0.0, 3.0],
+        constants={"level": level},
+        keep={"q": "time_above(x, level)"},
+        **ADAPTIVE,
     )
     (by_level,) = torch.autograd.grad(sol["q"].sum(), level)
     assert float(by_level) == pytest.approx(-4.0, rel=1e-7)
@@ -156,7 +162,12 @@ def test_a_grazing_crossing_is_announced_and_its_gradient_is_finite():
     c = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     with pytest.warns(UserWarning, match=r"'x' grazes its threshold in \d rows"):
         sol = tw.simulate(
-            Polynomial(), [0.0, 1.0], {"c": c}, keep={"q": "time_above(x, 1)"}, method="tsit5", dt=1.0
+            Polynomial(),
+            [0.0, 1.0],
+            {"c": c},
+            keep={"q": "time_above(x, 1)"},
+            method="tsit5",
+            dt=1.0,
         )
     if sol["q"].requires_grad:
         (by_c,) = torch.autograd.grad(sol["q"].sum(), c, allow_unused=True)
@@ -224,7 +235,9 @@ def test_all_rows_failed_leaves_values_without_gradient():
 def test_going_on_from_a_state_keeps_the_gradient():
     def run(v):
         half = tw.simulate(Forced(), [0.0, 0.5], {"p": v[0]}, {"x": v[1]}, **ADAPTIVE)
-        rest = tw.simulate(Forced(), [0.5, 1.0], {"p": v[0]}, start=half.state, keep="final", **ADAPTIVE)
+        rest = tw.simulate(
+            Forced(), [0.5, 1.0], {"p": v[0]}, start=half.state, keep="final", **ADAPTIVE
+        )
         return rest["x"].sum()
 
     check(run, [0.3, 0.5])

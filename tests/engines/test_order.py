@@ -1,4 +1,4 @@
-"""The error shrinks at the nominal order, at the ends of steps and between, across every kind of jump."""
+"""The error shrinks at the nominal order, at steps and between, across every kind of jump."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ JUMPS = {
         "inputs": {"u": tw.Signal([0.0, 1 / 3, 1.0, 1.5], [0.2, 1.5, -0.4, 9.0], kind="linear")},
     },
     "a timed change of a parameter": {
-        "changes": [tw.Change(1 / 3, "set", "p", -2.0), tw.Change(2 / 3, "add", "u", 1.0, until=5 / 6)],
+        "changes": [
+            tw.Change(1 / 3, "set", "p", -2.0),
+            tw.Change(2 / 3, "add", "u", 1.0, until=5 / 6),
+        ],
     },
 }
 
@@ -64,14 +67,14 @@ def test_a_jump_does_not_cost_the_order(name, jump):
     setting, exact = jump
     order = METHODS[name].order
     # Every jump cuts a step, at the same fraction of the step for n and 4 n.
-    counts = {1: [64, 256], 2: [32, 128], 7: [2, 8]}.get(order, [8, 32])
+    counts = {1: [64, 256], 2: [32, 128], 5: [16, 64]}.get(order, [8, 32])
     errors = [
         abs(float(tw.simulate(
             Forced(), [0.0, 1.0], method=name, dt=1.0 / n, keep="final", **setting
         )["x"]) - exact)
         for n in counts
     ]  # fmt: skip
-    assert slope_of(errors, counts) > order - 0.35
+    assert slope_of(errors, counts) > order - 0.4
 
 
 @pytest.mark.parametrize("name", ["tsit5", "dopri5", "vern7", "rodas5p", "auto"])

@@ -54,7 +54,9 @@ def test_first_time_never_met_is_infinite_and_the_row_is_good():
     assert sol.ok.all() and math.isinf(float(sol["q"])) and float(sol["q"]) > 0
 
 
-@pytest.mark.parametrize("text", ["first_time(x > 0.5)", "first_time(x >= 1)", "first_time(x <= 1)"])
+@pytest.mark.parametrize(
+    "text", ["first_time(x > 0.5)", "first_time(x >= 1)", "first_time(x <= 1)"]
+)
 def test_first_time_is_the_start_when_met_there(text):
     assert quantity(Decay(), [3.0, 4.0], text) == 3.0
 
@@ -97,7 +99,9 @@ def test_at_reads_the_path_between_steps_and_is_nan_outside():
         math.exp(-0.7), abs=1e-9
     )
     assert quantity(Decay(), [0.0, 2.0], "at(x, 0)") == 1.0
-    assert quantity(Decay(), [0.0, 2.0], "at(x, 2)", **FINE) == pytest.approx(math.exp(-2), abs=1e-10)
+    assert quantity(Decay(), [0.0, 2.0], "at(x, 2)", **FINE) == pytest.approx(
+        math.exp(-2), abs=1e-10
+    )
     assert math.isnan(quantity(Decay(), [0.0, 2.0], "at(x, 2.5)"))
 
 
@@ -116,7 +120,8 @@ def test_a_timed_change_splits_every_quantity():
     at = torch.tensor([0.5, 1.0], dtype=torch.float64)
     sol = tw.simulate(
         Decay(), [0.0, 2.0], changes=[tw.Change(at, "set", "k", -1.0)],
-        keep={"low": "min(x)", "when": "time_of_min(x)", "area": "integral(x)", "k": "mean(k)"}, **FINE,
+        keep={"low": "min(x)", "when": "time_of_min(x)", "area": "integral(x)", "k": "mean(k)"},
+        **FINE,
     )  # fmt: skip
     assert torch.allclose(sol["low"], torch.exp(-at), atol=1e-10)
     assert torch.equal(sol["when"], at)
@@ -160,7 +165,8 @@ def test_a_span_of_zero_length_has_quantities():
 
 def test_backward_spans_have_quantities_too():
     keep = {"max": "max(x)", "when": "time_of_max(x)", "mean": "mean(x)", "area": "integral(x)",
-            "first": "first_time(x > 0.5)", "above": "time_above(x, 0.5)", "at": "at(x, 1)"}  # fmt: skip
+            "first": "first_time(x > 0.5)", "above": "time_above(x, 0.5)",
+            "at": "at(x, 1)"}  # fmt: skip
     sol = tw.simulate(Decay(), [2.0, 0.0], initial={"x": math.exp(-2)}, keep=keep, **FINE)
     want = {"max": 1.0, "when": 0.0, "mean": (1 - math.exp(-2)) / 2, "area": -(1 - math.exp(-2)),
             "first": math.log(2), "above": math.log(2), "at": math.exp(-1)}  # fmt: skip
@@ -170,7 +176,12 @@ def test_backward_spans_have_quantities_too():
 
 def test_a_failed_row_has_no_quantities_and_the_others_keep_theirs():
     model = Custom(lambda t, y, p: p * y * y)
-    keep = {"a": "max(y)", "b": "first_time(y > 1e9)", "c": "time_above(y, 0)", "d": "p + initial(y)"}
+    keep = {
+        "a": "max(y)",
+        "b": "first_time(y > 1e9)",
+        "c": "time_above(y, 0)",
+        "d": "p + initial(y)",
+    }
     sol = tw.simulate(model, [0.0, 2.0], {"p": [0.1, 1.0]}, keep=keep)
     assert sol.ok.tolist() == [True, False]
     for name in keep:

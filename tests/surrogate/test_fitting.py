@@ -13,6 +13,7 @@ import torch
 from tests.surrogate.conftest import INPUTS, SMALL, TARGETS, bench
 from twinml.data.table import Table
 from twinml.surrogate import fit
+from twinml.surrogate.rows import prepare_rows
 
 
 def bits(surrogate) -> dict[str, bytes]:
@@ -57,6 +58,21 @@ def test_metrics_describe_the_test_and_selection_rows(case):
             assert scores["coverage_90_low"] < scores["coverage_90"] < scores["coverage_90_high"]
     assert surrogate.input_units == {"load": "N", "speed": "m/s", "wear": "1"}
     assert surrogate.target_units == {"heat": "K", "noise": "1"}
+
+
+def test_no_training_row_is_outside_the_domain(case):
+    rows = prepare_rows(case.table, INPUTS, TARGETS, seed=1)
+    assert case.surrogate.predict(rows.parts["train"]).in_domain.all()
+
+
+def test_tied_inputs_far_from_zero_do_not_put_training_rows_outside():
+    """In float32 a year is known to 1e-4 years, and tied inputs have no spread across."""
+    pytest.importorskip("lightning")
+    year = 2020 + bench(300)["load"] / 30
+    table = Table({**bench(300).columns, "load": year, "wear": 2 * year + 7})
+    surrogate = fit(table, INPUTS, TARGETS, "mlp", options={**SMALL["mlp"], "steps": 20})
+    rows = prepare_rows(table, INPUTS, TARGETS)
+    assert surrogate.predict(rows.parts["train"]).in_domain.all()
 
 
 def test_points_away_from_the_training_rows_are_marked(case):

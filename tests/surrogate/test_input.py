@@ -96,6 +96,13 @@ def test_a_missing_package_is_named_with_its_extra(kind, package, extra, monkeyp
         fit(bench(200), INPUTS, TARGETS, kind, options=SMALL[kind])
 
 
+def test_a_cuda_device_that_is_not_there_is_refused(monkeypatch):
+    pytest.importorskip("lightning")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match="torch sees no CUDA device"):
+        fit(bench(200), INPUTS, TARGETS, {"kind": "mlp", "device": "cuda"})
+
+
 def test_importing_surrogates_loads_neither_lightning_nor_gpytorch():
     code = (
         "import sys, twinml.surrogate as s; s.fit, s.Surrogate, s.load_surrogate; "

@@ -58,7 +58,7 @@ def minimise(
         patience: Iterations that the others get once the best start has converged.
         progress: Called with iteration, most iterations and the best cost.
     """
-    starts, unknowns = theta.shape
+    starts = theta.shape[0]
     residuals, jacobian = function(theta)
     cost = _cost(residuals)
     normal, gradient = _normal(residuals, jacobian)

@@ -66,7 +66,7 @@ class Setup:
 
     def linearised(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Modelled outputs (m * T, B) and their Jacobian (m * T, B, p)."""
-        outcome, values, jacobian = EagerEngine().linearise(
+        _, values, jacobian = EagerEngine().linearise(
             self.problem, self.observed, theta, self.options["method"]
         )
         return values, jacobian
@@ -95,8 +95,8 @@ def signals(model: Physics, record: Record, t: Tensor) -> dict[str, Signal]:
         if gaps.shape[0]:
             raise DataError(
                 f"input '{name}' of {record.source} has {gaps.shape[0]} missing samples, the first "
-                f"at time {float(record.time[int(gaps[0])]):g} {record.time_unit}; an input must be "
-                "known throughout. Fill the gaps in the record."
+                f"at time {float(record.time[int(gaps[0])]):g} {record.time_unit}; an input must "
+                "be known throughout. Fill the gaps in the record."
             )
         kind: Any = record.kinds.get(name, "hold")
         found[name] = Signal(t, values, kind)

@@ -117,10 +117,14 @@ def calibrate(
         agreeing=agreeing,
         converged=bool(best.converged[0]),
         settings={
-            "method": method, "rtol": rtol, "atol": atol if not isinstance(atol, Mapping) else dict(atol),
-            "dt": dt, "seed": seed, "iterations": best.iterations,
+            "method": method,
+            "rtol": rtol,
+            "atol": dict(atol) if isinstance(atol, Mapping) else atol,
+            "dt": dt,
+            "seed": seed,
+            "iterations": best.iterations,
         },
-    )  # fmt: skip
+    )
 
 
 def _given_noise(
@@ -198,10 +202,8 @@ def _refine(
         gap = torch.where(mask, (values - target) / scale, 0.0)
         return gap, torch.where(mask[..., None], jacobian / scale[..., None], 0.0)
 
-    report = None
-    if progress is not None:
-
-        def report(done: int, of: int, cost: float) -> None:
+    def report(done: int, of: int, cost: float) -> None:
+        if progress is not None:
             progress(done, of, f"cost {cost:.6g}")
 
     fit = minimise(residuals, theta, progress=report)
@@ -268,8 +270,8 @@ def _inverse(weighted: np.ndarray, sought: tuple[Unknown, ...]) -> np.ndarray:
     if not np.all(norms > 0) or not np.isfinite(norms).all():
         idle = [u.name for u, n in zip(sought, norms, strict=True) if not n > 0]
         raise CalibrationError(
-            f"the record says nothing about {', '.join(idle) or 'the unknowns'}: the outputs do not "
-            "depend on it at the best fit. Fix it, or use a record that excites it."
+            f"the record says nothing about {', '.join(idle) or 'the unknowns'}: the outputs do "
+            "not depend on it at the best fit. Fix it, or use a record that excites it."
         )
     _, singular, rotation = np.linalg.svd(weighted / norms, full_matrices=False)
     if singular[-1] < 1e-7 * singular[0]:

@@ -69,8 +69,8 @@ class Record:
             word = "repeats" if time[row - 1] == time[row - 2] else "runs backwards"
             raise DataError(
                 f"{self.source}, sample {row}: the time {word} (from {time[row - 2]:g} to "
-                f"{time[row - 1]:g} {self.time_unit}); expected strictly increasing times. Sort the "
-                "rows and keep one per time."
+                f"{time[row - 1]:g} {self.time_unit}); expected strictly increasing times. Sort "
+                "the rows and keep one per time."
             )
         object.__setattr__(self, "time", time - time[0])
         object.__setattr__(self, "columns", columns)

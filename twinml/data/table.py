@@ -133,7 +133,7 @@ class Table:
             )
         try:
             # partitioning=None: 'x=1' in a folder name is part of the path, never a column
-            arrow = pq.read_table(path, partitioning=None)
+            arrow = pq.read_table(path, partitioning=None)  # type: ignore
         except pa.ArrowException as error:
             raise DataError(f"{path} cannot be read as a Parquet file: {error}.") from error
         return cls.from_arrow(arrow, origin=str(path))

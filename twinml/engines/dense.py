@@ -60,15 +60,27 @@ class DenseStep:
         """States (n, A) at ``theta`` (A,) in [0, 1]; the ends are the step's own values."""
         return torch.where(theta == 1.0, self.y1, self._motion(theta)[0])
 
-    def _motion(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """States and their derivatives by theta, for ``theta`` (A,), or (K, 1) for K nodes."""
+    def _motion(
+        self, theta: Tensor, expression: Expression | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """States and their derivatives by theta, for ``theta`` (A,), or (K, 1) for K nodes.
+
+        Given an expression, components it does not read are left at zero.
+        """
         place = theta.to(self.y.dtype)
-        spread = theta.ndim - 1
-        terms = [c.unsqueeze(1) if spread else c for c in self.coefficients]
+        terms = self.coefficients
+        needed = None if expression is None else _components(self.at, expression, place.device)
+        if needed is not None:
+            terms = [c[needed] for c in terms]
+        if theta.ndim == 2:
+            terms = [c.unsqueeze(1) for c in terms]
         value, rate = terms[-1], torch.zeros_like(terms[-1])
         for term in reversed(terms[:-1]):
             rate = rate * place + value
             value = value * place + term
+        if needed is not None:
+            whole = value.new_zeros((self.y.shape[0], *value.shape[1:]))
+            value, rate = whole.index_copy(0, needed, value), whole.index_copy(0, needed, rate)
         return value, rate
 
     def time(self, theta: Tensor) -> Tensor:
@@ -84,7 +96,7 @@ class DenseStep:
 
     def value_and_rate(self, expression: Expression, theta: Tensor) -> tuple[Tensor, Tensor]:
         """The value and its derivative by ``theta``, (A,) each."""
-        y, moving = self._motion(theta)
+        y, moving = self._motion(theta, expression)
         return _along(expression, self.at, self.t + theta * self.h, self.h, y, moving)
 
     def curvature(self, expression: Expression, theta: Tensor) -> Tensor:
@@ -114,7 +126,7 @@ class DenseStep:
             left, right = self.profile(expression.left), self.profile(expression.right)
             return left[0] - right[0], left[1] - right[1]
         nodes = torch.tensor(NODES, dtype=torch.float64, device=self.t.device)[:, None]
-        y, moving = self._motion(nodes)
+        y, moving = self._motion(nodes, expression)
         y = torch.cat([y[:, :-1], self.y1.unsqueeze(1)], dim=1)  # the end is the step's own
         index = torch.arange(rows, device=self.t.device).repeat(len(NODES))
         n, count = self.y.shape[0], index.shape[0]
@@ -123,6 +135,23 @@ class DenseStep:
             self.h.repeat(len(NODES)), y.reshape(n, count), moving.reshape(n, count),
         )  # fmt: skip
         return value.view(len(NODES), rows), rate.view(len(NODES), rows)
+
+
+def _components(at: Interval, expression: Expression, device: Any) -> Tensor | None:
+    """Rows of the stacked states that an expression reads, None for all of them."""
+    declared = at.model.declared
+    names = set(expression.names)
+    if names & set(declared.outputs):
+        names |= set(at.model.arguments("outputs"))
+    rows = [
+        row
+        for name, part in declared.slices.items()
+        if name in names
+        for row in range(part.start, part.stop)
+    ]
+    if len(rows) == declared.width:
+        return None
+    return torch.tensor(rows, dtype=torch.long, device=device)
 
 
 def _along(

@@ -268,9 +268,9 @@ def _adjoint(problem: Problem, method: str) -> Outcome:
     wanted += [v for v in problem.parameters.values() if v.requires_grad]
     wanted += [v for v in problem.inputs.values() if isinstance(v, Tensor) and v.requires_grad]
     adaptive = chosen == "dopri5"
-    options: dict[str, Any] = {"max_num_steps": problem.max_steps} if adaptive else {
-        "step_size": problem.dt
-    }
+    options: dict[str, Any] = (
+        {"max_num_steps": problem.max_steps} if adaptive else {"step_size": problem.dt}
+    )
     try:
         result: Any = odeint_adjoint(
             field, problem.y0, problem.t, rtol=problem.rtol, atol=float(problem.atol.min()),
@@ -278,8 +278,8 @@ def _adjoint(problem: Problem, method: str) -> Outcome:
         )  # fmt: skip
     except AssertionError as error:
         raise SolveError(
-            f"torchdiffeq gave up ({error}); its adjoint takes one step size for the whole batch, so "
-            "one bad row ends it. Use gradient='frozen', which marks bad rows and goes on."
+            f"torchdiffeq gave up ({error}); its adjoint takes one step size for the whole batch, "
+            "so one bad row ends it. Use gradient='frozen', which marks bad rows and goes on."
         ) from error
     states = result.permute(1, 2, 0)
     zero = torch.zeros(problem.rows, dtype=torch.int64, device=problem.y0.device)
@@ -292,5 +292,6 @@ def _adjoint(problem: Problem, method: str) -> Outcome:
     )  # fmt: skip
     bad = ~torch.isfinite(end.detach()).all(0)
     return outcome.replace(
-        status=torch.where(bad, int(Status.NOT_FINITE), zero), fail_time=torch.where(bad, problem.last, torch.nan)
+        status=torch.where(bad, int(Status.NOT_FINITE), zero),
+        fail_time=torch.where(bad, problem.last, torch.nan),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import final
 
 import torch
@@ -69,16 +70,30 @@ class Interval:
             y: States (n, A).
         """
         rows = y.shape[1]
-        result = {"t": t.to(y.dtype).expand(rows)}
+        result = self._expanded(rows)
+        result["t"] = t.to(y.dtype).expand(rows)
         for name, part in self.model.declared.slices.items():
             block = y[part]
             state = self.model.declared.states[name]
             result[name] = block[0] if state.size is None else block.movedim(0, -1)
         for name, ramp in self.inputs.items():
-            result[name] = ramp.at(t, y.dtype).expand(rows)
-        for name, value in self.parameters.items():
-            result[name] = value.expand(rows)
+            if ramp.slope is not None:
+                result[name] = ramp.at(t, y.dtype).expand(rows)
         return result
+
+    @cached_property
+    def _ready(self) -> dict[tuple[int, bool], dict[str, Tensor]]:
+        return {}
+
+    def _expanded(self, rows: int) -> dict[str, Tensor]:
+        """Parameters and held inputs for so many rows, expanded once per interval."""
+        # What was expanded without a graph must not be reused where gradients are wanted.
+        key = (rows, torch.is_grad_enabled())
+        if key not in self._ready:
+            held = {n: ramp.value for n, ramp in self.inputs.items() if ramp.slope is None}
+            fixed = {**held, **self.parameters}
+            self._ready[key] = {name: value.expand(rows) for name, value in fixed.items()}
+        return dict(self._ready[key])
 
     def rhs(self, t: Tensor, y: Tensor) -> Tensor:
         """Derivatives (n, A) at times (A,) and states (n, A)."""

@@ -71,7 +71,9 @@ def build_problem(
             f"simulate was given {model!r} as model; expected an instance of tw.Physics.{hint}"
         )
     if not model.declared.states:
-        raise ArgumentError(f"{type(model).__name__} declares no states; there is nothing to solve.")
+        raise ArgumentError(
+            f"{type(model).__name__} declares no states; there is nothing to solve."
+        )
     if dtype not in _DTYPES:
         raise ArgumentError(f"dtype={dtype}; expected torch.float64 or torch.float32.")
     name = type(model).__name__
@@ -104,10 +106,11 @@ def build_problem(
         other = (times[..., 0] != start.t).reshape(-1).nonzero()
         if other.shape[0]:
             row = int(other[0, 0])
+            stopped = start.t[min(row, start.t.shape[0] - 1)]
             begin = float(times[..., 0].expand(max(times[..., 0].numel(), start.t.shape[0]))[row])
             raise ArgumentError(
                 f"t begins at {begin:g} but row {row} of start stopped at "
-                f"{float(start.t.expand(row + 1)[row] if start.t.shape[0] == 1 else start.t[row]):g}; "
+                f"{float(stopped):g}; "
                 "begin t where the earlier solution ended, and leave out rows that failed."
             )
         y0, h0 = y0.expand(-1, rows), h0.expand(rows)
@@ -144,8 +147,8 @@ def build_problem(
 def _times(t: Any, device: Any) -> Tensor:
     if isinstance(t, Tensor) and t.requires_grad:
         raise ArgumentError(
-            "t asks for a gradient, and save points have none here. Pass t.detach(); the derivative "
-            "by time is rhs itself."
+            "t asks for a gradient, and save points have none here. Pass t.detach(); the "
+            "derivative by time is rhs itself."
         )
     try:
         times = torch.as_tensor(t, dtype=torch.float64, device=device).detach()
@@ -155,7 +158,8 @@ def _times(t: Any, device: Any) -> Tensor:
         ) from None
     if times.ndim not in (1, 2) or times.shape[-1] == 0 or times.shape[0] == 0:
         raise ShapeError(
-            f"t has shape {tuple(times.shape)}; expected (T,) save points shared by all rows, or (B, T)."
+            f"t has shape {tuple(times.shape)}; expected (T,) save points shared by all rows, "
+            "or (B, T)."
         )
     if not bool(torch.isfinite(times).all()):
         raise ArgumentError("t holds nan or inf; expected finite save points.")
@@ -237,14 +241,16 @@ def _inputs(
         if value is None:
             raise ArgumentError(
                 f"{what} of {type(model).__name__} has no default and was not given; pass "
-                f"inputs={{'{name}': tw.Signal(times, values)}} or a constant in {declaration.unit!r}."
+                f"inputs={{'{name}': tw.Signal(times, values)}} or a constant in "
+                f"{declaration.unit!r}."
             )
         if not isinstance(value, Signal):
             if isinstance(value, str):
                 value = quantity(value, declaration.unit, what)
             result[name] = _column(what, value, dtype, device, batch)
             continue
-        begin, end = float(value.times[0]), float(value.times[-1])
+        known = value.times.detach()
+        begin, end = float(known[0]), float(known[-1])
         # The same time, computed in two ways, may differ by rounding.
         slack = 1e-12 * max(abs(first), abs(last))
         if first < begin - slack or (value.kind == "linear" and last > end + slack):
@@ -335,10 +341,14 @@ def initial_states(
     for name, value in inputs.items():
         if isinstance(value, Signal):
             begin = torch.searchsorted(value.times, times[..., 0].contiguous(), right=True) - 1
-            picked = value.values[..., begin.clamp(min=0)] if begin.ndim == 0 else (
-                value.values[begin.clamp(min=0)]
-                if value.values.ndim == 1
-                else value.values.gather(1, begin.clamp(min=0)[:, None])[:, 0]
+            picked = (
+                value.values[..., begin.clamp(min=0)]
+                if begin.ndim == 0
+                else (
+                    value.values[begin.clamp(min=0)]
+                    if value.values.ndim == 1
+                    else value.values.gather(1, begin.clamp(min=0)[:, None])[:, 0]
+                )
             )
             values[name] = picked.expand(rows)
         else:
@@ -358,8 +368,9 @@ def initial_states(
         tied = model.tied_initial({**values, **found})
         for name, value in tied.items():
             if name not in given:
-                shape = (rows,) if states[name].size is None else (rows, states[name].size)
-                found[name] = torch.as_tensor(value, dtype=dtype, device=device).expand(shape)
+                size = states[name].size
+                block = torch.as_tensor(value, dtype=dtype, device=device)
+                found[name] = block.expand((rows,) if size is None else (rows, size))
     for name in states:
         if name not in found:
             raise ArgumentError(_no_initial(model, name))

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from twinml.engines.dense import NODES, DenseStep
 from twinml.engines.rootfind import bracketed_root
-from twinml.expression import Comparison, Expression, Functional
 from twinml.expression import Binary as Arithmetic
+from twinml.expression import Comparison, Expression, Functional
 from twinml.solve.problem import Problem
 
 # Gauss-Legendre on [0, 1], 5 points, exact to degree 9 (Abramowitz & Stegun 25.4.30).
@@ -209,8 +209,8 @@ def _warn_of_grazing(grazes: Tensor, expression: Expression) -> None:
     """A time at which a path only touches its threshold has no derivative: say so."""
     if bool(grazes.any()):
         warnings.warn(
-            f"'{expression.text}' grazes its threshold in {int(grazes.sum())} rows: the time of the "
-            "crossing has no derivative there, and its gradient is left at zero. Move the "
+            f"'{expression.text}' grazes its threshold in {int(grazes.sum())} rows: the time of "
+            "the crossing has no derivative there, and its gradient is left at zero. Move the "
             "threshold, or leave those rows out of the gradient.",
             UserWarning,
             stacklevel=2,
@@ -229,7 +229,7 @@ class AbstractCrossing(AbstractFunctional):
     gap: Expression
 
     def _pieces(self, step: DenseStep) -> list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
-        """Monotone pieces: (row index, theta and value at the start, theta and value at the end)."""
+        """Monotone pieces: (row index, theta and value at the start, the same at the end)."""
         value, rate = step.profile(self.gap)
         value, rate = value.detach(), rate.detach()
         nodes = torch.tensor(NODES, dtype=torch.float64, device=value.device)
@@ -421,5 +421,3 @@ class Quantities:
             name: expression.evaluate(values, known).to(problem.y0.dtype).expand(problem.rows)
             for name, expression in problem.quantities.items()
         }
-
-

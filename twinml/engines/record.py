@@ -62,13 +62,13 @@ class Record:
 
         Rows that rejected trials then do not lag behind the others.
         """
+        def whole(name: str) -> Tensor:
+            return torch.cat([getattr(entry, name) for entry in self.taken], dim=-1)
+
         steps = Steps(
-            *(
-                torch.cat([getattr(entry, name) for entry in self.taken])
-                for name in ("rows", "t", "t1", "h", "clipped")
-            ),
-            torch.cat([entry.y for entry in self.taken], dim=1),
-        )
+            rows=whole("rows"), t=whole("t"), t1=whole("t1"), h=whole("h"),
+            clipped=whole("clipped"), y=whole("y"),
+        )  # fmt: skip
         rows = steps.rows
         order = torch.argsort(rows, stable=True)
         count = torch.bincount(rows)

@@ -55,8 +55,10 @@ class Trajectory:
         begin = self._upto(steps.rows, self.sign * steps.t)
         owner, column = self._pairs(begin, self._upto(steps.rows, self.sign * steps.t1))
         rows = steps.rows[owner]
-        return owner, column, self.sign * (
-            self.t[column] if self.t.ndim == 1 else self.t[rows, column]
+        return (
+            owner,
+            column,
+            self.sign * (self.t[column] if self.t.ndim == 1 else self.t[rows, column]),
         )
 
     def add(self, step: DenseStep) -> None:

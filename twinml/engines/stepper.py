@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import final
@@ -97,8 +98,8 @@ class ExplicitStepper(AbstractStepper):
             point = y + hy * increment
             stages.append(at.rhs(time, point))
             points.append(point)
-            if estimate:
-                # A row that is lost needs no further stages once all rows are.
+            if estimate and not math.isfinite(float(stages[-1].detach().sum())):
+                # Lost rows need no further stages once all rows are lost.
                 dead = dead | ~torch.isfinite(stages[-1].detach()).all(0)
                 if bool(dead.all()):
                     return Trial(y, y if self.adaptive else None, (), ~dead)
@@ -175,7 +176,7 @@ class RosenbrockStepper(AbstractStepper):
         estimate: bool = True,
     ) -> Trial:  # fmt: skip
         tableau = self.tableau
-        n, rows = y.shape
+        n = y.shape[0]
         hy = h.to(y.dtype)
         # Rows that have ended stand still with h = 0; their system is replaced by the identity.
         moving = hy != 0

@@ -187,13 +187,8 @@ class _StepMaps:
             forcing = Forcing(problem)
             t, y = wide.t.clone().requires_grad_(self.moves), wide.y.clone().requires_grad_()
             rows = torch.arange(index.shape[0], device=index.device)
-            step = again(
-                problem, forcing, stepper, wide, rows, forcing.start(t.detach()), t, y
-            )
-            if target is None:
-                values = step.y1
-            else:
-                values = step.states((target[index] - step.t) / step.h)
+            step = again(problem, forcing, stepper, wide, rows, forcing.start(t.detach()), t, y)
+            values = step.y1 if target is None else step.states((target[index] - step.t) / step.h)
             results, weights = [values], [_pick(values, n, copies)]
             if ends and self.moves:
                 last = torch.zeros_like(step.t1.detach())
@@ -202,7 +197,9 @@ class _StepMaps:
                 weights.append(last)
             wanted = (point, y, t) if self.moves else (point, y)
             found = torch.autograd.grad(results, wanted, weights, allow_unused=True)
-        found = [torch.zeros_like(w) if g is None else g for g, w in zip(found, wanted, strict=True)]
+        found = [
+            torch.zeros_like(w) if g is None else g for g, w in zip(found, wanted, strict=True)
+        ]
         by_theta = found[0].view(copies, count, -1).movedim(0, 1)
         by_state = found[1].view(n, copies, count).permute(2, 1, 0)
         if self.moves:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import final
 
@@ -33,9 +34,7 @@ class Perceptron(nn.Module):
         super().__init__()
         self.inputs, self.outputs, self.activation = inputs, outputs, activation
         widths = [inputs, *hidden, outputs]
-        self.layers = nn.ModuleList(
-            nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
 
     def forward(self, *columns: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Evaluate.
@@ -51,7 +50,8 @@ class Perceptron(nn.Module):
         """
         if len(columns) != self.inputs:
             raise ShapeError(
-                f"mlp was called with {len(columns)} tensors; expected {self.inputs}, one per input."
+                f"mlp was called with {len(columns)} tensors; expected {self.inputs}, one per "
+                "input."
             )
         x = torch.stack(columns, dim=-1)
         act = ACTIVATIONS[self.activation]

@@ -23,7 +23,7 @@ def sqrt0(x: Tensor) -> Tensor:
         Same shape and dtype as ``x``.
     """
     small = x < SQRT0_WIDTH
-    root = torch.sqrt(torch.where(small, torch.ones_like(x), x))
-    s = torch.clamp(x / SQRT0_WIDTH, 0.0, 1.0)
+    root = torch.sqrt(torch.clamp(x, min=SQRT0_WIDTH))
+    s = torch.clamp(x * (1.0 / SQRT0_WIDTH), 0.0, 1.0)
     ramp = SQRT0_WIDTH**0.5 * s * s * (2.5 - 1.5 * s)
     return torch.where(small, ramp, root)

@@ -23,6 +23,8 @@ from twinml.units import check_unit, quantity, same_dimension
 D = TypeVar("D", bound=Declaration)
 
 _EQUATIONS = ("rhs", "outputs", "initial")
+# Names that instances of torch modules use, such as "training", and the equations.
+_TAKEN = frozenset((*vars(nn.Module()), *_EQUATIONS))
 
 
 class Physics(nn.Module):
@@ -62,8 +64,8 @@ class Physics(nn.Module):
         if name in type(self).declared.names:
             raise DeclarationError(
                 f"{type(self).__name__}.{name} is declared as "
-                f"{type(getattr(type(self), name)).__name__} and cannot be assigned on the instance. "
-                "Pass values to simulate(parameters=...), or use set_defaults(...)."
+                f"{type(getattr(type(self), name)).__name__} and cannot be assigned on the "
+                "instance. Pass values to simulate(parameters=...), or use set_defaults(...)."
             )
         super().__setattr__(name, value)
 
@@ -136,9 +138,8 @@ class Physics(nn.Module):
         if unknown:
             raise ShapeError(
                 f"{type(self).__name__}.initial returns '{unknown[0]}', which is not a state; "
-                f"expected some of {list(self.declared.states)}." + nearest(
-                    unknown[0], self.declared.states
-                )
+                f"expected some of {list(self.declared.states)}."
+                + nearest(unknown[0], self.declared.states)
             )
         return dict(result)
 
@@ -154,12 +155,14 @@ class Physics(nn.Module):
         result = self.forward(equation, values)
         if not isinstance(result, Mapping):
             raise ShapeError(
-                f"{type(self).__name__}.{equation} returned {type(result).__name__}; expected a dict "
-                "that names each value, such as {'h1': ..., 'h2': ...}."
+                f"{type(self).__name__}.{equation} returned {type(result).__name__}; expected a "
+                "dict that names each value, such as {'h1': ..., 'h2': ...}."
             )
         return result
 
-    def _check_names(self, result: Mapping[str, Any], expected: tuple[str, ...], where: str) -> None:
+    def _check_names(
+        self, result: Mapping[str, Any], expected: tuple[str, ...], where: str
+    ) -> None:
         missing = [name for name in expected if name not in result]
         unknown = [name for name in result if name not in expected]
         if missing or unknown:
@@ -208,8 +211,8 @@ def _fit(value: Any, size: int | None, like: Tensor, origin: str, name: str) -> 
         if value.ndim == 0 or value.shape == (1,) or (size is not None and value.shape == (size,)):
             return value.expand(shape)
         raise ShapeError(
-            f"{origin} returns shape {tuple(value.shape)} for '{name}'; expected {shape}, one value "
-            "per row of the batch. Use elementwise operations on the arguments."
+            f"{origin} returns shape {tuple(value.shape)} for '{name}'; expected {shape}, one "
+            "value per row of the batch. Use elementwise operations on the arguments."
         )
     return value
 
@@ -224,7 +227,7 @@ def _collect(cls: type[Physics]) -> Declarations:
             elif name in found:
                 del found[name]
     for name, value in found.items():
-        if name == "t" or name.startswith("_") or hasattr(Physics, name) or name in _EQUATIONS:
+        if name == "t" or name.startswith("_") or hasattr(Physics, name) or name in _TAKEN:
             raise DeclarationError(
                 f"{cls.__name__} declares '{name}', a name that is already taken by time or by "
                 "torch modules. Choose another name."
@@ -263,7 +266,8 @@ def _bind(cls: type[Physics]) -> dict[str, tuple[str, ...]]:
         )
     if "outputs" in bound and not declared.outputs:
         raise DeclarationError(
-            f"{cls.__name__} has outputs() but declares no tw.Output(...). Declare each with a unit."
+            f"{cls.__name__} has outputs() but declares no tw.Output(...). Declare each "
+            "with a unit."
         )
     return bound
 

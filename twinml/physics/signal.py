@@ -48,8 +48,8 @@ class Signal:
         object.__setattr__(self, "values", values)
         if self.kind not in get_args(Kind):
             raise ArgumentError(
-                f"Signal has kind={self.kind!r}; expected one of {list(get_args(Kind))}: 'hold' for "
-                "values kept until the next knot, 'linear' for straight lines between knots."
+                f"Signal has kind={self.kind!r}; expected one of {list(get_args(Kind))}: 'hold' "
+                "for values kept until the next knot, 'linear' for straight lines between knots."
             )
         if times.ndim != 1 or values.ndim not in (1, 2) or values.shape[-1] != times.shape[0]:
             raise ShapeError(

@@ -142,8 +142,8 @@ def _answer(study: Study) -> str:
         elif under[0]:
             last = int(np.argmin(under)) - 1
             sentences.append(
-                f"The risk stays under {words}, with {100 * study.level:g} % confidence, as long as "
-                f"{by} is at most {_amount(curve['to'][last], unit)}."
+                f"The risk stays under {words}, with {100 * study.level:g} % confidence, as long "
+                f"as {by} is at most {_amount(curve['to'][last], unit)}."
             )
         elif under[-1]:
             first = len(under) - int(np.argmin(under[::-1]))
@@ -256,9 +256,9 @@ def _surrogates(page: Page, study: Study, folder: Path) -> None:
     page.heading("Learned stand-ins")
     page.paragraph(
         f"{len(study.surrogates)} surrogates learned the quantities from the same rows; "
-        f"{study.chosen} has the lower {score.upper()} of {label(target)} on the selection rows and "
-        f"is exported. All figures here are on {len(study.test):,} test rows that neither training, "
-        "nor calibration of the intervals, nor the choice has seen."
+        f"{study.chosen} has the lower {score.upper()} of {label(target)} on the selection rows "
+        f"and is exported. All figures here are on {len(study.test):,} test rows that neither "
+        "training, nor calibration of the intervals, nor the choice has seen."
     )
     prediction = chosen.predict(study.test)
     coverage = _coverage_key(chosen)

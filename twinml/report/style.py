@@ -11,7 +11,7 @@ INK, MUTED, GRID = "#1d2733", "#66727f", "#dde3e9"
 BLUE, ORANGE, GREEN, RED = "#1f5fa8", "#c8641b", "#2f7d4f", "#b3261e"
 DPI = 150
 
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.edgecolor": MUTED,

@@ -16,9 +16,7 @@ MAX_RETRIES = 8  # non-finite trials in a row before the row is given up
 SMALLEST_ERROR = 1e-10  # keeps the controller's history finite after an exact step
 
 
-def error_norm(
-    error: Tensor, before: Tensor, after: Tensor, rtol: float, atol: Tensor
-) -> Tensor:
+def error_norm(error: Tensor, before: Tensor, after: Tensor, rtol: float, atol: Tensor) -> Tensor:
     """Root mean square of the error in units of the tolerance, shape (B,).
 
     Summed left to right over components, so that a row does not depend on its neighbours.

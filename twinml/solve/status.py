@@ -26,12 +26,16 @@ FAILURE = (
 )
 
 ADVICE: dict[Status, str] = {
-    Status.MAX_STEPS: "the step budget ran out; raise max_steps, loosen rtol, or use a stiff method",
+    Status.MAX_STEPS: (
+        "the step budget ran out; raise max_steps, loosen rtol, or use a stiff method"
+    ),
     Status.STEP_TOO_SMALL: (
         "the error estimate never met the tolerance; the solution may blow up there, "
         "or a stiff method is needed"
     ),
-    Status.NOT_FINITE: "rhs gave nan or inf at every step size tried; check the values at fail_time",
+    Status.NOT_FINITE: (
+        "rhs gave nan or inf at every step size tried; check the values at fail_time"
+    ),
     Status.SOLVER_FAILED: "the linear system of the stiff method was singular at every step size",
     Status.EVENT_STOP: "a terminal event ended the row",
     Status.EVENT_LIMIT: "more events than max_events; raise it or check the guard",

@@ -19,7 +19,6 @@ from twinml.surrogate.options import GpOptions, parse_options
 from twinml.surrogate.rows import Rows, prepare_rows
 from twinml.surrogate.surrogate import Surrogate
 from twinml.uncertainty import (
-    DomainGuard,
     best_std_factor,
     conformal_quantile,
     required_rows,
@@ -129,7 +128,7 @@ def _train(
         y_scale=y_scale,  # 0 for a constant target: the prediction is then that constant
         std_factor=np.ones(y.shape[1]),
     )
-    set_domain(module, DomainGuard.around(x))
+    set_domain(module, x)
     return module.eval().requires_grad_(False), info
 
 
@@ -167,7 +166,9 @@ def _score(
 
 
 @torch.no_grad()
-def _predict(module: SurrogateModule, x: np.ndarray) -> tuple[np.ndarray, ...]:
+def _predict(
+    module: SurrogateModule, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     mean, lower, upper, _, std = module(torch.from_numpy(x))
     return mean.numpy(), lower.numpy(), upper.numpy(), std.numpy()
 

@@ -44,7 +44,7 @@ def _condition(predictor: GpPredictor, target: int, y: Tensor) -> None:
     for _ in range(12):
         try:
             return predictor.condition(target, y)
-        except torch.linalg.LinAlgError:  # rounding made the matrix indefinite
+        except RuntimeError:  # rounding made the matrix indefinite
             predictor.noise[target] *= 4.0
     return predictor.condition(target, y)
 
@@ -53,12 +53,10 @@ def _hyperparameters(z: Tensor, y: Tensor, options: GpOptions) -> dict[str, Tens
     """Maximum of the marginal likelihood: searched on few rows, refined on all."""
     gpytorch = _gpytorch()
     state: dict[str, Any] | None = None
-    coarse = options.coarse_rows
-    stages = [(len(z), options.evaluations)]
-    if len(z) > coarse:
-        stages.insert(0, (coarse, options.coarse_evaluations))
-    else:
-        stages = [(len(z), options.coarse_evaluations)]
+    coarse, limit = options.coarse_rows, options.coarse_evaluations
+    # fewer rows than planned: as many evaluations as cost the same, by the square of the size
+    full = min(limit, int(options.evaluations * max(1.0, options.rows / len(z)) ** 2))
+    stages = [(coarse, limit), (len(z), full)] if len(z) > coarse else [(len(z), limit)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # jitter notes; the best state seen is kept
         for rows, evaluations in stages:

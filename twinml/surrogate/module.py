@@ -1,6 +1,6 @@
 """What is exported: raw inputs to means, intervals, validity and spread."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: torch.jit.script reads the types of buffers as objects
 
 from typing import final
 
@@ -21,6 +21,17 @@ class SurrogateModule(nn.Module):
     Rows are taken in blocks, so memory does not grow with B; under ``torch.export`` the batch is
     symbolic and one block is traced.
     """
+
+    x_center: Tensor
+    x_scale: Tensor
+    x_low: Tensor
+    x_high: Tensor
+    whiten: Tensor
+    radius2: Tensor
+    y_center: Tensor
+    y_scale: Tensor
+    std_factor: Tensor
+    quantile: Tensor
 
     def __init__(
         self, predictor: nn.Module, inputs: int, targets: int, dtype: torch.dtype, block: int
@@ -65,11 +76,14 @@ class SurrogateModule(nn.Module):
         std = self.y_scale * self.std_factor * std
         half = self.quantile * std
         box = ((x >= self.x_low) & (x <= self.x_high)).all(1, keepdim=True)
-        distance2 = (z @ self.whiten.double()).pow(2).sum(1, keepdim=True)
-        in_domain = box & (distance2 <= self.radius2)
+        in_domain = box & (self.distance2(z) <= self.radius2)
         outer = x.dtype
         lower, upper = (mean - half).to(outer), (mean + half).to(outer)
         return mean.to(outer), lower, upper, in_domain, std.to(outer)
+
+    def distance2(self, z: Tensor) -> Tensor:
+        """Squared Mahalanobis distance of scaled rows from the training mean, shape (B, 1)."""
+        return (z @ self.whiten.double()).pow(2).sum(1, keepdim=True)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         x = x.to(self.x_center.dtype)
@@ -97,12 +111,15 @@ def wrap(kind: str, predictor: nn.Module, inputs: int, targets: int) -> Surrogat
     return SurrogateModule(predictor, inputs, targets, *_INNER[kind])
 
 
-def set_domain(module: SurrogateModule, guard: DomainGuard) -> None:
-    """Write a guard into the module, in its scaled coordinates."""
-    scale = module.x_scale.double().numpy()
-    module.set(
-        x_low=guard.low,
-        x_high=guard.high,
-        whiten=scale[:, None] * guard.whiten,
-        radius2=guard.radius**2,
-    )
+@torch.no_grad()
+def set_domain(module: SurrogateModule, x: np.ndarray) -> None:
+    """Let the module's domain be the region of the training inputs ``x``, shape (n, k).
+
+    The radius is measured with the module's own arithmetic, so that no training row is outside
+    because of rounding to its inner type.
+    """
+    guard, scale = DomainGuard.around(x), module.x_scale.double().numpy()
+    module.set(x_low=guard.low, x_high=guard.high, whiten=scale[:, None] * guard.whiten)
+    z = (torch.from_numpy(x).to(module.dtype).double() - module.x_center) / module.x_scale
+    farthest = float(module.distance2(z).max())
+    module.set(radius2=max(farthest * (1 + 1e-4), guard.radius**2))

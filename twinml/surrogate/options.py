@@ -17,7 +17,7 @@ class GpOptions:
         rows: Training rows it is conditioned on; cost grows with the cube, memory with the square.
         coarse_rows: Rows on which the hyperparameters are searched before all rows refine them.
         coarse_evaluations: Likelihood evaluations of that search.
-        evaluations: Likelihood evaluations on all rows.
+        evaluations: Likelihood evaluations on all rows; more when there are fewer than ``rows``.
         noise_floor: Smallest noise variance as a share of the target's variance.
         threads: CPU threads; with one, the bits do not depend on the number of cores. More pay off
             from some 2,000 rows on, when nothing else runs.
@@ -88,7 +88,7 @@ def parse_options(
             f"surrogate kind is {kind!r}; expected one of {', '.join(KINDS)}."
             f"{nearest(str(kind), KINDS)}"
         )
-    chosen = KINDS[kind]
+    chosen: Any = KINDS[kind]
     known = {field.name: type(field.default) for field in fields(chosen)}
     for name, value in given.items():
         if name not in known:
@@ -112,6 +112,6 @@ def _checked(kind: str, name: str, value: Any, wanted: type) -> Any:
         raise ConfigError(f"surrogate option {kind}.{name} is {value}; expected a larger number.")
     if name == "device" and value not in ("cpu", "cuda"):
         raise ConfigError(f"surrogate option mlp.device is '{value}'; expected cpu or cuda.")
-    if name == "holdout" and value > 0.5:
+    if name == "holdout" and float(value) > 0.5:
         raise ConfigError(f"surrogate option {kind}.holdout is {value}; expected at most 0.5.")
     return value

@@ -3,7 +3,7 @@
 These modules need torch alone, can be scripted and exported, and hold no training code.
 """
 
-from __future__ import annotations
+# no `from __future__ import annotations`: torch.jit.script reads the types of buffers as objects
 
 import math
 from typing import final
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 class MlpPredictor(nn.Module):
     """One network for all targets: shared trunk, a head for means, a head for log variances.
 
-    Shapes: (B, k) to two of (B, m). float32.
+    Shapes: (B, k) to two of (B, m). Trained in float32.
     """
 
     def __init__(self, inputs: int, targets: int, width: int, depth: int) -> None:
@@ -51,6 +51,15 @@ class GpPredictor(nn.Module):
 
     Shapes: (B, k) to two of (B, m).
     """
+
+    rows: Tensor
+    lengthscale: Tensor
+    outputscale: Tensor
+    noise: Tensor
+    weight: Tensor
+    bias: Tensor
+    alpha: Tensor
+    root: Tensor
 
     def __init__(self, inputs: int, targets: int, rows: int) -> None:
         super().__init__()

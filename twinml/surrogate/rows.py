@@ -11,6 +11,7 @@ import numpy as np
 from twinml.data.split import split_rows
 from twinml.data.table import Table
 from twinml.errors import ArgumentError, DataError, SurrogateError, nearest
+from twinml.solve.status import FAILURE
 
 PARTS = ("train", "calibration", "selection", "test")
 DEFAULT_SPLIT: Mapping[str, int | float] = {
@@ -19,7 +20,6 @@ DEFAULT_SPLIT: Mapping[str, int | float] = {
     "selection": 0.1,
     "test": 0.3,
 }
-_REGULAR = 16  # the status bit of an event that ended a row as it should
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def prepare_rows(
     sizes = _sizes(split)
     failed = np.zeros(len(table), dtype=bool)
     if "status" in table:
-        failed = (table["status"].astype(np.int64) & ~_REGULAR) != 0
+        failed = (table["status"].astype(np.int64) & int(FAILURE)) != 0
     finite = {name: np.isfinite(_numbers(table, name)) for name in (*inputs, *targets)}
     good = ~failed & np.logical_and.reduce(list(finite.values()))
     dropped = {"failed": int(failed.sum()), "not_finite": int((~failed & ~good).sum())}

@@ -39,8 +39,11 @@ class Prediction:
     """What a surrogate says about B rows.
 
     Attributes:
-        mean, lower, upper, std: Target to values, shape (B,), in the target's unit. The interval
-            has the surrogate's level.
+        mean, lower, upper: Target to values, shape (B,), in the target's unit. The interval has the
+            surrogate's level.
+        std: The same, the predictor's std times a constant: as a normal distribution with ``mean``
+            it has the lowest CRPS on the calibration rows. Where errors have heavy tails the
+            interval is wider than this normal distribution's.
         in_domain: Shape (B,), bool: the row lies where training rows lie.
     """
 

@@ -47,7 +47,7 @@ class DomainGuard:
     def contains(self, x: np.ndarray) -> np.ndarray:
         """Shape (B,), bool, for ``x`` of shape (B, k); nan is outside."""
         x = np.asarray(x, dtype=np.float64)
-        box = ((x >= self.low) & (x <= self.high)).all(axis=1)
-        inside = np.where(box[:, None], x, self.center)
+        box = np.all((x >= self.low) & (x <= self.high), axis=1)
+        inside = np.where(np.expand_dims(box, 1), x, self.center)
         distance2 = (((inside - self.center) @ self.whiten) ** 2).sum(axis=1)
         return box & (distance2 <= self.radius**2)

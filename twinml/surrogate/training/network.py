@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from twinml.errors import ConfigError
 from twinml.surrogate.options import MlpOptions
 from twinml.surrogate.predictors import MlpPredictor
 from twinml.surrogate.training.quiet import import_lightning, quiet
@@ -65,9 +66,15 @@ def fit_mlp(
 
     Raises:
         MissingDependencyError: lightning is not installed.
+        ConfigError: A CUDA device is asked for and there is none.
         SurrogateError: The loss is not finite.
     """
     lightning = import_lightning()
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "surrogate option mlp.device is 'cuda', and torch sees no CUDA device; expected one, "
+            "with a torch build for CUDA. Leave device at 'cpu', which suits a network this small."
+        )
     held = round(options.holdout * len(z)) if len(z) >= 20 else 0
     held_z, held_y, z, y = z[:held], y[:held], z[held:], y[held:]
     size = max(1, min(options.batch, max(16, len(z) // 8)))
