@@ -60,9 +60,7 @@ class DenseStep:
         """States (n, A) at ``theta`` (A,) in [0, 1]; the ends are the step's own values."""
         return torch.where(theta == 1.0, self.y1, self._motion(theta)[0])
 
-    def _motion(
-        self, theta: Tensor, expression: Expression | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def _motion(self, theta: Tensor, expression: Expression | None = None) -> tuple[Tensor, Tensor]:
         """States and their derivatives by theta, for ``theta`` (A,), or (K, 1) for K nodes.
 
         Given an expression, components it does not read are left at zero.

@@ -62,6 +62,7 @@ class Record:
 
         Rows that rejected trials then do not lag behind the others.
         """
+
         def whole(name: str) -> Tensor:
             return torch.cat([getattr(entry, name) for entry in self.taken], dim=-1)
 
