@@ -38,7 +38,7 @@ class SweepKeys(Common):
         None, "run or calibration.json that `calibrated` draws from; the twin's when unset"
     )
     resume: str | None = key(None, "an earlier run to go on with; its words are taken over")
-    sensitivity: int = key(0, "base samples of the Sobol indices, a power of two; 0 for none")
+    sensitivity: int = key(512, "base samples of the Sobol indices, a power of two; 0 for none")
 
 
 def sweep(config: SweepKeys, job: Job) -> Outcome:
