@@ -193,7 +193,9 @@ def demo(config: Demo, job: Job) -> Outcome:
         run.write_metrics(metrics)
         job.console.table(outcome.columns, outcome.rows, outcome.title)
         unknown = [name for name in failed if name not in metrics]
-        hint = f" No figure is called '{unknown[0]}'.{nearest(unknown[0], metrics)}" if unknown else ""
+        hint = ""
+        if unknown:
+            hint = f" No figure is called '{unknown[0]}'.{nearest(unknown[0], metrics)}"
         raise WorkError(
             f"{len(failed)} of {len(checks)} checks do not hold: {', '.join(failed)}.{hint} The "
             f"report with every figure is {report}."
