@@ -35,8 +35,15 @@ def risk_figure(path: Path, curve: Table, by: str, unit: str, event: str, level:
                 edges, np.append(low, low[-1]), np.append(high, high[-1]), step="post",
                 color=ORANGE, alpha=shade, lw=0, label=name,
             )  # fmt: skip
-        axis.stairs(curve["probability"], edges, color=ORANGE, lw=2, label="share of scenarios")
-        axis.set_ylim(0, 1)
+        axis.stairs(
+            curve["probability"],
+            edges,
+            color=ORANGE,
+            lw=2,
+            baseline=None,
+            label="share of scenarios",
+        )
+        axis.set_ylim(0, 1.02)
         axis.set_xlim(edges[0], edges[-1])
         axis.set_xlabel(label(by, unit))
         axis.set_ylabel(f"P({event})")
