@@ -22,7 +22,8 @@ from twinml.physics import Physics
 Progress = Callable[[int, int, str], None]
 
 _REFINED = 8  # starts that go on after the screening
-_STRAY = 4  # a trial that needs this many times the steps of the best start has gone astray
+_STRAY = 3  # a trial that needs this many times the steps of the best start has gone astray
+_ROUGH = 1e-5  # relative tolerance good enough to tell starts apart and come near a minimum
 _REWEIGHTINGS = 5  # rounds of noise estimation when several outputs share unknowns
 
 
@@ -44,7 +45,8 @@ def calibrate(
     """Fit parameters and initial values to a record by weighted nonlinear least squares.
 
     Levenberg-Marquardt in unconstrained coordinates on the engine's own Jacobian, from several
-    starts: all are screened by their cost, the best few are refined. Outputs without a given
+    starts: all are screened by their cost, the best few are refined at a loose tolerance, and
+    the best of those is finished at the tolerance asked for. Outputs without a given
     noise get theirs estimated from the residuals.
 
     Args:
@@ -86,9 +88,9 @@ def calibrate(
         [s if s is not None else _spread(row) for s, row in zip(given, data, strict=True)],
         dtype=torch.float64,
     )
-    theta, budget = _screen(setup, sigma, _starts(sought, starts, seed), progress)
-    setup = replace(setup, options={**options, "max_steps": min(max_steps, budget)})
-    best, agreeing = _refine(setup, sigma, theta, progress)
+    theta, rough = _screen(_loosened(setup), sigma, _starts(sought, starts, seed), progress)
+    near, agreeing = _refine(rough, sigma, theta, progress)
+    best, _ = _refine(setup, sigma, near.theta[:1], progress)
     if len(outputs) > 1 and any(s is None for s in given):
         for _ in range(_REWEIGHTINGS):
             before = sigma
@@ -162,17 +164,39 @@ def _starts(sought: tuple[Unknown, ...], starts: int, seed: int) -> Tensor:
     return torch.cat([first, torch.tensor(rest, dtype=torch.float64)])
 
 
+def _loosened(setup: Setup) -> Setup:
+    """The same problem at a tolerance that tells starts apart, at a fraction of the steps."""
+    options = dict(setup.options)
+    ratio = max(_ROUGH / options["rtol"], 1.0)
+    atol = options["atol"]
+    if isinstance(atol, Mapping):
+        options["atol"] = {name: value * ratio for name, value in atol.items()}
+    else:
+        options["atol"] = atol * ratio
+    options["rtol"] = options["rtol"] * ratio
+    return replace(setup, options=options)
+
+
 def _screen(
     setup: Setup, sigma: Tensor, theta: Tensor, progress: Progress | None
-) -> tuple[Tensor, int]:
-    """The starts worth refining, best first, and the steps that a trial may cost."""
+) -> tuple[Tensor, Setup]:
+    """The starts worth refining, best first, and the problem with its steps bounded.
+
+    A few absurd parameter values can make a model stiff and cost more than all other starts
+    together, so none may take many times the steps of the defaults (in the screening) or of
+    the best start (in the fit).
+    """
     if progress is not None:
         progress(0, 1, f"screening {theta.shape[0]} starts")
-    values, steps = setup.predicted(theta)
-    gap = (values - setup.data[:, None, :]) / sigma[:, None, None]
-    gap = torch.where(setup.present[:, None, :], gap, 0.0)
-    cost = (gap**2).sum((0, 2))
-    cost = torch.where(torch.isfinite(cost), cost, torch.inf)
+    most = setup.options["max_steps"]
+    cost, steps = _costs(setup, sigma, theta[:1])
+    budget = most
+    if bool(torch.isfinite(cost[0])):
+        budget = min(most, _STRAY * int(steps[0]) + 100)
+    if theta.shape[0] > 1:
+        bounded = replace(setup, options={**setup.options, "max_steps": budget})
+        others, more = _costs(bounded, sigma, theta[1:])
+        cost, steps = torch.cat([cost, others]), torch.cat([steps, more])
     if not bool(torch.isfinite(cost).any()):
         raise CalibrationError(
             f"none of {theta.shape[0]} starts of {type(setup.model).__name__} gives finite outputs "
@@ -185,7 +209,17 @@ def _screen(
     kept = order[:_REFINED].tolist()
     if 0 not in kept and bool(torch.isfinite(cost[0])):
         kept[-1] = 0
-    return theta[kept], _STRAY * int(steps[kept[0]]) + 100
+    allowed = min(most, _STRAY * int(steps[kept[0]]) + 100)
+    return theta[kept], replace(setup, options={**setup.options, "max_steps": allowed})
+
+
+def _costs(setup: Setup, sigma: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of squared residuals of each start, inf where it failed, and the steps it took."""
+    values, steps = setup.predicted(theta)
+    gap = (values - setup.data[:, None, :]) / sigma[:, None, None]
+    gap = torch.where(setup.present[:, None, :], gap, 0.0)
+    cost = (gap**2).sum((0, 2))
+    return torch.where(torch.isfinite(cost), cost, torch.inf), steps
 
 
 def _refine(
@@ -214,7 +248,7 @@ def _refine(
             f"no start of {type(setup.model).__name__} kept finite outputs over the record. "
             "Narrow the bounds of the fitted quantities."
         )
-    agreeing = int((cost <= cost[0] * (1 + 1e-6) + 1e-300).sum())
+    agreeing = int((cost <= cost[0] * (1 + 1e-3) + 1e-300).sum())
     sorted_fit = Fit(
         fit.theta[order], cost, fit.residuals[:, order], fit.jacobian[:, order],
         fit.converged[order], fit.iterations,
