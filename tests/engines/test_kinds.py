@@ -54,3 +54,9 @@ def test_noise_is_refused_rather_than_left_out():
 
             def noise(self, x):
                 return {"x": x}
+
+
+def test_a_quantity_is_not_labelled_with_a_unit_that_nobody_knows():
+    pytest.importorskip("xarray")
+    sol = tw.simulate(Decay(), [0.0, 1.0], keep={"squared": "max(x) * max(x)"})
+    assert "units" not in sol.to_xarray()["squared"].attrs
