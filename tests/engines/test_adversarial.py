@@ -150,3 +150,19 @@ def test_a_failed_row_can_be_raised_with_its_time_and_advice():
         sol.raise_if_failed()
     assert "failed 1" in sol.explain()
     assert tw.simulate(Pendulum(), [0.0, 1.0]).raise_if_failed().ok.all()
+
+
+@every_method
+def test_a_wall_of_nan_is_named_as_such_and_ends_in_bounded_work(method):
+    model = Custom(lambda t, y, p: torch.where(t > 1.0, math.nan, -y))
+    sol = tw.simulate(model, [0.0, 0.5, 3.0], method=method)
+    assert status(sol) == Status.NOT_FINITE and int(sol.steps) < 200
+    assert float(sol.fail_time) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["rodas5p", "auto"])
+def test_the_branch_not_taken_does_not_spoil_the_jacobian(method):
+    # sqrt has no slope below zero, and where() did not choose it
+    model = Custom(lambda t, y, p: -1e3 * (y + t) - torch.where(y > 0, torch.sqrt(y), 0.0))
+    sol = tw.simulate(model, [0.0, 1.0], method=method, rtol=1e-8, atol=1e-10)
+    assert sol.ok.all() and float(sol["y"][0, 1]) == pytest.approx(-1.0 + 1e-3, abs=1e-6)

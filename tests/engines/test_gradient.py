@@ -226,10 +226,13 @@ def test_a_rejected_trial_outside_the_domain_does_not_poison_the_gradient():
     check(run, [1.0, 0.0], rel=1e-5)
 
 
-def test_all_rows_failed_leaves_values_without_gradient():
+@pytest.mark.parametrize("keep", KEEPS.values(), ids=KEEPS)
+def test_rows_that_all_failed_give_exactly_zero_gradient(keep):
     p = torch.tensor([math.nan], dtype=torch.float64, requires_grad=True)
-    sol = tw.simulate(Decay(), [0.0, 1.0], {"k": p}, keep="final")
-    assert not sol.ok.any() and not sol["x"].requires_grad
+    sol = tw.simulate(Decay(), [0.0, 1.0], {"k": p}, keep=keep)
+    assert not sol.ok.any()
+    (gradient,) = torch.autograd.grad(torch.nan_to_num(sol["x"]).sum(), p)
+    assert gradient.tolist() == [0.0]
 
 
 def test_going_on_from_a_state_keeps_the_gradient():

@@ -69,6 +69,16 @@ def calibrate(
         CalibrationError: no start gives a finite fit, or the record does not determine the
             unknowns.
     """
+    if not isinstance(model, Physics):
+        hint = " Call it: pass Model(), not Model." if isinstance(model, type) else ""
+        raise ArgumentError(
+            f"calibrate was given {model!r} as model; expected an instance of tw.Physics.{hint}"
+        )
+    if not isinstance(record, Record):
+        raise ArgumentError(
+            f"calibrate was given a {type(record).__name__} as record; expected a tw.Record. "
+            "Read a file with tw.Record.from_csv(path, ...)."
+        )
     sought = unknowns(model, fit, fit_initial)
     if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:
         raise ArgumentError(f"starts={starts!r}; expected a whole number from 1.")

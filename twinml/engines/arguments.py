@@ -169,6 +169,11 @@ def read_changes(
     declared = (*model.declared.parameters, *model.declared.inputs)
     result = []
     for number, change in enumerate(changes):
+        if not isinstance(change, Change):
+            raise ArgumentError(
+                f"change {number + 1} is a {type(change).__name__}; expected a tw.Change, such as "
+                "tw.Change(at=5.0, action='multiply', target='k', value=0.5)."
+            )
         what = f"change {number + 1} of '{change.target}'"
         if change.target not in declared:
             raise ArgumentError(

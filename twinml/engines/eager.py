@@ -190,7 +190,7 @@ def _with_gradient(problem: Problem, plain: Outcome, records: list[Record]) -> O
     if bool(failed.any()):
         good = (~failed).nonzero()[:, 0]
         if good.shape[0] == 0:
-            return plain
+            return _with_zero_gradient(problem, plain)
         # The inputs of failed rows are replaced before rhs sees them: masking afterwards
         # would multiply an infinite slope by zero.
         donor = int(good[0])
@@ -222,6 +222,27 @@ def _with_gradient(problem: Problem, plain: Outcome, records: list[Record]) -> O
     )
 
 
+def _with_zero_gradient(problem: Problem, plain: Outcome) -> Outcome:
+    """Every row failed: values that a loss can be differentiated through, to exactly zero."""
+    tensors: list[Tensor] = [*problem.model.parameters()]
+
+    def collect(value: Tensor) -> Tensor:
+        tensors.append(value)
+        return value
+
+    _map_problem(problem, collect, collect)
+    # An empty sum is zero whatever the values are, and so is its gradient.
+    shared = [i.values for i in problem.inputs.values() if isinstance(i, Signal)]
+    zero = sum(
+        (v.reshape(-1)[:0].sum() for v in (*tensors, *shared) if v.requires_grad),
+        start=torch.zeros((), dtype=problem.y0.dtype, device=problem.y0.device),
+    ).to(problem.y0.dtype)
+    if plain.states is not None:
+        return plain.replace(states=plain.states + zero)
+    return plain.replace(quantities={n: v + zero for n, v in plain.quantities.items()})
+
+
+@final
 class _Field(nn.Module):
     """The right-hand side as torchdiffeq calls it, weights visible to its adjoint."""
 

@@ -68,6 +68,9 @@ class Lanes:
         self.previous = torch.ones_like(self.t)
         self.retries = torch.zeros_like(self.steps)
         self.wary = torch.zeros_like(self.t, dtype=torch.bool)
+        # The last rejected trial was not finite: a row that then creeps up to a wall of nan with
+        # ever smaller steps ends by what rhs returned there, not by its step size.
+        self.walled = torch.zeros_like(self.wary)
         self.patience = torch.zeros_like(self.steps)
         self.at: Interval = forcing.interval(self.pointers, rows)
         self.limit = forcing.nearest(self.pointers, rows, self.end)
@@ -184,6 +187,7 @@ class Lanes:
         self.retries = torch.where(trial.finite, self.retries, self.retries + 1)
         self.rejected = self.rejected + (~accepted).long()
         self.wary = self.wary | ~accepted
+        self.walled = torch.where(accepted, self.walled, ~trial.finite)
         return accepted, error
 
     def _accept(
@@ -258,7 +262,10 @@ class Lanes:
             # A row whose step no longer moves its time gets nowhere, accepted or not.
             tiny = trial.finite & (self.h < 4 * self._resolution())
             lost = ~accepted & (self.retries > control.MAX_RETRIES)
-            failures = [(tiny, Status.STEP_TOO_SMALL), (lost, Status.NOT_FINITE)]
+            failures = [
+                (tiny & ~self.walled, Status.STEP_TOO_SMALL),
+                ((tiny & self.walled) | lost, Status.NOT_FINITE),
+            ]
             if trial.singular is not None:
                 failures.insert(1, (lost & trial.singular, Status.SOLVER_FAILED))
         else:
@@ -296,7 +303,7 @@ class Lanes:
         index = (~leaving).nonzero()[:, 0]
         for name in (
             "rows", "t", "h", "end", "limit", "first", "previous", "retries", "wary", "patience",
-            "steps", "rejected", "grid",
+            "walled", "steps", "rejected", "grid",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name)[index])
         self.y, self.pointers = self.y[:, index], self.pointers[:, index]

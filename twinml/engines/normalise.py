@@ -207,6 +207,13 @@ def _keep(
         where = f"quantity '{name}'"
         expression = source if isinstance(source, Expression) else parse(source, where)
         check_names(expression, along, where)
+        wide = [n for n, s in declared.states.items() if s.size is not None]
+        for wide_name in sorted(expression.names.intersection(wide)):
+            raise ArgumentError(
+                f"{where} uses '{wide_name}', a state of size {declared.states[wide_name].size}; a "
+                "quantity is one number per row. Declare a tw.Output for the component or "
+                "combination that is meant, and use its name."
+            )
         loose = sorted(expression.outer_names - set(fixed))
         if loose:
             raise ArgumentError(

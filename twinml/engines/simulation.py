@@ -84,9 +84,10 @@ def simulate(
     runner, reason = _engine(engine)
     if gradient not in ("frozen", "adjoint"):
         raise ArgumentError(f"gradient={gradient!r}; expected 'frozen' or 'adjoint'.")
+    _check_start(start)
     problem = build_problem(
         model, t, parameters, initial, inputs, changes, constants, method, rtol, atol, dt, dtype,
-        device, max_step, max_steps, keep, start,
+        _device(device), max_step, max_steps, keep, start,
     )  # fmt: skip
     return _solution(problem, runner.run(problem, method, gradient), runner.name, reason)
 
@@ -100,6 +101,30 @@ def _engine(name: str) -> tuple[AbstractEngine, str]:
             f"{list(ENGINES)}." + nearest(str(name), ENGINES)
         )
     return ENGINES[name], "asked for"
+
+
+def _check_start(start: Any) -> None:
+    if start is not None and not isinstance(start, LaneState):
+        raise ArgumentError(
+            f"start is a {type(start).__name__}; expected where an earlier solution stopped. "
+            "Pass start=sol.state."
+        )
+
+
+def _device(device: Any) -> torch.device | None:
+    """The device, once torch has shown that it can place a number there."""
+    if device is None:
+        return None
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found)
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ArgumentError(
+            f"device={device!r} cannot be used by this torch ({reason}). Leave device out for the "
+            "CPU, or install a torch built for that device."
+        ) from error
+    return found
 
 
 def _solution(problem: Problem, outcome: Outcome, engine: str, reason: str) -> Solution:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from twinml.engines.forcing import Interval
 from twinml.solve.rosenbrock import RosenbrockTableau
@@ -220,31 +223,32 @@ class RosenbrockStepper(AbstractStepper):
 def _derivatives(at: Interval, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Value (n, A), Jacobian (A, n, n) and partial derivative in time (n, A) of ``rhs``.
 
-    Rows are independent, so one backward pass over n copies of them, each asking for another
-    component, gives everything.
+    Rows are independent, so one forward-mode pass over n + 1 copies of them, each along another
+    direction, gives everything. Forward mode takes only the branch that ``torch.where`` chose;
+    a reverse pass would multiply the infinite slope of the other one by zero.
     """
     n, rows = y.shape
-    outer = torch.is_grad_enabled()
-    wide = at.select(torch.arange(rows, device=y.device).repeat(n))
-    with torch.enable_grad():
-        times, points = t.repeat(n), y.repeat(1, n)
-        for leaf in (times, points):
-            if not leaf.requires_grad:
-                leaf.requires_grad_()
-        value = wide.rhs(times, points)
-        found: tuple[Tensor | None, ...] = (None, None)
-        if value.requires_grad:
-            pick = torch.eye(n, dtype=y.dtype, device=y.device).repeat_interleave(rows, dim=1)
-            found = torch.autograd.grad(
-                value, (points, times), pick, create_graph=outer, allow_unused=True
-            )
-    by_state = torch.zeros_like(points) if found[0] is None else found[0]
-    by_time = torch.zeros_like(times) if found[1] is None else found[1]
-    jacobian = by_state.view(n, n, rows).permute(2, 1, 0)
-    slope = by_time.to(y.dtype).view(n, rows)
-    if not outer:
-        value, jacobian, slope = value.detach(), jacobian.detach(), slope.detach()
-    return value[:, :rows], jacobian, slope
+    _prepare_forward_mode()
+    wide = at.select(torch.arange(rows, device=y.device).repeat(n + 1))
+    along = torch.eye(n, n + 1, dtype=y.dtype, device=y.device).repeat_interleave(rows, dim=1)
+    ahead = torch.zeros((n + 1) * rows, dtype=t.dtype, device=t.device)
+    ahead[n * rows :] = 1.0
+    with forward_ad.dual_level():
+        times = forward_ad.make_dual(t.repeat(n + 1), ahead)
+        points = forward_ad.make_dual(y.repeat(1, n + 1), along)
+        value, slopes = forward_ad.unpack_dual(wide.rhs(times, points))
+    if slopes is None:
+        slopes = torch.zeros_like(value)
+    by_direction = slopes.view(n, n + 1, rows)
+    return value[:, :rows], by_direction[:, :n].permute(2, 0, 1), by_direction[:, n]
+
+
+@functools.cache
+def _prepare_forward_mode() -> None:
+    """Let torch load its rules now, and keep to itself a deprecation of its own."""
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
+        forward_ad.make_dual(torch.zeros(1), torch.ones(1))
 
 
 def stepper_for(tableau: ButcherTableau | RosenbrockTableau, fixed: bool) -> AbstractStepper:

@@ -254,6 +254,11 @@ def _bind(cls: type[Physics]) -> dict[str, tuple[str, ...]]:
         raise DeclarationError(
             f"{cls.__name__} has an rhs but no state. Declare at least one tw.State(...)."
         )
+    if callable(getattr(cls, "noise", None)):
+        raise DeclarationError(
+            f"{cls.__name__} has noise(), and this version solves no stochastic equations: the "
+            "noise would be left out without a word. Remove it, or rename the method."
+        )
     known = ("t", *declared.states, *declared.inputs, *declared.parameters)
     for equation in _EQUATIONS:
         function = getattr(cls, equation, None)

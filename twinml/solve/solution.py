@@ -115,7 +115,10 @@ class Solution:
             dims = ("row",) + (("time",) if self.keep == "all" else ())
             extra = array.ndim - len(dims)
             dims = dims + tuple(f"{name}_component" for _ in range(extra))
-            data[name] = (dims, array, {"units": self.units.get(name, "1")})
+            # A quantity's unit follows from its expression, which is not known here: none is
+            # better than a wrong one.
+            known = {"units": self.units[name]} if name in self.units else {}
+            data[name] = (dims, array, known)
         data["status"] = (("row",), self.status.cpu().numpy())
         attributes = {"engine": self.engine, "method": str(self.method)}
         return xarray.Dataset(data, coords=coordinates, attrs=attributes)

@@ -78,6 +78,7 @@ def sweep(
         ScenarioError, ExpressionError, UnitError: The scenario does not fit the model.
         SweepError: Workers failed; what is finished stays and can be resumed.
     """
+    _check_kinds(model, scenario)
     store = Store(Path(out))
     if workers is not None and (isinstance(workers, bool) or workers < 1):
         raise ArgumentError(f"workers is {workers!r}; expected a whole number, at least 1.")
@@ -123,6 +124,22 @@ def sweep(
     result = replace(open_sweep(store.path), task=task, plan=plan)
     write_summary(result)
     return result
+
+
+def _check_kinds(model: Any, scenario: Any) -> None:
+    from twinml.physics import Physics
+    from twinml.scenario import Scenario
+
+    if not isinstance(model, Physics):
+        hint = " Call it: pass Model(), not Model." if isinstance(model, type) else ""
+        raise ArgumentError(
+            f"sweep was given {model!r} as model; expected an instance of tw.Physics.{hint}"
+        )
+    if not isinstance(scenario, Scenario):
+        raise ArgumentError(
+            f"sweep was given a {type(scenario).__name__} as scenario; expected a tw.Scenario. "
+            "Read a file with tw.Scenario.from_yaml(path)."
+        )
 
 
 def _posterior(calibration: Any) -> Any:
