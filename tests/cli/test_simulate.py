@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.cli.small import put
 from twinml.cli.main import main
 from twinml.data import Table
 
@@ -51,3 +52,17 @@ def test_a_simulation_that_cannot_be_says_why(folder, capsys, words, code, fragm
     for fragment in fragments:
         assert fragment in err
     assert code == 1 or not list(folder.glob("runs/*/*/*/config.yaml"))
+
+
+def test_an_error_in_the_users_own_rhs_shows_that_line(folder, capsys):
+    put(
+        folder / "own.py",
+        "import twinml as tw\n\n\nclass Own(tw.Physics):\n"
+        '    """Decay."""\n\n    x = tw.State("1", initial=1.0)\n\n'
+        '    def rhs(self, x):\n        return {"x": -x * missing}\n',
+    )
+    put(folder / "configs/twin/own.yaml", "model: {_target_: own.Own}\n")
+    assert main(["simulate", "twin=own", "horizon.stop=1"]) == 1
+    error = capsys.readouterr().err
+    for fragment in ("your code failed", "own.py, line 10", "-x * missing", "NameError"):
+        assert fragment in error

@@ -102,7 +102,7 @@ def _join(
         if not unset:
             raise
         raise ConfigError(
-            f"{unset[0]}=null: {task} cannot do without a {unset[0]}. Choose one of "
+            f"{unset[0]}=null cannot be used: {task} needs one. Choose among "
             f"{', '.join(search.options(unset[0]))}."
         ) from error
     except Exception as error:  # a YAML parser's own error: its first lines name file and place

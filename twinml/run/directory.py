@@ -140,7 +140,7 @@ class RunDirectory:
 
     def _without_schema(self, name: str, content: dict[str, Any], known: str) -> dict[str, Any]:
         found = content.pop("schema", None)
-        if found != known:
+        if found not in (known, None):  # the first runs carried none
             raise IntegrityError(
                 f"{self.path / name} has schema {found!r}; this version of twinml reads {known!r}."
             )

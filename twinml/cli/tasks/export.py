@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,12 +74,14 @@ def _check_place(out: Path, overwrite: bool) -> None:
             f"out={out} exists already. Name a new folder, or add overwrite=true to replace the "
             "artifact in it."
         )
-    parent = next(folder for folder in out.absolute().parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
         raise ConfigError(
-            f"out={out} cannot be written: {parent} is not a folder that you may write to. Choose "
-            "another with out=<folder>."
-        )
+            f"out={out} cannot be written: {error.strerror}. Choose another with out=<folder>."
+        ) from error
 
 
 def summary(path: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:

@@ -264,7 +264,10 @@ def risk_lines(done: Sweep) -> list[tuple[str, str]]:
 
 def reasons(done: Sweep) -> str:
     """Why samples failed, and how many for each reason."""
-    return ", ".join(f"{count:,} {name}" for name, count in done.summary["failures"].items())
+    return "; ".join(
+        f"{found['count']:,} with {name} ({found['reason']})"
+        for name, found in done.summary["failures"].items()
+    )
 
 
 def draw(done: Sweep, indices: SobolIndices | None, folder: Path) -> list[tuple[str, Path]]:

@@ -99,6 +99,7 @@ def _files(path: Path, console: Console) -> None:
 
 
 def _multirun(path: Path, console: Console) -> None:
+    path = path.parent if path.is_file() else path
     with open(path / "multirun.csv", newline="", encoding="utf-8") as file:
         columns, *rows = csv.reader(file)
     print(f"multirun {path}: {len(rows)} jobs; a job's folder is named in the first column")
@@ -211,7 +212,11 @@ def _short(value: Any) -> Any:
 # The first that matches is used: a run may hold other things inside.
 KINDS: tuple[Kind, ...] = (
     Kind("a run directory", _has("provenance.json"), _run),
-    Kind("a multirun", _has("multirun.csv"), _multirun),
+    Kind(
+        "a multirun",
+        lambda path: path.name == "multirun.csv" or (path / "multirun.csv").is_file(),
+        _multirun,
+    ),
     Kind("an artifact", _has("manifest.json", "config.pbtxt"), _artifact),
     Kind("a surrogate", lambda path: path.is_file() and path.name == "surrogate.pt", _surrogate),
     Kind("a model file", _ends(".pt"), _artifact),
