@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal
 
 from twinml.cli.schema import key
 from twinml.errors import ConfigError
+
+BESIDE = Path("..", "shared", "data")
+
+
+def records() -> str | None:
+    """The folder of records: TWINML_DATA, else ``../shared/data`` where that exists."""
+    return os.environ.get("TWINML_DATA") or (str(BESIDE) if BESIDE.is_dir() else None)
 
 
 @dataclass(frozen=True)
 class Paths:
     """Folders outside the project."""
 
-    data: str | None = key(
-        lambda: os.environ.get("TWINML_DATA"), "folder of records, ${paths.data}; TWINML_DATA"
-    )
+    data: str | None = key(records, "folder of records, ${paths.data}; TWINML_DATA")
 
 
 @dataclass(frozen=True)
