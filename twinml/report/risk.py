@@ -61,7 +61,9 @@ def distribution_figure(
         axes = made.subplots(rows, 2, squeeze=False).ravel()
         for axis, (name, column) in zip(axes, values.items(), strict=False):
             finite = column[np.isfinite(column)]
-            axis.hist(finite, bins=60, color=BLUE, alpha=0.75)
+            # Few samples in many bins show noise, not a distribution.
+            bins = min(60, max(8, int(np.sqrt(len(finite)))))
+            axis.hist(finite, bins=bins, color=BLUE, alpha=0.75)
             for quantile in np.quantile(finite, (0.05, 0.5, 0.95)) if len(finite) else ():
                 axis.axvline(quantile, color=INK, lw=1, ls="--")
             axis.set_xlabel(label(name, units[name]))

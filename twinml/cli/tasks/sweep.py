@@ -98,7 +98,8 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
             "them with twinml simulate."
         )
     indices = None
-    if config.sensitivity and done.inputs:
+    varies = done.task is not None and bool(done.task.bound.factors)
+    if config.sensitivity and varies:
         with job.console.progress("sensitivity"):
             indices = done.sensitivity(config.sensitivity)
         metrics.update(sensitivity_metrics(indices))
