@@ -6,7 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
+import yaml
 
 from tests.cli.small import put
 from twinml import resources
@@ -99,10 +101,36 @@ def test_the_artifact_verifies_and_a_changed_byte_does_not(here, tmp_path, capsy
     assert "model.pt" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["cal", "swp", "trn", "dist/small", "cal/calibration.json"])
-def test_show_reads_everything_the_tasks_write(here, capsys, name):
-    assert main(["show", name]) == 0
-    assert len(capsys.readouterr().out.splitlines()) > 5
+def test_show_reads_everything_the_tasks_write(here, capsys):
+    folders = [here / name for name in ("cal", "swp", "trn", "dist/small")]
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    assert {".pt", ".parquet", ".json", ".yaml", ".html", ".png"} <= {f.suffix for f in files}
+    for path in [*folders, *files]:
+        assert main(["show", str(path)]) == 0, path
+        assert capsys.readouterr().out.strip()
+
+
+def test_every_file_of_values_names_its_schema(here):
+    folders = [here / name for name in ("cal", "swp", "trn", "dist/small")]
+    for file in (file for folder in folders for file in folder.rglob("*")):
+        if file.suffix in (".json", ".yaml"):
+            assert "/" in yaml.safe_load(file.read_text())["schema"], file
+        if file.suffix == ".parquet":
+            assert pyarrow.parquet.read_schema(file).metadata[b"schema"] == b"table/1"
+
+
+def test_a_sweep_without_one_good_sample_has_failed_and_says_why(here, tmp_path, capsys):
+    words = ["sweep", *TWIN, "fit=[beta]", "calibration=cal", "samples=16", "workers=1"]
+    out = tmp_path / "failed"
+    assert main([*words, "solver.max_steps=2", f"out={out}"]) == 1
+    assert "16 with MAX_STEPS" in capsys.readouterr().err
+    block = json.loads((out / "provenance.json").read_text())
+    assert block["status"] == "failed" and metrics(out)["sweep.failed"] == 16
+
+
+def test_files_of_one_name_in_two_groups_are_both_recorded(here):
+    block = json.loads((here / "swp" / "provenance.json").read_text())
+    assert {"config:twin/outbreak.yaml", "config:solver/default.yaml"} <= set(block["inputs"])
 
 
 def test_a_multirun_over_surrogate_options_ends_with_one_table(here, capsys):
@@ -132,6 +160,7 @@ def test_a_sweep_grows_by_naming_only_itself(here, tmp_path, capsys):
     table = Table.read_parquet(grown / "table.parquet")
     first = Table.read_parquet(here / "swp" / "table.parquet")
     assert len(table) == 300 and (table["peak"][:256] == first["peak"]).all()
+    assert "300 samples" in (grown / "report.html").read_text()
     assert main(["sweep", f"resume={grown}", "samples=400", "seed=5"]) == 2
     assert "seed differs" in capsys.readouterr().err and metrics(grown)["sweep.samples"] == 300
 
@@ -184,6 +213,8 @@ TWIN = ["twin=outbreak", "scenario=small"]
             ["seed differs"],
         ),
         (["sweep", *TWIN, "calibration=cal", "workers=0"], 2, ["workers"]),
+        (["sweep", *TWIN, "calibration=cal", "sensitivity=-4"], 2, ["sensitivity=-4", "8"]),
+        (["sweep", "resume=nowhere"], 2, ["resume=nowhere is not a folder"]),
         (["sweep", *TWIN, "calibration=cal", "solver.dt=0.1"], 2, ["solver.dt"]),
         (
             ["sweep", *TWIN, "calibration=cal", "scenario.quantities.peak=max(in_bde)"],
@@ -204,7 +235,9 @@ TWIN = ["twin=outbreak", "scenario=small"]
         (["export", "run=swp"], 2, ["holds no surrogate.pt"]),
         (["export", "run=nowhere"], 2, ["does not exist"]),
         (["export", "run=trn", "target=onnx"], 2, ["No target 'onnx'", "torchscript"]),
-        (["export", "run=trn", "out=dist/small"], 2, ["dist/small"]),
+        (["export", "run=trn", "out=dist/small"], 2, ["dist/small", "overwrite=true"]),
+        (["export", "run=trn", "out=text.csv/a"], 2, ["cannot be written", "out=<folder>"]),
+        (["train", "sweep=swp", "surrogate=null"], 2, ["surrogate=null", "gp, mlp"]),
         (["verify", "nowhere"], 2, ["nowhere"]),
         (["verify", "trn"], 1, ["trn"]),
     ],

@@ -99,6 +99,7 @@ def test_an_unset_data_folder_is_kept_for_the_task_that_needs_it(folder, monkeyp
         (["twin=broken"], ["not valid YAML", "broken.yaml"]),
         (["twin=dangling"], ["leads nowhere", "nothing.here"]),
         (["experiment=lost"], ["do not fit together", "twin/nothing"]),
+        (["experiment=outbreak"], ["experiment=outbreak chooses a", "another task"]),
     ],
 )
 def test_a_bad_key_choice_or_file_is_refused_by_name(folder, words, fragments):

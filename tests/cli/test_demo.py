@@ -76,6 +76,10 @@ def test_a_check_that_does_not_hold_ends_with_exit_1_and_its_report(folder, monk
         (["checks={fit.rmse: 3}"], ["[low, high]"]),
         (["choose.score=r2"], ["crps", "rmse"]),
         (["choose.target=peak_bed"], ["peak_bed", "Did you mean 'peak_beds'"]),
+        (["level=90"], ["level=90", "no probability"]),
+        (["samples=100"], ["samples=100", "split"]),
+        (["split={train: 10}"], ["no calibration rows"]),
+        (["sensitivity_samples=-4"], ["sensitivity_samples=-4"]),
         (["risk.by=dya"], ["dya", "Did you mean 'day'"]),
     ],
 )

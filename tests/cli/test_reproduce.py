@@ -23,7 +23,7 @@ def test_the_same_numbers_are_success(done, capsys):
     assert main(["reproduce", "run=first", "out=second"]) == 0
     assert "the same, bit for bit" in capsys.readouterr().out
     again = json.loads((done / "second" / "again" / "metrics.json").read_text())
-    assert again == {"sum.total": 7.0, "sum.samples": 8}
+    assert again == {"schema": "metrics/1", "sum.total": 7.0, "sum.samples": 8}
 
 
 def test_other_numbers_are_listed_with_what_changed(done, capsys):

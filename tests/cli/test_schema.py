@@ -64,7 +64,7 @@ def test_values_are_converted_where_nothing_is_lost():
         ({"count": None}, ["count=null", "a whole number"]),
         ({"on": 1}, ["on=1", "true or false"]),
         ({"mode": "c"}, ["mode='c'", "a, b"]),
-        ({"inner": 3}, ["inner=3", "a mapping"]),
+        ({"inner": 3}, ["inner=3", "inner.rate, inner.unit"]),
         ({"names": "x"}, ["names='x'", "[a,b]"]),
         ({"names": [["x"]]}, ["names[0]=['x']", "text"]),
         ({"inner": {"rate": "fast"}}, ["inner.rate='fast'", "a number"]),
@@ -81,3 +81,11 @@ def test_every_leaf_has_a_line_of_help():
     found = {name: text for name, _, text in leaves(Outer)}
     assert list(found)[:4] == ["count", "on", "mode", "inner.rate"]
     assert all(found.values())
+
+
+def test_help_gives_the_default_of_the_place_not_of_the_type():
+    @dataclass(frozen=True)
+    class Place:
+        inner: Inner = key(lambda: Inner(rate=5.0), "nested")
+
+    assert next((name, value) for name, value, _ in leaves(Place)) == ("inner.rate", 5.0)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.cli.small import put
 from twinml.cli.main import main
 from twinml.data import Table
 
@@ -51,3 +52,37 @@ def test_a_simulation_that_cannot_be_says_why(folder, capsys, words, code, fragm
     for fragment in fragments:
         assert fragment in err
     assert code == 1 or not list(folder.glob("runs/*/*/*/config.yaml"))
+
+
+def test_an_error_in_the_users_own_rhs_shows_that_line(folder, capsys):
+    put(
+        folder / "own.py",
+        "import twinml as tw\n\n\nclass Own(tw.Physics):\n"
+        '    """Decay."""\n\n    x = tw.State("1", initial=1.0)\n\n'
+        '    def rhs(self, x):\n        return {"x": -x * missing}\n',
+    )
+    put(folder / "configs/twin/own.yaml", "model: {_target_: own.Own}\n")
+    assert main(["simulate", "twin=own", "horizon.stop=1"]) == 1
+    error = capsys.readouterr().err
+    for fragment in ("your code failed", "own.py, line 10", "-x * missing", "NameError"):
+        assert fragment in error
+
+
+def test_an_initial_value_outside_its_bounds_is_refused_before_any_work(folder, capsys):
+    words = ["simulate", "twin=outbreak", "horizon.stop=5", "initial.infected=-5", "out=a"]
+    assert main(words) == 2
+    assert (
+        "initial.infected=-5 lies outside its validity bounds [0, inf]" in capsys.readouterr().err
+    )
+    assert not (folder / "a").exists()
+
+
+def test_a_sweep_in_which_nothing_varies_has_no_sensitivity_and_is_done(folder):
+    put(
+        folder / "configs/scenario/same.yaml",
+        "horizon: {start: 0, stop: 1, unit: s}\n"
+        "vary: {sigma: {distribution: fixed, value: 9.0}}\nquantities: {end: final(x)}\n",
+    )
+    words = ["twin=lorenz", "scenario=same", "samples=2", "workers=1", "out=a"]
+    assert main(["sweep", *words]) == 0
+    assert not (folder / "a" / "sensitivity.png").exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,7 +96,15 @@ def _join(
         chosen = OmegaConf.to_container(joined.hydra.runtime.choices)
         plain = OmegaConf.to_container(joined, resolve=False)
     except (HydraException, OmegaConfBaseException) as error:
-        raise _worded(error, search) from error
+        raise _worded(error, task, search) from error
+    except ValueError as error:  # Hydra cannot leave out a group whose default is a file
+        unset = [group for group, choice in selection.groups.items() if choice is None]
+        if not unset:
+            raise
+        raise ConfigError(
+            f"{unset[0]}=null cannot be used: {task} needs one. Choose among "
+            f"{', '.join(search.options(unset[0]))}."
+        ) from error
     except Exception as error:  # a YAML parser's own error: its first lines name file and place
         if type(error).__module__.startswith("yaml"):
             raise ConfigError(f"A configuration file is not valid YAML: {error}") from error
@@ -115,11 +124,19 @@ def group_of(choice: str) -> str:
     return choice.partition("@")[0]
 
 
-def _worded(error: Exception, search: SearchPath) -> ConfigError:
+def _worded(error: Exception, task: str, search: SearchPath) -> ConfigError:
     """Hydra's complaint about the files themselves, without its own vocabulary."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(("Config search", "provider=", "See "))]
     folders = ", ".join(shown(folder) for folder in search.folders)
+    foreign = re.search(r"In '([^/']+)/([^']+)': Could not override '([^']+)'", " ".join(kept))
+    if foreign:
+        group, choice, other = foreign.groups()
+        file = search.find(group, choice)
+        return ConfigError(
+            f"{group}={choice} chooses a {other}, which {task} does not take: it is made for "
+            f"another task (see {shown(file)}). Leave it out, or run the task it names."
+        )
     return ConfigError(
         f"The configuration files do not fit together: {' '.join(kept[:4])} "
         f"Check the defaults lists of the files chosen; they are looked for in: {folders}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twinml.cli.commands import TASKS
+from twinml.cli.compose import ALIASES
 from twinml.cli.schema import leaves
 from twinml.cli.search import GROUPS, SearchPath, shown
 from twinml.cli.task import Task
@@ -25,6 +26,9 @@ def describe(task: Task, search: SearchPath) -> str:
     width = max((len(name) for name, _, _ in keys), default=0)
     lines.append("Keys (key=value):")
     lines += [f"  {name:<{width}}  {text} [{_default(value)}]" for name, value, text in keys]
+    if any(name.startswith("twin.") for name, _, _ in keys):
+        short = ", ".join(f"{short} for {full}" for short, full in ALIASES.items())
+        lines.append(f"Short forms: {short}.")
     lines += ["", "Example:" if len(task.examples) == 1 else "Examples:"]
     lines += [f"  {example}" for example in task.examples]
     folders = ", ".join(shown(folder) for folder in search.folders)

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     except Exception as error:
         hint = "" if _debugging() else " Run again with TWINML_DEBUG=1 for the traceback."
-        return _report(f"unexpected {type(error).__name__}: {error}.{hint}", FAILED)
+        return _report(f"{_unexpected(error)}.{hint}", FAILED)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -86,6 +86,15 @@ def _help() -> str:
         "twinml <task> --help names its groups and keys with an example.\n"
         "twinml --version prints the version. TWINML_DEBUG=1 shows tracebacks."
     )
+
+
+def _unexpected(error: Exception) -> str:
+    """An error nobody foresaw; where the user's own code raised it, that line."""
+    from twinml.cli.target import raised_in_own_code
+
+    own = raised_in_own_code(error)
+    text = f"{type(error).__name__}: {error}"
+    return f"your code failed: {own} -> {text}" if own else f"unexpected {text}"
 
 
 def _debugging() -> bool:

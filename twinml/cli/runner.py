@@ -16,7 +16,7 @@ from twinml.cli.overrides import parse, selections
 from twinml.cli.page import write_page
 from twinml.cli.search import SearchPath, shown
 from twinml.cli.task import Job, Outcome, Task
-from twinml.errors import ConfigError, TwinmlError
+from twinml.errors import ConfigError, DataError, TwinmlError
 from twinml.run.directory import PROVENANCE, open_run
 
 
@@ -92,7 +92,14 @@ def _with_earlier(task: Task, words: Sequence[str]) -> list[str]:
     What is given now wins. What no longer fits the stored rows is refused by the verb.
     """
     named = [word.partition("=")[2] for word in words if word.startswith("resume=")]
-    if not named or not (Path(named[-1]) / PROVENANCE).is_file():
+    if not named:
+        return list(words)
+    if not Path(named[-1]).is_dir():
+        raise DataError(
+            f"resume={named[-1]} is not a folder. Name the run directory of an earlier run, as "
+            "printed at its end, or leave resume= away to begin one."
+        )
+    if not (Path(named[-1]) / PROVENANCE).is_file():
         return list(words)
     block = open_run(named[-1], finished=False).provenance()
     earlier = block["command"][1:]

@@ -97,7 +97,8 @@ def convert(hint: Any, value: Any, path: str) -> Any:
         return value
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise _wrong(path, value, "a mapping of keys")
+            known = ", ".join(f"{path}.{name}" for name in fields(typing.cast(type, hint)))
+            raise _wrong(path, value, f"the keys below it ({known})")
         return build(typing.cast(type, hint), value, f"{path}.")
     if origin is list:
         if not isinstance(value, list | tuple):
@@ -150,11 +151,17 @@ def _wrong(path: str, value: Any, expected: str) -> ConfigError:
     return ConfigError(f"{path}={got} cannot be used: expected {expected}.")
 
 
-def leaves(schema: type, path: str = "") -> Iterator[tuple[str, Any, str]]:
-    """Every key of a schema as (full key, default, help), groups of keys flattened."""
+def leaves(
+    schema: type, path: str = "", given: Mapping[str, Any] | None = None
+) -> Iterator[tuple[str, Any, str]]:
+    """Every key of a schema as (full key, default, help), groups of keys flattened.
+
+    ``given`` are the defaults of the place that holds the schema, which may differ from its own.
+    """
+    values = {**defaults(schema), **(given or {})}
     for name, (hint, field) in fields(schema).items():
         plain = inner(hint)
         if dataclasses.is_dataclass(plain):
-            yield from leaves(typing.cast(type, plain), f"{path}{name}.")
+            yield from leaves(typing.cast(type, plain), f"{path}{name}.", values[name])
         else:
-            yield f"{path}{name}", defaults(schema)[name], field.metadata.get("help", "")
+            yield f"{path}{name}", values[name], field.metadata.get("help", "")

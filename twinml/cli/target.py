@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sysconfig
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +43,33 @@ def import_target(target: str, wanted_by: str) -> Any:
 
 def own_line(error: Exception) -> str:
     """The user's own line in a traceback: the innermost frame outside the package and Python."""
-    package = str(resources.PACKAGE)
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}: {(error.text or '').strip()} -> {text}"
+    own = _innermost(error, lambda file: not _is_installed(file))
+    return f"{own} -> {text}" if own else text
+
+
+def raised_in_own_code(error: Exception) -> str | None:
+    """The user's line, when it is the very place that raised; None for the package's own bugs."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = str(resources.PACKAGE)
+    last_of_ours = max(
+        (i for i, f in enumerate(frames) if f.filename.startswith(inside)), default=-1
+    )
+    if all(_is_installed(frame.filename) for frame in frames[last_of_ours + 1 :]):
+        return None
+    return _innermost(error, lambda file: not _is_installed(file))
+
+
+def _innermost(error: Exception, wanted: Callable[[str], bool]) -> str | None:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith((package, "<frozen")) and "site-packages" not in str(
-            Path(frame.filename)
-        ):
-            return f"{frame.filename}, line {frame.lineno}: {frame.line} -> {text}"
-    return text
+        if wanted(frame.filename):
+            return f"{frame.filename}, line {frame.lineno}: {frame.line}"
+    return None
+
+
+def _is_installed(file: str) -> bool:
+    """Whether a frame's file is the package, an installed one or Python itself."""
+    library = sysconfig.get_paths()["stdlib"]
+    return file.startswith((str(resources.PACKAGE), "<frozen", library)) or "site-packages" in file

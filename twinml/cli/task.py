@@ -18,7 +18,8 @@ class Outcome:
     """What a task hands back: metrics for the file, a table for the eye, and what it wrote.
 
     ``headline`` names the metrics that stand for the whole in a multirun's table; as a mapping,
-    by the heading of their column, so that different metrics can share one.
+    by the heading of their column, so that different metrics can share one. ``notes`` are sentences
+    for the page.
     """
 
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -27,6 +28,7 @@ class Outcome:
     title: str = ""
     written: Sequence[tuple[str, Path]] = ()
     headline: Mapping[str, str] | Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass
@@ -55,7 +57,11 @@ class Job:
 
         self.resumed = resume is not None
         self.run = RunDirectory.create(self.task.name, resume or self.out, resume=self.resumed)
-        files = {f"config:{file.name}": digest_file(file) for file in self.composed.files}
+        files = {
+            # Groups may hold files of the same name.
+            f"config:{file.parent.name}/{file.name}": digest_file(file)
+            for file in self.composed.files
+        }
         self.run.write_config(self.composed.plain)
         self.run.write_provenance(
             provenance(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +61,9 @@ def distribution_figure(
         axes = made.subplots(rows, 2, squeeze=False).ravel()
         for axis, (name, column) in zip(axes, values.items(), strict=False):
             finite = column[np.isfinite(column)]
-            axis.hist(finite, bins=60, color=BLUE, alpha=0.75)
+            # Few samples in many bins show noise, not a distribution.
+            bins = min(60, max(8, int(np.sqrt(len(finite)))))
+            axis.hist(finite, bins=bins, color=BLUE, alpha=0.75)
             for quantile in np.quantile(finite, (0.05, 0.5, 0.95)) if len(finite) else ():
                 axis.axvline(quantile, color=INK, lw=1, ls="--")
             axis.set_xlabel(label(name, units[name]))
@@ -160,7 +163,9 @@ def coverage_figure(
     with figure(8.0, 0.5 * len(targets) * len(coverages) + 1.2) as made:
         axis = made.subplots()
         names, place = [], 0
-        for colour, (kind, by_target) in zip((BLUE, ORANGE, INK), coverages.items(), strict=False):
+        for colour, (kind, by_target) in zip(
+            itertools.cycle((BLUE, ORANGE, INK)), coverages.items(), strict=False
+        ):
             for target in targets:
                 value, low, high = by_target[target]
                 axis.hlines(place, low, high, color=colour, lw=2)
@@ -171,7 +176,12 @@ def coverage_figure(
         axis.axvspan(level - 0.02, level + 0.02, color=MUTED, alpha=0.12, lw=0)
         axis.set_yticks(range(place), names)
         axis.invert_yaxis()
-        axis.set_xlim(max(0.0, level - 0.06), min(1.0, level + 0.06))
+        # Few test rows give wide intervals: nothing drawn may lie outside the axis.
+        drawn = [end for by_target in coverages.values() for found in by_target.values()
+                 for end in found]  # fmt: skip
+        axis.set_xlim(
+            max(0.0, min(level - 0.06, *drawn) - 0.01), min(1.0, max(level + 0.06, *drawn) + 0.01)
+        )
         axis.set_xlabel(f"share of test rows inside the {100 * level:g} % interval")
         axis.grid(visible=False, axis="y")
         return save(made, path)

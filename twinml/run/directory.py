@@ -20,7 +20,7 @@ import yaml
 from twinml.data.atomic import replacing
 from twinml.errors import DataError, InputError, IntegrityError
 
-SCHEMA = "run/1"
+SCHEMA, CONFIG_SCHEMA, METRICS_SCHEMA = "run/1", "config/1", "metrics/1"
 CONFIG, METRICS, PROVENANCE = "config.yaml", "metrics.json", "provenance.json"
 
 
@@ -75,13 +75,13 @@ class RunDirectory:
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Stores the resolved configuration."""
-        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        self._write(CONFIG, text)
+        content = {"schema": CONFIG_SCHEMA, **config}
+        self._write(CONFIG, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Stores flat, dotted metrics; numbers that JSON lacks become null."""
         clean = {name: _jsonable(value) for name, value in metrics.items()}
-        self._write_json(METRICS, clean)
+        self._write_json(METRICS, {"schema": METRICS_SCHEMA, **clean})
 
     def write_provenance(self, block: Mapping[str, Any]) -> None:
         """Stores the provenance block with its schema."""
@@ -104,12 +104,24 @@ class RunDirectory:
 
         Raises:
             DataError: there is none.
+            IntegrityError: another version of the format wrote it, or it is no YAML.
         """
-        return yaml.safe_load(self._read(CONFIG))
+        try:
+            content = yaml.safe_load(self._read(CONFIG))
+        except yaml.YAMLError as error:
+            raise IntegrityError(f"{self.path / CONFIG} is not valid YAML: {error}.") from error
+        if not isinstance(content, dict):
+            raise IntegrityError(f"{self.path / CONFIG} holds no keys: it was cut or changed.")
+        return self._without_schema(CONFIG, content, CONFIG_SCHEMA)
 
     def metrics(self) -> dict[str, Any]:
-        """The stored metrics."""
-        return self._read_json(METRICS)
+        """The stored metrics.
+
+        Raises:
+            DataError: there are none.
+            IntegrityError: another version of the format wrote them, or they are no JSON.
+        """
+        return self._without_schema(METRICS, self._read_json(METRICS), METRICS_SCHEMA)
 
     def provenance(self) -> dict[str, Any]:
         """The stored provenance block.
@@ -125,6 +137,14 @@ class RunDirectory:
                 f"twinml {block.get('packages', {}).get('twinml', '(unknown)')}."
             )
         return block
+
+    def _without_schema(self, name: str, content: dict[str, Any], known: str) -> dict[str, Any]:
+        found = content.pop("schema", None)
+        if found not in (known, None):  # the first runs carried none
+            raise IntegrityError(
+                f"{self.path / name} has schema {found!r}; this version of twinml reads {known!r}."
+            )
+        return content
 
     def _write(self, name: str, text: str) -> None:
         with replacing(self.path / name) as temporary:
@@ -144,9 +164,12 @@ class RunDirectory:
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
-            return json.loads(self._read(name))
+            content = json.loads(self._read(name))
         except json.JSONDecodeError as error:
             raise IntegrityError(f"{self.path / name} is not valid JSON: {error}.") from error
+        if not isinstance(content, dict):
+            raise IntegrityError(f"{self.path / name} holds no named values: it was changed.")
+        return content
 
 
 def open_run(path: str | Path, *, finished: bool = True) -> RunDirectory:

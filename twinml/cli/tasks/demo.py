@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twinml.cli.common import Common, ExecutorKeys, SolverKeys
+from twinml.cli.common import Common, ExecutorKeys, SolverKeys, check_level
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.cli.tasks.calibrate import fit_record, tight
 from twinml.cli.tasks.export import TargetKeys
-from twinml.cli.tasks.sweep import sensitivity_metrics, solver_arguments, summary_metrics
+from twinml.cli.tasks.sweep import (
+    check_base_samples,
+    sensitivity_metrics,
+    solver_arguments,
+    summary_metrics,
+)
 from twinml.cli.tasks.train import SURROGATE, surrogate_metrics
 from twinml.cli.twin import TwinKeys, build_model, build_record
 from twinml.errors import ConfigError, WorkError, nearest
@@ -226,6 +231,21 @@ def _check_choices(config: Demo) -> None:
         good = isinstance(limits, (list, tuple)) and len(limits) == 2
         if not good or any(isinstance(x, bool) or not isinstance(x, (int, float)) for x in limits):
             raise ConfigError(f"checks.{name}={limits!r} cannot be used: expected [low, high].")
+    check_level(config.level)
+    check_base_samples("sensitivity_samples", config.sensitivity_samples)
+    counts = {part: size for part, size in config.split.items() if isinstance(size, int)}
+    if config.split and sum(counts.values()) > config.samples:
+        raise ConfigError(
+            f"split asks for {sum(counts.values()):,} rows and samples={config.samples:,} gives "
+            "fewer. Give more samples, or a smaller split={train: ..., calibration: ..., "
+            "selection: ..., test: ...}."
+        )
+    for part in ("train", "calibration", "selection", "test"):
+        if config.split and not config.split.get(part):
+            raise ConfigError(
+                f"split has no {part} rows; a demo needs train, calibration, selection and test. "
+                "Give all four, in rows or in shares."
+            )
     if config.choose.score not in ("crps", "rmse"):
         raise ConfigError(f"choose.score={config.choose.score!r} cannot be used: crps or rmse.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def export(config: Export, job: Job) -> Outcome:
         )
     surrogate = load_surrogate(trained)
     out = Path(config.out) if config.out else Path("dist") / surrogate.targets[0]
+    _check_place(out, config.overwrite)
     job.start({SURROGATE: digest_file(trained)})
     artifact = write_artifact(surrogate, out, config.target.name, overwrite=config.overwrite)
     metrics, checked = summary(artifact.path)
@@ -59,6 +61,27 @@ def export(config: Export, job: Job) -> Outcome:
         [("artifact", artifact.path)],
         headline=("export.bytes", "export.largest_difference"),
     )
+
+
+def _check_place(out: Path, overwrite: bool) -> None:
+    """Refuses a place that holds something, or cannot be written, before any work.
+
+    Raises:
+        ConfigError: with what to type instead.
+    """
+    if out.exists() and not overwrite:
+        raise ConfigError(
+            f"out={out} exists already. Name a new folder, or add overwrite=true to replace the "
+            "artifact in it."
+        )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"out={out} cannot be written: {error.strerror}. Choose another with out=<folder>."
+        ) from error
 
 
 def summary(path: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:

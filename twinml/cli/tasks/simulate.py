@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from twinml.cli.common import Common, SolverKeys
@@ -49,6 +50,15 @@ def simulate(config: Simulate, job: Job) -> Outcome:
         name: quantity(value, states[name].unit, f"initial.{name}") if name in states else value
         for name, value in config.initial.items()
     }
+    for name, value in initial.items():
+        if name in states:
+            low, high = states[name].low, states[name].high
+            low, high = -inf if low is None else low, inf if high is None else high
+            if not low <= value <= high:
+                raise ConfigError(
+                    f"initial.{name}={value:g} lies outside its validity bounds [{low:g}, "
+                    f"{high:g}]. Give a value inside them."
+                )
     t, inputs, digests = _times(config, model)
     run = job.start({"model": digest_source(type(model)), **digests})
     solution = run_simulation(

@@ -13,7 +13,7 @@ from twinml.cli.common import Common, ExecutorKeys, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.cli.twin import TwinKeys, build_model, build_record, load_posterior, recorded_inputs
-from twinml.errors import ConfigError, DataError
+from twinml.errors import ConfigError, DataError, SweepError
 
 if TYPE_CHECKING:
     from twinml.physics import Physics
@@ -38,7 +38,9 @@ class SweepKeys(Common):
         None, "run or calibration.json that `calibrated` draws from; the twin's when unset"
     )
     resume: str | None = key(None, "an earlier run to go on with; its words are taken over")
-    sensitivity: int = key(512, "base samples of the Sobol indices, a power of two; 0 for none")
+    sensitivity: int = key(
+        512, "base samples of the Sobol indices, best a power of two; 0 for none"
+    )
 
 
 def sweep(config: SweepKeys, job: Job) -> Outcome:
@@ -62,6 +64,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     }
     resumed = config.resume is not None
     _check_place(config)
+    check_base_samples("sensitivity", config.sensitivity, none_allowed=True)
     # Planned once before the run directory is touched, so that bad input leaves nothing behind.
     place = Path(config.resume) if config.resume else Path(config.out or "runs") / ".plan"
     run_sweep(model, scenario, config.samples, dry_run=True, out=place, resume=resumed, **arguments)
@@ -83,16 +86,25 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     table = run.path / TABLE
     done.table().write_parquet(table)
     metrics = summary_metrics(done)
+    notes = [f"{name} {text}" for name, text in risk_lines(done)]
+    if done.failed:
+        notes.append(f"{done.failed:,} of {done.done:,} samples failed: {reasons(done)}.")
+    for line in notes:
+        job.console.notice(line)
+    if done.failed == done.done:
+        run.write_metrics(metrics)
+        raise SweepError(
+            f"Every sample failed: {reasons(done)}. Their inputs are in {table}; look at one of "
+            "them with twinml simulate."
+        )
     indices = None
-    if config.sensitivity:
+    varies = done.task is not None and bool(done.task.bound.factors)
+    if config.sensitivity and varies:
         with job.console.progress("sensitivity"):
             indices = done.sensitivity(config.sensitivity)
         metrics.update(sensitivity_metrics(indices))
     figures = draw(done, indices, run.path)
     columns, rows = summary_table(done)
-    risks = [f"{name} {text}" for name, text in risk_lines(done)]
-    for line in risks:
-        job.console.notice(line)
     return Outcome(
         metrics,
         columns,
@@ -102,6 +114,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
         headline=tuple(
             ["sweep.failed", *(f"sweep.{name}.mean" for name in done.quantities)],
         ),
+        notes=notes,
     )
 
 
@@ -127,6 +140,19 @@ def solver_arguments(solver: SolverKeys) -> dict[str, Any]:
         "max_steps": solver.max_steps,
         "dtype": solver.dtype,
     }
+
+
+def check_base_samples(name: str, count: int, *, none_allowed: bool = False) -> None:
+    """Refuses a number of base samples that the Sobol indices cannot use, before any work.
+
+    Raises:
+        ConfigError: fewer than 8, or than 8 and not 0 where ``none_allowed``.
+    """
+    if count < 8 and not (none_allowed and count == 0):
+        raise ConfigError(
+            f"{name}={count} cannot be used: Sobol indices need 8 base samples or more, best a "
+            f"power of two such as 1024{', or 0 for none' if none_allowed else ''}."
+        )
 
 
 def _driven(twin: TwinKeys, model: Physics, scenario: Scenario) -> dict[str, Any]:
@@ -235,6 +261,14 @@ def risk_lines(done: Sweep) -> list[tuple[str, str]]:
                     )
                 )
     return lines
+
+
+def reasons(done: Sweep) -> str:
+    """Why samples failed, and how many for each reason."""
+    return "; ".join(
+        f"{found['count']:,} with {name} ({found['reason']})"
+        for name, found in done.summary["failures"].items()
+    )
 
 
 def draw(done: Sweep, indices: SobolIndices | None, folder: Path) -> list[tuple[str, Path]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twinml.cli.common import Common
+from twinml.cli.common import Common, check_level
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.errors import ConfigError
@@ -41,6 +41,9 @@ def train(config: Train, job: Job) -> Outcome:
         raise ConfigError(
             "Which sweep? Give sweep=<run directory>, as printed at the end of twinml sweep."
         )
+    check_level(config.level)
+    if "kind" not in config.surrogate:
+        raise ConfigError("This surrogate has no kind: expected kind: mlp or kind: gp in its file.")
     sweep = open_sweep(config.sweep)
     inputs = config.inputs or list(sweep.inputs)
     targets = config.targets or list(sweep.quantities)

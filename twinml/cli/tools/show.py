@@ -14,6 +14,7 @@ from twinml.cli.tools.arguments import Parser, parse
 from twinml.errors import DataError
 
 METRICS_SHOWN = 40
+ROWS_SHOWN = 30
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def _files(path: Path, console: Console) -> None:
 
 
 def _multirun(path: Path, console: Console) -> None:
+    path = path.parent if path.is_file() else path
     with open(path / "multirun.csv", newline="", encoding="utf-8") as file:
         columns, *rows = csv.reader(file)
     print(f"multirun {path}: {len(rows)} jobs; a job's folder is named in the first column")
@@ -112,6 +114,39 @@ def _artifact(path: Path, console: Console) -> None:
     from twinml.export import read_artifact
 
     console.table(("what", ""), [list(row) for row in read_artifact(path).describe()])
+
+
+def _surrogate(path: Path, console: Console) -> None:
+    from twinml.surrogate import load_surrogate
+
+    found = load_surrogate(path)
+    rows = [
+        ["kind", found.kind],
+        ["level", found.level],
+        *([f"input {name}", unit] for name, unit in found.input_units.items()),
+        *([f"target {name}", unit] for name, unit in found.target_units.items()),
+        *([f"{part} rows", count] for part, count in found.training["rows"].items()),
+    ]
+    print(f"surrogate {path}; twinml export run={path.parent} writes it as an artifact")
+    console.table(("what", ""), [[name, str(value)] for name, value in rows])
+
+
+def _csv(path: Path, console: Console) -> None:
+    with open(path, newline="", encoding="utf-8") as file:
+        columns, *rows = [row for row in csv.reader(file) if row] or [[]]
+    print(f"CSV file {path}: {len(rows)} rows")
+    whole = [row for row in rows if len(row) == len(columns)]
+    console.table(columns, whole[:ROWS_SHOWN])
+    if len(rows) > ROWS_SHOWN:
+        print(f"  and {len(rows) - ROWS_SHOWN} more")
+
+
+def _text(path: Path, console: Console) -> None:
+    print(path.read_text(encoding="utf-8"), end="")
+
+
+def _page(path: Path, console: Console) -> None:
+    print(f"{path}: {path.stat().st_size:,} bytes; open it in a browser or an image viewer.")
 
 
 def _table(path: Path, console: Console) -> None:
@@ -177,10 +212,18 @@ def _short(value: Any) -> Any:
 # The first that matches is used: a run may hold other things inside.
 KINDS: tuple[Kind, ...] = (
     Kind("a run directory", _has("provenance.json"), _run),
-    Kind("a multirun", _has("multirun.csv"), _multirun),
+    Kind(
+        "a multirun",
+        lambda path: path.name == "multirun.csv" or (path / "multirun.csv").is_file(),
+        _multirun,
+    ),
     Kind("an artifact", _has("manifest.json", "config.pbtxt"), _artifact),
+    Kind("a surrogate", lambda path: path.is_file() and path.name == "surrogate.pt", _surrogate),
     Kind("a model file", _ends(".pt"), _artifact),
     Kind("a Parquet table", _ends(".parquet"), _table),
     Kind("a twin, scenario or group file", _ends(".yaml", ".yml"), _yaml),
     Kind("a JSON file of ours", _ends(".json"), _json),
+    Kind("a CSV file", _ends(".csv"), _csv),
+    Kind("a text file of ours", _ends(".jsonl", ".pbtxt", ".md"), _text),
+    Kind("a page or figure", _ends(".html", ".png"), _page),
 )
