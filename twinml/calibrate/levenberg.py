@@ -13,6 +13,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+_STALL = 4  # iterations over which a start must get better
+
 Residuals = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
@@ -44,6 +46,7 @@ def minimise(
     step_tolerance: float = 1e-8,
     cost_tolerance: float = 1e-10,
     patience: int = 6,
+    stagnation: float = 1e-6,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Fit:
     """Levenberg-Marquardt from several starts.
@@ -56,6 +59,8 @@ def minimise(
         step_tolerance: Stop when a step is this small next to the unknowns.
         cost_tolerance: Stop when a step promises to lower the cost by less than this share.
         patience: Iterations that the others get once the best start has converged.
+        stagnation: Stop a start whose cost fell by less than this share over 4 iterations: along
+            a kinked or flat valley the promised gain never arrives.
         progress: Called with iteration, most iterations and the best cost.
     """
     starts = theta.shape[0]
@@ -69,6 +74,7 @@ def minimise(
     # The scale of each unknown never shrinks (Moré 1978), so a flat direction stays damped.
     scale = torch.diagonal(normal, dim1=1, dim2=2).clone()
     taken, spare = 0, patience
+    history: list[Tensor] = [cost]
     for taken in range(1, iterations + 1):
         if bool(done.all()) or spare <= 0:
             taken -= 1
@@ -102,7 +108,10 @@ def minimise(
         residuals = torch.where(better, new_residuals, residuals)
         jacobian = torch.where(better[:, None], new_jacobian, jacobian)
         normal, gradient = _normal(residuals, jacobian)
+        history = [*history[-_STALL:], cost]
         stuck = damping > 1e16
+        if len(history) > _STALL:
+            stuck = stuck | (history[0] - cost <= stagnation * cost)
         converged = converged | (stuck & ~done)
         done = done | stop | stuck
         spare = spare - 1 if bool(done[cost.argmin()]) else patience

@@ -22,7 +22,7 @@ from twinml.physics import Physics
 Progress = Callable[[int, int, str], None]
 
 _REFINED = 8  # starts that go on after the screening
-_STRAY = 3  # a trial that needs this many times the steps of the best start has gone astray
+_STRAY = 2  # a trial that needs this many times the steps of the best start has gone astray
 _ROUGH = 1e-5  # relative tolerance good enough to tell starts apart and come near a minimum
 _REWEIGHTINGS = 5  # rounds of noise estimation when several outputs share unknowns
 
@@ -99,7 +99,7 @@ def calibrate(
         dtype=torch.float64,
     )
     theta, rough = _screen(_loosened(setup), sigma, _starts(sought, starts, seed), progress)
-    near, agreeing = _refine(rough, sigma, theta, progress)
+    near, agreeing = _refine(rough, sigma, theta, progress, stagnation=1e-2)
     best, _ = _refine(setup, sigma, near.theta[:1], progress)
     if len(outputs) > 1 and any(s is None for s in given):
         for _ in range(_REWEIGHTINGS):
@@ -233,7 +233,11 @@ def _costs(setup: Setup, sigma: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _refine(
-    setup: Setup, sigma: Tensor, theta: Tensor, progress: Progress | None
+    setup: Setup,
+    sigma: Tensor,
+    theta: Tensor,
+    progress: Progress | None,
+    stagnation: float = 1e-5,
 ) -> tuple[Fit, int]:
     """Levenberg-Marquardt; starts sorted by cost, and how many agree with the best."""
     scale = sigma.repeat_interleave(setup.data.shape[1])[:, None]
@@ -250,7 +254,7 @@ def _refine(
         if progress is not None:
             progress(done, of, f"cost {cost:.6g}")
 
-    fit = minimise(residuals, theta, progress=report)
+    fit = minimise(residuals, theta, stagnation=stagnation, progress=report)
     order = torch.argsort(fit.cost, stable=True)
     cost = fit.cost[order]
     if not math.isfinite(float(cost[0])):
