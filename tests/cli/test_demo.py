@@ -74,6 +74,7 @@ def test_a_check_that_does_not_hold_ends_with_exit_1_and_its_report(folder, monk
     ("words", "fragments"),
     [
         (["checks={fit.rmse: 3}"], ["[low, high]"]),
+        (["surrogates.gp.kind=mlp"], ["'mlp' twice"]),
         (["choose.score=r2"], ["crps", "rmse"]),
         (["choose.target=peak_bed"], ["peak_bed", "Did you mean 'peak_beds'"]),
         (["level=90"], ["level=90", "no probability"]),

@@ -248,6 +248,11 @@ def _check_choices(config: Demo) -> None:
             )
     if config.choose.score not in ("crps", "rmse"):
         raise ConfigError(f"choose.score={config.choose.score!r} cannot be used: crps or rmse.")
+    kinds = [options.get("kind") for options in config.surrogates.values() if options]
+    twice = [kind for kind in kinds if kinds.count(kind) > 1]
+    if twice:
+        # Figures are filed by kind, so a second one would overwrite the first.
+        raise ConfigError(f"surrogates holds '{twice[0]}' twice; a demo compares one of each kind.")
 
 
 def _fit(config: Demo, job: Job, done: Sweep, name: str, options: Any) -> Surrogate:
