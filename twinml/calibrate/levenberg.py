@@ -13,7 +13,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-_STALL = 4  # iterations over which a start must get better
+_STALL = 4  # accepted steps in a row that may gain next to nothing
 
 Residuals = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -59,8 +59,9 @@ def minimise(
         step_tolerance: Stop when a step is this small next to the unknowns.
         cost_tolerance: Stop when a step promises to lower the cost by less than this share.
         patience: Iterations that the others get once the best start has converged.
-        stagnation: Stop a start whose cost fell by less than this share over 4 iterations: along
-            a kinked or flat valley the promised gain never arrives.
+        stagnation: Stop a start after 4 accepted steps in a row that lowered the cost by less
+            than a quarter of this share each: along a kinked or flat valley the promised gain
+            never arrives. Rejected steps do not count, the damping may still have to grow.
         progress: Called with iteration, most iterations and the best cost.
     """
     starts = theta.shape[0]
@@ -74,7 +75,7 @@ def minimise(
     # The scale of each unknown never shrinks (Moré 1978), so a flat direction stays damped.
     scale = torch.diagonal(normal, dim1=1, dim2=2).clone()
     taken, spare = 0, patience
-    history: list[Tensor] = [cost]
+    stalls = torch.zeros(starts, dtype=torch.int64)
     for taken in range(1, iterations + 1):
         if bool(done.all()) or spare <= 0:
             taken -= 1
@@ -95,6 +96,8 @@ def minimise(
         predicted = (slope - 0.5 * curve).clamp(min=1e-300)
         gain = (cost - new_cost) / predicted
         better = (new_cost < cost) & ~done
+        slow = cost - new_cost <= stagnation / _STALL * cost
+        stalls = torch.where(better, torch.where(slow, stalls + 1, 0), stalls)
         small = (step.abs() <= step_tolerance * (theta.abs() + step_tolerance)).all(1)
         # A step that promises no more than the solver's own noise is the end, taken or not.
         flat = predicted <= cost_tolerance * cost
@@ -108,10 +111,7 @@ def minimise(
         residuals = torch.where(better, new_residuals, residuals)
         jacobian = torch.where(better[:, None], new_jacobian, jacobian)
         normal, gradient = _normal(residuals, jacobian)
-        history = [*history[-_STALL:], cost]
-        stuck = damping > 1e16
-        if len(history) > _STALL:
-            stuck = stuck | (history[0] - cost <= stagnation * cost)
+        stuck = (damping > 1e16) | (stalls >= _STALL)
         converged = converged | (stuck & ~done)
         done = done | stop | stuck
         spare = spare - 1 if bool(done[cost.argmin()]) else patience

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from twinml.engines.forcing import Interval
-from twinml.engines.stepper import AbstractStepper, Trial
+from twinml.engines.stepper import AbstractInterpolant
 from twinml.expression import Binary, Expression, Number
 
 # Guards and extrema are looked for at both ends and four points between.
@@ -32,7 +32,7 @@ class DenseStep:
 
     def __init__(
         self, rows: Tensor, t: Tensor, t1: Tensor, h: Tensor, y: Tensor, y1: Tensor,
-        stages: tuple[Tensor, ...], at: Interval, stepper: AbstractStepper,
+        stages: tuple[Tensor, ...], at: Interval, stepper: AbstractInterpolant,
     ) -> None:  # fmt: skip
         self.rows, self.t, self.t1, self.h = rows, t, t1, h
         self.y, self.y1, self.stages = y, y1, stages
@@ -175,15 +175,8 @@ def _along(
 
 
 @final
-class _Rest(AbstractStepper):
+class _Rest(AbstractInterpolant):
     """No motion: the path of a row whose span has no length."""
-
-    name = "rest"
-    adaptive = False
-    error_order = 1
-
-    def step(self, *args: Any, **kwargs: Any) -> Trial:
-        raise NotImplementedError("a row at rest takes no step")
 
     def polynomial(
         self, at: Interval, t: Tensor, h: Tensor, y: Tensor, y1: Tensor, stages: tuple[Tensor, ...]

@@ -42,7 +42,17 @@ class Trial:
     last: Tensor | None = None
 
 
-class AbstractStepper(ABC):
+class AbstractInterpolant(ABC):
+    """What knows the path between the ends of a step."""
+
+    @abstractmethod
+    def polynomial(
+        self, at: Interval, t: Tensor, h: Tensor, y: Tensor, y1: Tensor, stages: tuple[Tensor, ...]
+    ) -> list[Tensor]:
+        """Dense output as coefficients of theta^0, theta^1, ..., each (n, A)."""
+
+
+class AbstractStepper(AbstractInterpolant):
     """A method in executable form."""
 
     name: str
@@ -55,12 +65,6 @@ class AbstractStepper(ABC):
         estimate: bool = True,
     ) -> Trial:  # fmt: skip
         """Try one step from (t, y) to t1 = t + h for all rows; ``k1`` is rhs there, if known."""
-
-    @abstractmethod
-    def polynomial(
-        self, at: Interval, t: Tensor, h: Tensor, y: Tensor, y1: Tensor, stages: tuple[Tensor, ...]
-    ) -> list[Tensor]:
-        """Dense output as coefficients of theta^0, theta^1, ..., each (n, A)."""
 
 
 def _weighted(weights: tuple[float, ...], stages: list[Tensor]) -> Tensor | None:

@@ -5,6 +5,7 @@
 
 from twinml.callable_module import make_callable
 from twinml.export.artifact import Artifact, LoadedArtifact, read_artifact
+from twinml.export.tampering import flipped_bits
 from twinml.export.targets import TARGETS, Target
 from twinml.export.verification import Verification, load_artifact, verify
 from twinml.export.writer import export
@@ -16,6 +17,7 @@ __all__ = [
     "Target",
     "Verification",
     "export",
+    "flipped_bits",
     "load_artifact",
     "read_artifact",
     "verify",

@@ -26,6 +26,7 @@ from twinml.cli.twin import TwinKeys, build_model, build_record
 from twinml.errors import ConfigError, WorkError, nearest
 
 if TYPE_CHECKING:
+    from twinml.data import Table
     from twinml.surrogate import Surrogate
     from twinml.sweep import Sweep
 
@@ -82,7 +83,7 @@ class Demo(Common):
 
 def demo(config: Demo, job: Job) -> Outcome:
     """Runs every stage in order; a check that fails is reported and ends with exit 1."""
-    from twinml.export import export, verify
+    from twinml.export import export, flipped_bits, verify
     from twinml.report.study import Study, write_study
     from twinml.run.provenance import digest_source
     from twinml.scenario import Scenario
@@ -124,7 +125,7 @@ def demo(config: Demo, job: Job) -> Outcome:
     fitted: dict[str, Surrogate] = {}
     for name, options in config.surrogates.items():
         with clock.stage(f"train {name}"):
-            fitted[name] = _fit(config, job, done, name, options)
+            fitted[name] = _fit(config, job, done, table, name, options)
     chosen = min(
         fitted,
         key=lambda n: fitted[n].selection_metrics[config.choose.target][config.choose.score],
@@ -255,12 +256,12 @@ def _check_choices(config: Demo) -> None:
         raise ConfigError(f"surrogates holds '{twice[0]}' twice; a demo compares one of each kind.")
 
 
-def _fit(config: Demo, job: Job, done: Sweep, name: str, options: Any) -> Surrogate:
+def _fit(config: Demo, job: Job, done: Sweep, table: Table, name: str, options: Any) -> Surrogate:
     from twinml.surrogate import fit
 
     with job.console.progress(f"train {name}") as advance:
         return fit(
-            done, done.inputs, done.quantities, surrogate=options, level=config.level,
+            table, done.inputs, done.quantities, surrogate=options, level=config.level,
             seed=config.seed, split=config.split or None,
             progress=lambda what, at, total: advance(at, total, what),
         )  # fmt: skip
@@ -284,41 +285,6 @@ def judged(
         value = metrics.get(name)
         rows.append((name, low, high, value, value is not None and low <= value <= high))
     return rows
-
-
-def flipped_bits(folder: Path, positions: int = 24) -> tuple[int, int]:
-    """Flip single bits of copies of an artifact; how many were tried and how many accepted.
-
-    Positions spread over every file of the folder, and over the bare model file.
-    """
-    import shutil
-    import tempfile
-
-    from twinml.errors import IntegrityError
-    from twinml.export import read_artifact
-
-    tried = accepted = 0
-    with tempfile.TemporaryDirectory() as place:
-        copy = Path(place) / "artifact"
-        shutil.copytree(folder, copy)
-        for file in sorted(path for path in copy.iterdir() if path.is_file()):
-            content = file.read_bytes()
-            # The model is also tried as a bare file, as it may travel alone.
-            targets = (copy, file) if file.suffix == ".pt" else (copy,)
-            for number in range(positions):
-                at = number * (len(content) - 1) // max(positions - 1, 1)
-                flipped = bytearray(content)
-                flipped[at] ^= 1 << (number % 8)
-                file.write_bytes(flipped)
-                for target in targets:
-                    tried += 1
-                    try:
-                        read_artifact(target)
-                        accepted += 1
-                    except IntegrityError:
-                        pass
-            file.write_bytes(content)
-    return tried, accepted
 
 
 def _digest(path: Path) -> str:
