@@ -148,9 +148,7 @@ class Lanes:
         if self.state.noise is not None:
             noise = self.state.noise.increments(self.rows, cell, self.t, t1, self.grid > cell)
             noise = noise.to(self.y.dtype)
-        trial = self.stepper.step(
-            self.at, self.t, t1, self.sign * h, self.y, self.k1, noise=noise
-        )
+        trial = self.stepper.step(self.at, self.t, t1, self.sign * h, self.y, self.k1, noise=noise)
         self.steps = self.steps + 1
         if self.stepper.adaptive:
             accepted, error = self._judge(trial, h)
@@ -314,8 +312,8 @@ class Lanes:
         state.grid[rows] = self.grid[leaving]
         index = (~leaving).nonzero()[:, 0]
         for name in (
-            "rows", "t", "h", "end", "limit", "first", "origin", "previous", "retries", "wary", "patience",
-            "walled", "steps", "rejected", "grid",
+            "rows", "t", "h", "end", "limit", "first", "origin", "previous", "retries", "wary",
+            "patience", "walled", "steps", "rejected", "grid",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name)[index])
         self.y, self.pointers = self.y[:, index], self.pointers[:, index]
