@@ -89,7 +89,7 @@ def _ratio(parts: tuple[tuple[float, ...], tuple[float, ...]], x: Tensor) -> Ten
 def _horner(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
     total = torch.full_like(x, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
-        total = total * x + coefficient
+        total.mul_(x).add_(coefficient)
     return total
 
 

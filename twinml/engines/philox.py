@@ -2,8 +2,8 @@
 
 Source: Salmon, Moraes, Dror, Shaw (2011), Parallel random numbers: as easy as 1, 2, 3,
 Proc. SC'11, sec. 4.3: a Feistel-like network of 32-bit multiplications. Torch has no unsigned
-64-bit product, so words are int64 tensors with values below 2^32, and products are put
-together from two halves that fit.
+integers of that width, so words are int64 tensors with values below 2^32; of a product modulo
+2^64 both words can be read off whatever its sign.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ def philox4x32(counter: Words, key: tuple[int, int], rounds: int = ROUNDS) -> Wo
 
 
 def _product(value: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Upper and lower word of a 32 x 32 bit product; no step leaves 2^49."""
-    low = (value & 0xFFFF) * factor
-    middle = (value >> 16) * factor + (low >> 16)
-    return middle >> 16, ((middle & 0xFFFF) << 16) | (low & 0xFFFF)
+    """Upper and lower word of a 32 x 32 bit product."""
+    product = value * factor
+    return (product >> 32) & WORD, product & WORD

@@ -10,5 +10,12 @@ from twinml.library.robertson import Robertson
 from twinml.library.van_der_pol import VanDerPol
 
 __all__ = [
-    "BrownianParticle", "CascadedTanks", "GeneExpression", "Lorenz", "Outbreak", "Pendulum", "Robertson", "VanDerPol",
-]  # fmt: skip
+    "BrownianParticle",
+    "CascadedTanks",
+    "GeneExpression",
+    "Lorenz",
+    "Outbreak",
+    "Pendulum",
+    "Robertson",
+    "VanDerPol",
+]
