@@ -38,6 +38,7 @@ MOST_IDS, MOST_CELLS, MOST_COMPONENTS = 2**48, 2**32, 2**25
 _STREAM = 0
 _SLACK = 2e-9  # share of a cell that is rounding of time: such a place is the cell's start
 _AHEAD = 2**16  # normals drawn at a time: one torch call for many cells of few rows
+_AT_ONCE = 2**21  # normals of bridges drawn at a time, which bounds the memory
 
 
 @final
@@ -78,14 +79,24 @@ class BrownianPaths:
         if part.shape[0]:
             high = torch.where(ends, 1.0, (t1 - begin) / self.path.dt)
             total, row, number = whole[:, part], rows[part], cell[part]
-            after = self._bridge(row, number, total, high[part])
-            before = self._bridge(row, number, total, low[part])
+            after = self._inside(row, number, total, high[part])
+            before = self._inside(row, number, total, low[part])
             whole = whole.index_copy(1, part, after - before)
         return result.index_copy(0, self.noisy, whole)
 
+    def _inside(self, rows: Tensor, cell: Tensor, total: Tensor, place: Tensor) -> Tensor:
+        """W inside a cell relative to its start, (m, P), at places (P,) from 0 to 1."""
+        result = torch.where(place >= 1.0, total, 0.0)
+        inner = ((place > _SLACK) & (place < 1.0)).nonzero()[:, 0]
+        size = max(1, _AT_ONCE // (LEVELS * total.shape[0]))
+        for some in inner.split(size):
+            value = self._bridge(rows[some], cell[some], total[:, some], place[some])
+            result = result.index_copy(1, some, value)
+        return result
+
     def _bridge(self, rows: Tensor, cell: Tensor, total: Tensor, place: Tensor) -> Tensor:
-        """W inside a cell relative to its start, (m, P), at places (P,) in [0, 1]."""
-        leaves = place.clamp(0.0, 1.0) * 2.0**LEVELS
+        """W at places strictly inside a cell, (m, P)."""
+        leaves = place * 2.0**LEVELS
         leaf = leaves.floor().clamp(max=2**LEVELS - 1).to(torch.int64)
         level = torch.arange(LEVELS, device=place.device)[:, None]
         nodes = (1 << level) + (leaf >> (LEVELS - level))
@@ -97,9 +108,7 @@ class BrownianPaths:
             goes_right = ((leaf >> (LEVELS - 1 - depth)) & 1).bool()
             left = torch.where(goes_right, middle, left)
             right = torch.where(goes_right, right, middle)
-        inside = left + (leaves - leaf) * (right - left)
-        inside = torch.where(place <= _SLACK, 0.0, inside)
-        return torch.where(place >= 1.0, total, inside)
+        return left + (leaves - leaf) * (right - left)
 
     def _whole(self, rows: Tensor, cell: Tensor) -> Tensor:
         """Normals of whole cells, (m, A), from a stock drawn for some cells ahead."""

@@ -60,7 +60,9 @@ def simulate(
             with noise) or a name in ``twinml.solve.methods.METHODS``.
         rtol, atol: Tolerances of adaptive methods; ``atol`` a number or {state: number}.
         dt: Fixed step in the time unit; None for adaptive steps. A model with noise needs one:
-            its path lies on the grid t[0] + k dt, between which it is a straight line.
+            its path lies on the grid t[0] + k dt. Between steps the solution is a straight line,
+            for save points and quantities alike: a largest value misses what the path does in
+            between, which is of the order of sqrt(dt).
         engine: "auto" or a name in ``ENGINES``.
         dtype: torch.float64 or torch.float32; time itself is always float64.
         device: Where to compute; None for the CPU.
