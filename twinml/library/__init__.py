@@ -1,10 +1,27 @@
 """Physics shipped with the package, one file each, sources cited."""
 
 from twinml.library.cascaded_tanks import CascadedTanks
+from twinml.library.dc_motor import DcMotor
 from twinml.library.lorenz import Lorenz
+from twinml.library.mass_spring_damper import MassSpringDamper
 from twinml.library.outbreak import Outbreak
 from twinml.library.pendulum import Pendulum
+from twinml.library.predator_prey import PredatorPrey
 from twinml.library.robertson import Robertson
+from twinml.library.servo_axis import ServoAxis
+from twinml.library.stirred_reactor import StirredReactor
 from twinml.library.van_der_pol import VanDerPol
 
-__all__ = ["CascadedTanks", "Lorenz", "Outbreak", "Pendulum", "Robertson", "VanDerPol"]
+__all__ = [
+    "CascadedTanks",
+    "DcMotor",
+    "Lorenz",
+    "MassSpringDamper",
+    "Outbreak",
+    "Pendulum",
+    "PredatorPrey",
+    "Robertson",
+    "ServoAxis",
+    "StirredReactor",
+    "VanDerPol",
+]
