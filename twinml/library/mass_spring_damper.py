@@ -15,6 +15,8 @@ class MassSpringDamper(Physics):
     Source: Kovacic & Brennan (eds., 2011), The Duffing Equation, eq. 1.1. With ``cubic`` zero,
     its default, the oscillator is linear; a positive one stiffens with the displacement, a
     negative one softens and lets go beyond sqrt(stiffness / -cubic).
+    ``gauge`` is the displacement measured, ``reaction`` what spring and damper pass on to the
+    foundation.
 
     Defaults: natural frequency 10 rad/s, damping ratio 0.05.
     """
@@ -27,6 +29,7 @@ class MassSpringDamper(Physics):
     stiffness = Parameter("N/m", default=100.0, low=0.0, high=1e9)
     cubic = Parameter("N/m^3", default=0.0, low=-1e9, high=1e12)
     gauge = Output("m")
+    reaction = Output("N")
 
     def rhs(
         self, displacement: Tensor, velocity: Tensor, force: Tensor, mass: Tensor,
@@ -35,5 +38,9 @@ class MassSpringDamper(Physics):
         spring = (stiffness + cubic * displacement * displacement) * displacement
         return {"displacement": velocity, "velocity": (force - damping * velocity - spring) / mass}
 
-    def outputs(self, displacement: Tensor) -> Mapping[str, Tensor]:
-        return {"gauge": displacement}
+    def outputs(
+        self, displacement: Tensor, velocity: Tensor, damping: Tensor, stiffness: Tensor,
+        cubic: Tensor,
+    ) -> Mapping[str, Tensor]:  # fmt: skip
+        spring = (stiffness + cubic * displacement * displacement) * displacement
+        return {"gauge": displacement, "reaction": damping * velocity + spring}
