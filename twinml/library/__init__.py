@@ -2,20 +2,30 @@
 
 from twinml.library.brownian_particle import BrownianParticle
 from twinml.library.cascaded_tanks import CascadedTanks
+from twinml.library.dc_motor import DcMotor
 from twinml.library.gene_expression import GeneExpression
 from twinml.library.lorenz import Lorenz
+from twinml.library.mass_spring_damper import MassSpringDamper
 from twinml.library.outbreak import Outbreak
 from twinml.library.pendulum import Pendulum
+from twinml.library.predator_prey import PredatorPrey
 from twinml.library.robertson import Robertson
+from twinml.library.servo_axis import ServoAxis
+from twinml.library.stirred_reactor import StirredReactor
 from twinml.library.van_der_pol import VanDerPol
 
 __all__ = [
     "BrownianParticle",
     "CascadedTanks",
+    "DcMotor",
     "GeneExpression",
     "Lorenz",
+    "MassSpringDamper",
     "Outbreak",
     "Pendulum",
+    "PredatorPrey",
     "Robertson",
+    "ServoAxis",
+    "StirredReactor",
     "VanDerPol",
 ]
