@@ -2,7 +2,8 @@
 
 from twinml.physics.declarations import Input, Output, Parameter, State
 from twinml.physics.functions import sqrt0
+from twinml.physics.interpolation import interp
 from twinml.physics.model import Physics
 from twinml.physics.signal import Signal
 
-__all__ = ["Input", "Output", "Parameter", "Physics", "Signal", "State", "sqrt0"]
+__all__ = ["Input", "Output", "Parameter", "Physics", "Signal", "State", "interp", "sqrt0"]
