@@ -45,11 +45,11 @@ class BatteryEcm(Physics):
     v2 = State("V", initial=0.0)
     current = Input("A", default=0.0)
     capacity = Parameter("A*h", default=5.0, low=0.05, high=500.0)
-    r0 = Parameter("ohm", default=0.03, low=1e-5, high=1.0)
-    r1 = Parameter("ohm", default=0.005, low=1e-4, high=1.0)
-    c1 = Parameter("F", default=1e3, low=1.0, high=1e6)
-    r2 = Parameter("ohm", default=0.01, low=1e-4, high=1.0)
-    c2 = Parameter("F", default=5e3, low=1.0, high=1e7)
+    r0 = Parameter("ohm", default=0.0312, low=1e-5, high=1.0)
+    r1 = Parameter("ohm", default=0.0015, low=1e-4, high=1.0)
+    c1 = Parameter("F", default=540.0, low=1.0, high=1e6)
+    r2 = Parameter("ohm", default=0.0066, low=1e-4, high=1.0)
+    c2 = Parameter("F", default=2600.0, low=1.0, high=1e7)
     voltage = Output("V")
 
     def __init__(self, ocv: str | Path | None = None, discharge: int = 1) -> None:
