@@ -220,6 +220,12 @@ def build_record(twin: TwinKeys, model: Physics) -> Record:
     return record
 
 
+def record_digests(record: Record) -> dict[str, str]:
+    """Name -> sha256 of what a run took from its record: the numbers, and the file as it lies."""
+    file = {"record file": record.source_digest} if record.source_digest else {}
+    return {"record": record.digest, **file}
+
+
 def recorded_inputs(record: Record, model: Physics) -> dict[str, Signal]:
     """The record's inputs as signals over the model's time."""
     import torch

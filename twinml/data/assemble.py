@@ -233,10 +233,12 @@ def _build(
         "time": [],
     }
     late = repeated = 0
+    start = ""
     for label, rows in groups.items():
         order = orders[label]
         kept = rows[order.rows]
         zero = axis.ticks[kept[0]]
+        start = start or show_tick(zero, axis.unit)
         parts[label] = sum(map(len, times))
         times.append(axis.since(zero, kept))
         for name, column in data.items():
@@ -279,7 +281,7 @@ def _build(
         tuple(notes),
         table,
         counts,
-        show_tick(axis.ticks[next(iter(groups.values()))[next(iter(orders.values())).rows[0]]], axis.unit),
+        start,
         found.digest,
     )  # fmt: skip
     return record.filled(rules.fill) if rules.fill else record

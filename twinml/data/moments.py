@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def read_zone(name: str) -> tzinfo:
         ArgumentError: unknown.
     """
     if name in ("Z", "UTC", "utc"):
-        return timezone.utc
+        return UTC
     match = _OFFSET.fullmatch(name)
     if match:
         return timezone(timedelta(minutes=_minutes(name)))
@@ -110,8 +110,8 @@ def settle(clock: np.ndarray, naive: np.ndarray, zone: tzinfo | None) -> Moments
     rows = np.flatnonzero(naive)
     if zone is None:
         text = (
-            "the time has no time zone, so intervals across a clock change would be wrong. Write the "
-            f"offset, as in {EXAMPLE} or ...Z, or say where the clock hung with zone: UTC (or "
+            "the time has no time zone, so intervals across a clock change would be wrong. Write "
+            f"the offset, as in {EXAMPLE} or ...Z, or say where the clock hung with zone: UTC (or "
             "Europe/Berlin, +01:00 ...)"
         )
         return Moments(clock, {int(row): text for row in rows})

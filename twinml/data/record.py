@@ -218,6 +218,15 @@ class Record:
         counts = {**self.counts, "filled": self.counts.get("filled", 0) + count}
         return replace(self, columns=columns, notes=tuple(notes), counts=counts)
 
+    def metrics(self) -> dict[str, int]:
+        """Flat figures for ``metrics.json``: rows, missing samples, and what the rules did."""
+        missing = sum(int(np.isnan(values).sum()) for values in self.columns.values())
+        return {
+            "record.rows": len(self),
+            "record.missing": missing,
+            **{f"record.{name}": count for name, count in self.counts.items()},
+        }
+
     @property
     def digest(self) -> str:
         """sha256 of names, units, times and values, however they are stored in a file."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Axis:
         """Whether the times are datetimes."""
         return self.ticks.dtype.kind == "i"
 
-    def since(self, tick: np.generic, rows: np.ndarray | None = None) -> np.ndarray:
+    def since(self, tick: Any, rows: np.ndarray | None = None) -> np.ndarray:
         """Times in ``unit`` since a tick."""
         ticks = self.ticks if rows is None else self.ticks[rows]
         if not self.dated:
@@ -50,11 +51,11 @@ class Axis:
         return show_tick(self.ticks[row], self.unit)
 
 
-def show_tick(tick: np.generic, unit: str) -> str:
+def show_tick(tick: Any, unit: str) -> str:
     """A tick in words: a datetime in UTC, or a number with its unit."""
     if isinstance(tick, np.integer):
         seconds, rest = divmod(int(tick), 10**9)
-        text = datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+        text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return text + (f".{rest:09d}".rstrip("0") if rest else "") + "Z"
     return f"{float(tick):.10g} {unit}"
 

@@ -65,7 +65,8 @@ def index_name(frame: Any) -> str | None:
     index = getattr(frame, "index", None)
     if type(index).__name__ != "DatetimeIndex":
         return None
-    return str(index.name) if index.name is not None else "index"
+    name = getattr(index, "name", None)
+    return "index" if name is None else str(name)
 
 
 def _with_index(frame: Any) -> Any:
