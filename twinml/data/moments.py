@@ -20,6 +20,11 @@ _OFFSET = re.compile(r"(?:UTC)?([+-])(\d{2}):?(\d{2})?")
 _MINUTE = 60 * 10**9
 YEARS = (1678, 2261)  # what nanoseconds in 64 bits can hold
 EXAMPLE = "2026-03-01T12:00:00+01:00"
+NO_ZONE = (
+    "the time has no time zone, so intervals across a clock change would be wrong. Write the "
+    f"offset, as in {EXAMPLE} or ...Z, or say where the clock hung with zone: UTC (or "
+    "Europe/Berlin, +01:00 ...)"
+)
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,7 @@ def settle(clock: np.ndarray, naive: np.ndarray, zone: tzinfo | None) -> Moments
     """
     rows = np.flatnonzero(naive)
     if zone is None:
-        text = (
-            "the time has no time zone, so intervals across a clock change would be wrong. Write "
-            f"the offset, as in {EXAMPLE} or ...Z, or say where the clock hung with zone: UTC (or "
-            "Europe/Berlin, +01:00 ...)"
-        )
-        return Moments(clock, {int(row): text for row in rows})
+        return Moments(clock, {int(row): NO_ZONE for row in rows})
     first, second = _offsets(clock[rows], zone)
     faults: dict[int, str] = {}
     chosen = first.copy()

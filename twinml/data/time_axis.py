@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from twinml.data.columns import Column, Columns
-from twinml.data.moments import EXAMPLE, Moments, read_texts, read_zone, settle
+from twinml.data.moments import EXAMPLE, NO_ZONE, Moments, read_texts, read_zone, settle
 from twinml.data.numbers import MISSING, number, numbers
 from twinml.data.problems import Problem
 from twinml.units import convert
@@ -122,8 +122,9 @@ def _dated(moments: Moments, absent: np.ndarray, column: Column, of: Columns, un
     cells = column.cells
     for row, text in moments.faults.items():
         raw = cells[row] if isinstance(cells, list) else str(cells[row])
+        kind = "zone" if text == NO_ZONE else "time"
         text = text if repr(raw.strip()) in text else f"{raw.strip()!r}: {text}"
-        problems.append(Problem("time", of.place(row, column.name), f"{text}.", column.name, row))
+        problems.append(Problem(kind, of.place(row, column.name), f"{text}.", column.name, row))
     known = ~absent
     known[list(moments.faults)] = False
     problems.sort(key=lambda p: p.row)
