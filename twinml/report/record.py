@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from twinml.data.header import split_header
 from twinml.data.quality.clock import GAP
 from twinml.data.quality.column import Values
 from twinml.data.quality.report import ColumnReport, Report
@@ -73,10 +74,12 @@ def _panel(axis: Any, time: np.ndarray, report: Report, column: ColumnReport) ->
     if len(groups) == 1:
         _bands(axis, time[groups[0]])
     _marks(axis, time, values, found, column)
-    unit = "" if column.unit in (None, "1") else f" [{column.unit}]"
-    named = column.name if column.unit and f"{column.unit}" in column.name else column.name + unit
+    named = column.name
+    if column.unit not in (None, "1") and split_header(named)[1] is None:
+        named = f"{named} [{column.unit}]"
     axis.set_title(named + (f"  ({column.used})" if column.used else ""), fontsize=9, pad=3)
     axis.tick_params(labelsize=8)
+    axis.ticklabel_format(axis="y", useOffset=False)
     axis.margins(x=0.01)
 
 

@@ -12,13 +12,17 @@ from twinml.cli.console import Console
 from twinml.cli.tools.arguments import Parser, parse
 from twinml.errors import ArgumentError
 
+Ranges = dict[str, tuple[float, float, str | None]]
+
 if TYPE_CHECKING:
     from twinml.cli.twin import TwinKeys
     from twinml.data.assemble import Request
     from twinml.data.quality.report import Report
     from twinml.data.rules import Rules
+    from twinml.physics import Physics
 
 SHOWN = 5  # places printed for each kind of problem
+LISTED = 10  # findings printed of each kind
 EXPERIMENTS = 20  # experiments printed one by one
 EPILOG = (
     "Exit code: 0 when a record would be read with what is stated here (findings are printed), "
@@ -37,9 +41,15 @@ def run(words: Sequence[str]) -> int:
 
     given = _given(asked)
     file, twin = _file(asked)
-    request, rules, text, format = _stated(given, twin)
-    used, bounds = _declared(twin) if twin is not None else (None, None)
-    bounds = {**(bounds or {}), **_ranges(asked.range)}
+    used, bounds = None, {}
+    model = None
+    if twin is not None:
+        from twinml.cli.twin import build_model
+
+        model = build_model(twin)
+        used, bounds = _declared(twin, model)
+    request, rules, text, format = _stated(given, twin, model)
+    bounds = {**bounds, **_ranges(asked.range)}
     report = examine(read_columns(file, format, text, request.wanted), request, rules, used, bounds)
     if asked.json:
         print(json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False))
@@ -113,8 +123,8 @@ def _pair(word: str, flag: str, form: str) -> tuple[str, str]:
     return name, value
 
 
-def _ranges(words: Sequence[str]) -> dict[str, tuple[float, float, str | None]]:
-    found = {}
+def _ranges(words: Sequence[str]) -> Ranges:
+    found: Ranges = {}
     for word in words:
         name, value = _pair(word, "--range", "COLUMN=LOW:HIGH")
         low, _, high = value.partition(":")
@@ -155,20 +165,22 @@ def _file(asked: Any) -> tuple[Path, TwinKeys | None]:
 
 
 def _stated(
-    given: Mapping[str, Any], twin: TwinKeys | None
+    given: Mapping[str, Any], twin: TwinKeys | None, model: Physics | None
 ) -> tuple[Request, Rules, Any, str | None]:
     """What is asked of the file: the words go before the twin's keys."""
     from twinml.data.assemble import Request
     from twinml.data.rules import sort_out
 
     merged: dict[str, Any] = {}
-    if twin is not None:
+    if twin is not None and model is not None:
         columns = {**twin.outputs, **twin.inputs}
         time = twin.time
         merged = {
             "time": time.column, "time_unit": time.unit, "period": time.period, "zone": time.zone,
             "time_format": time.format,
             "units": {k.column or n: k.unit for n, k in columns.items() if k.unit is not None},
+            "assumed": {k.column or n: model.declared.unit(n) for n, k in columns.items()},
+            "assumed_time": model.time_unit,
             **(twin.data.rules() if twin.data is not None else {}),
         }  # fmt: skip
         if "period" in given:
@@ -182,21 +194,17 @@ def _stated(
     return request, rules, text, format
 
 
-def _declared(
-    twin: TwinKeys,
-) -> tuple[dict[str, str], dict[str, tuple[float, float, str | None]]]:
+def _declared(twin: TwinKeys, model: Physics) -> tuple[dict[str, str], Ranges]:
     """Column -> what the twin uses it as, and the declared range where there is one."""
-    from twinml.cli.twin import build_model
     from twinml.data.quality.declared import output_ranges
 
-    model = build_model(twin)
     used = {
         keys.column or name: f"{kind} {name}"
         for kind, group in (("output", twin.outputs), ("input", twin.inputs))
         for name, keys in group.items()
     }
     ranges = output_ranges(model)
-    bounds = {
+    bounds: Ranges = {
         keys.column or name: (*ranges[name], model.declared.unit(name))
         for name, keys in twin.outputs.items()
         if name in ranges
@@ -213,9 +221,7 @@ def show(report: Report, console: Console) -> None:
     _show_time(report, console)
     if report.findings:
         print("To look at:")
-        for finding in report.findings:
-            where = f"column '{finding.column}' " if finding.column else ""
-            print(f"  {finding.kind}: {where}{finding.text}")
+        _show_findings(report)
     if report.problems:
         print("A record would be refused:")
         _show_problems(report)
@@ -251,7 +257,7 @@ def _show_time(report: Report, console: Console) -> None:
         print(f"Time from {report.start} to {report.end}.")
     heads = (
         "experiment", "rows", f"length [{unit}]", "median step", "shortest", "longest",
-        "off the grid", "gaps", "repeated", "backward", "jumps",
+        "uneven", "gaps", "repeated", "backward", "jumps",
     )  # fmt: skip
     rows = [
         [
@@ -264,6 +270,18 @@ def _show_time(report: Report, console: Console) -> None:
     console.table(heads, rows[:EXPERIMENTS])
     if len(rows) > EXPERIMENTS:
         print(f"  and {len(rows) - EXPERIMENTS} more experiments")
+
+
+def _show_findings(report: Report) -> None:
+    counts = Counter(finding.kind for finding in report.findings)
+    printed: Counter[str] = Counter()
+    for finding in report.findings:
+        printed[finding.kind] += 1
+        if printed[finding.kind] <= LISTED:
+            where = f"column '{finding.column}' " if finding.column else ""
+            print(f"  {finding.kind}: {where}{finding.text}")
+        elif printed[finding.kind] == LISTED + 1:
+            print(f"  {finding.kind}: {counts[finding.kind] - LISTED} more; --json lists them.")
 
 
 def _show_problems(report: Report) -> None:

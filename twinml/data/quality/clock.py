@@ -19,7 +19,7 @@ class Event:
     """Something at one row of the time axis.
 
     Args:
-        row: Position among the rows looked at.
+        row: Row of the file.
         size: Length of a gap, or of a step of the clock, in the unit of time.
     """
 
@@ -58,23 +58,25 @@ class Clock:
     jumps: tuple[Event, ...]
 
 
-def read_clock(time: np.ndarray) -> Clock:
+def read_clock(time: np.ndarray, rows: np.ndarray | None = None) -> Clock:
     """Look at times in the order of the file.
 
     Args:
         time: Shape (T,), at least one, none missing; may repeat or run backwards.
+        rows: Rows of the file, (T,); 0, 1, 2 ... when None.
 
     Jumps are looked for only where at least nine of ten intervals are whole periods, within a
     tenth of one. They are seen by the phase of the clock, which a missing row leaves as it is and
     a single late sample shifts only for that sample.
     """
+    rows = np.arange(len(time)) if rows is None else rows
     late = late_rows(time)
     tops = np.maximum.accumulate(time)
-    backward = tuple(Event(int(row), float(tops[row - 1] - time[row])) for row in late)
+    backward = tuple(Event(int(rows[row]), float(tops[row - 1] - time[row])) for row in late)
     order = np.argsort(time, kind="stable")
     ordered = time[order]
     step = np.diff(ordered)
-    repeated = tuple(sorted(int(row) for row in order[1:][step == 0]))
+    repeated = tuple(sorted(int(row) for row in rows[order[1:][step == 0]]))
     positive = step[step > 0]
     if not len(positive):
         return Clock(
@@ -83,7 +85,7 @@ def read_clock(time: np.ndarray) -> Clock:
         )  # fmt: skip
     period = float(np.median(positive))
     wide = np.flatnonzero(step > GAP * period)
-    gaps = tuple(Event(int(order[row + 1]), float(step[row])) for row in wide)
+    gaps = tuple(Event(int(rows[order[row + 1]]), float(step[row])) for row in wide)
     absent = int(sum(round(gap.size / period) - 1 for gap in gaps))
     return Clock(
         rows=len(time),
@@ -97,11 +99,11 @@ def read_clock(time: np.ndarray) -> Clock:
         absent=absent,
         repeated=repeated,
         backward=backward,
-        jumps=_jumps(ordered, order, period),
+        jumps=_jumps(ordered, rows[order], period),
     )
 
 
-def _jumps(time: np.ndarray, order: np.ndarray, period: float) -> tuple[Event, ...]:
+def _jumps(time: np.ndarray, rows: np.ndarray, period: float) -> tuple[Event, ...]:
     """Shifts of the grid k * period that last for at least a window of rows."""
     step = np.diff(time) / period
     off = step - np.round(step)
@@ -119,6 +121,6 @@ def _jumps(time: np.ndarray, order: np.ndarray, period: float) -> tuple[Event, .
         after = phase[row : row + _WINDOW] - drift * np.arange(_WINDOW)
         shift = float(np.median(after) - np.median(before))
         if abs(shift) >= _NOTICEABLE:
-            found.append(Event(int(order[row]), shift * period))
+            found.append(Event(int(rows[row]), shift * period))
             last = row
     return tuple(found)

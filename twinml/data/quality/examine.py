@@ -64,9 +64,9 @@ def examine(
         order = arrange(axis.ticks[rows], rules.late, rules.duplicates)
         asked = Request(time=clock.name if clock else "")
         problems += order_problems(found, axis, rows, order, asked, rules)
-        clocks[name] = read_clock(since)
+        clocks[name] = read_clock(since, rows)
         ordered[name] = rows[np.argsort(axis.ticks[rows], kind="stable")]
-        findings += _clock_findings(found, axis, rows, clocks[name], name, rules)
+        findings += _clock_findings(found, axis.unit, clocks[name], name, rules)
     columns, data = [], {}
     skipped = {c.name for c in [*([clock] if clock else []), *labels]}
     for column in found.columns.values():
@@ -93,6 +93,7 @@ def examine(
         problems=tuple(sorted(problems, key=lambda p: p.row)),
         findings=tuple(findings),
         notes=tuple(notes),
+        lines=found.lines,
         axis=_since_start(axis, groups),
         data=data,
         groups=ordered,
@@ -173,7 +174,8 @@ def _column(
             return ColumnReport(column.name, "text", distinct=distinct)
     problems += odd
     stated = (request.units or {}).get(column.name)
-    unit = stated or (column.unit if rules.header_units else None)
+    own = column.unit if rules.header_units else None
+    unit = stated or own or rules.assumed.get(column.name)
     if stated and column.unit and rules.header_units:
         try:
             agreed(found.source, column, stated)
@@ -205,15 +207,11 @@ def _used(column: Column, used: Mapping[str, str] | None) -> str | None:
 
 
 def _clock_findings(
-    found: Columns, axis: Axis, rows: np.ndarray, clock: Clock, name: str, rules: Rules
+    found: Columns, unit: str, clock: Clock, name: str, rules: Rules
 ) -> list[Finding]:
-    """What to look at on the time axis; rows are those of one experiment."""
+    """What to look at on the time axis of one experiment."""
     where = f"experiment '{name}': " if name else ""
-    unit = axis.unit
-
-    def at(row: int) -> str:
-        return found.place(int(rows[row]))
-
+    at = found.place
     findings = []
     if clock.gaps:
         longest = max(clock.gaps, key=lambda gap: gap.size)

@@ -73,7 +73,8 @@ class Report:
         problems: What a record would be refused for.
         findings: What should be looked at.
         notes: What was found out or assumed.
-        seconds: Time of each row since the first of its experiment, nan where unknown, (rows,).
+        lines: Line in the file of each row, (rows,); None where rows are counted from 1.
+        axis: Time of each row since the first of its experiment, nan where unknown, (rows,).
         data: Values of the number columns, for drawing.
         groups: Rows of each experiment.
     """
@@ -90,6 +91,7 @@ class Report:
     problems: tuple[Problem, ...]
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
+    lines: np.ndarray | None = None
     axis: np.ndarray = field(default_factory=lambda: np.zeros(0))
     data: Mapping[str, np.ndarray] = field(default_factory=dict)
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -100,37 +102,59 @@ class Report:
         return not self.problems
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data with its schema; numbers that are not finite become null."""
+        """Plain data with its schema; numbers that are not finite become null.
+
+        Places are lines of the file where it has lines, else rows counted from 1.
+        """
         counts: dict[str, int] = {}
         listed = []
         for problem in self.problems:
             key = f"{problem.kind}:{problem.column}"
             counts[key] = counts.get(key, 0) + 1
             if counts[key] <= LISTED:
-                listed.append(
-                    {k: v for k, v in asdict(problem).items() if k != "row"}
-                    | {"row": problem.row + 1 or None}
-                )
+                place = None if problem.row < 0 else self._at(problem.row)
+                listed.append(asdict(problem) | {"row": place})
         plain = {
             "schema": SCHEMA,
             "source": self.source,
             "sha256": self.digest,
             "usable": self.usable,
             "rows": self.rows,
+            "places": "rows" if self.lines is None else "lines",
             "time": {
                 "column": self.time or None, "unit": self.time_unit,
                 "start": self.start, "end": self.end,
             },
-            "experiments": {name: asdict(clock) for name, clock in self.clocks.items()},
-            "columns": {
-                c.name: {k: v for k, v in asdict(c).items() if k != "name"} for c in self.columns
-            },
+            "experiments": {name: self._clock(clock) for name, clock in self.clocks.items()},
+            "columns": {column.name: self._column(column) for column in self.columns},
             "problem_counts": counts,
             "problems": listed,
             "findings": [asdict(finding) for finding in self.findings],
             "notes": list(self.notes),
         }  # fmt: skip
         return _finite(plain)
+
+    def _at(self, row: int) -> int:
+        return row + 1 if self.lines is None else int(self.lines[row])
+
+    def _clock(self, clock: Clock) -> dict[str, Any]:
+        events = {
+            name: [{"place": self._at(e.row), "size": e.size} for e in getattr(clock, name)]
+            for name in ("gaps", "backward", "jumps")
+        }
+        return asdict(clock) | events | {"repeated": [self._at(row) for row in clock.repeated]}
+
+    def _column(self, column: ColumnReport) -> dict[str, Any]:
+        plain = asdict(column)
+        del plain["name"]
+        values = column.values
+        if values is not None:
+            plain["values"] |= {
+                "run_row": self._at(values.run_row),
+                "spikes": [self._at(row) for row in values.spikes],
+                "gaps": [[self._at(row), rows] for row, rows in values.gaps],
+            }
+        return plain | {"outside": [self._at(row) for row in column.outside]}
 
 
 def _finite(node: Any) -> Any:
