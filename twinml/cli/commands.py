@@ -33,6 +33,7 @@ TOOLS = {
         Command("doctor", "twinml.cli.tools.doctor", "what works on this machine, and why not"),
         Command("twins", "twinml.cli.tools.twins", "the twins found, and where"),
         Command("show", "twinml.cli.tools.show", "what a file or folder of ours holds"),
+        Command("data", "twinml.cli.tools.data", "what a record holds, and what is wrong with it"),
         Command("verify", "twinml.cli.tools.verify", "check an artifact's bytes and numbers"),
     )
 }

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from twinml.cli.common import Common, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
-from twinml.cli.twin import TwinKeys, build_model, build_record, noise_step, recorded_inputs
+from twinml.cli.twin import (
+    TwinKeys,
+    build_model,
+    build_record,
+    noise_step,
+    record_digests,
+    recorded_inputs,
+)
 from twinml.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -117,7 +124,7 @@ def _times(config: Simulate, model: Physics) -> tuple[Any, dict[str, Any], dict[
             )
         record = build_record(twin, model)
         t = torch.as_tensor(record.time_in(model.time_unit))
-        return t, recorded_inputs(record, model), {"record": record.digest}
+        return t, recorded_inputs(record, model), record_digests(record)
     if horizon.points < 2:
         raise ConfigError(f"horizon.points={horizon.points} cannot be used: both ends need one.")
     t = torch.linspace(horizon.start, horizon.stop, horizon.points, dtype=torch.float64)
