@@ -166,3 +166,8 @@ def test_the_library_lists_every_model_it_holds():
     }
     assert held == set(library.__all__)
     assert nearest("Lorentz", library.__all__) == " Did you mean 'Lorenz'?"
+
+
+def test_the_units_of_all_equations_agree(model):
+    report = tw.check_dimensions(model)
+    assert report.ok, str(report)

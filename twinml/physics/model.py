@@ -49,10 +49,11 @@ class Physics(nn.Module):
         cls.declared = _collect(cls)
         if cls.time_unit != "s":
             check_unit(cls.time_unit, f"{cls.__name__}.time_unit")
-            if not same_dimension(cls.time_unit, "s"):
+            if cls.time_unit != "1" and not same_dimension(cls.time_unit, "s"):
                 raise DeclarationError(
                     f"{cls.__name__} has time_unit={cls.time_unit!r}, which does not measure time. "
-                    "Use 's', 'min', 'h', 'day' or another unit of time."
+                    "Use 's', 'min', 'h', 'day' or another unit of time, or '1' for equations "
+                    "without dimension."
                 )
         cls._arguments = _bind(cls)
 
@@ -146,6 +147,11 @@ class Physics(nn.Module):
     def arguments(self, equation: str) -> tuple[str, ...]:
         """Names that an equation asks for; () when it is not written."""
         return self._arguments.get(equation, ())
+
+    @property
+    def equations(self) -> tuple[str, ...]:
+        """The equations that are written, "rhs" first."""
+        return tuple(self._arguments)
 
     def forward(self, equation: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """One equation evaluated on values by name."""
