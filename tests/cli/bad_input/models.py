@@ -146,7 +146,7 @@ RETURNS: dict[str, Bad] = {
         rhs('return {"wall": torch.ones(7)}'), "Kiln.rhs", "'wall'", "(7,)"
     ),
     "a tuple of derivatives": bad(rhs("return (fuel,)"), "Kiln.rhs", "tuple", "dict"),
-    "no derivatives": bad(rhs("fuel - loss"), "Kiln.rhs", "NoneType", "return"),
+    "no derivatives": bad(rhs("fuel - loss"), "Kiln.rhs", "nothing", "return"),
     "a bare tensor": bad(rhs("return fuel"), "Kiln.rhs", "Tensor", "dict"),
     "a numpy array": bad(
         rhs('import numpy\n        return {"wall": numpy.ones(1)}'), "Kiln.rhs", "ndarray", "'wall'"
@@ -194,7 +194,7 @@ RETURNS: dict[str, Bad] = {
 NAN = 'return {"wall": 0.0 * wall / 0.0}'
 FAILS: dict[str, Bad] = {
     "a model that fails everywhere, simulated": bad(
-        rhs(NAN), "nan", "Kiln", code=1, keeps=("a",)
+        rhs(NAN), "kiln failed at t = 0 s", "nan", code=1, keeps=("a",)
     ),
     "a model that fails everywhere, calibrated": bad(
         rhs(NAN, "calibrate twin=kiln starts=2 out=a"),
@@ -205,7 +205,7 @@ FAILS: dict[str, Bad] = {
         "Every sample failed", "table.parquet", code=1, keeps=("a",),
     ),
     "a model that takes too many steps": Bad(
-        SIMULATE + " solver.max_steps=2", ("max_steps", "2"), code=1, keeps=("a",)
+        SIMULATE + " solver.max_steps=2", ("kiln failed at t = ", "max_steps"), code=1, keeps=("a",)
     ),
     "a record that says nothing about the fit": Bad(
         "calibrate twin=kiln fit=[capacity] starts=1 out=a",

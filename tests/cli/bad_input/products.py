@@ -65,7 +65,7 @@ def changing(path: str, **values: object) -> Callable[[Path], object]:
 
 OUT: dict[str, Bad] = {
     "out= of an earlier run": Bad(SIMULATE + " out=cal", ("out=cal", "not empty"), given=("cal",)),
-    "out= that is a file": Bad(SIMULATE + " out=kiln.csv", ("kiln.csv", "file", "out=<folder>")),
+    "out= that is a file": Bad(SIMULATE + " out=kiln.csv", ("out=kiln.csv", "file", "new folder")),
     "out= below a file": Bad(SIMULATE + " out=kiln.csv/a", ("kiln.csv/a", "out=<folder>")),
     "out= where nothing can be written": Bad(
         SIMULATE + " out=/proc/twinml", ("/proc/twinml", "cannot be written", "out=<folder>"),
@@ -86,7 +86,7 @@ OUT: dict[str, Bad] = {
 RESUME: dict[str, Bad] = {
     "resume= of nothing": Bad("sweep resume=swq", ("resume=swq", "not a folder")),
     "resume= of another task's run": Bad(
-        "sweep resume=cal", ("resume=cal", "no sweep"), given=("cal",)
+        "sweep resume=cal", ("resume=cal", "twinml calibrate", "expected one of twinml sweep"), given=("cal",)
     ),
     "resume= of another seed": Bad("sweep resume=swp seed=5", ("swp", "seed"), given=("swp",)),
     "resume= of another scenario": Bad(
@@ -137,7 +137,9 @@ CALIBRATION: dict[str, Bad] = {
 
 TRAIN: dict[str, Bad] = {
     "no sweep": Bad("train surrogate=gp", ("sweep=<run directory>",)),
-    "no surrogate": Bad("train sweep=swp", ("surrogate=<name>", "gp, mlp"), given=("swp",)),
+    "no surrogate": Bad(
+        "train sweep=swp surrogate=null", ("surrogate=null", "gp, mlp"), given=("swp",)
+    ),
     "a sweep that is not there": Bad("train sweep=nowhere surrogate=gp", ("nowhere", "manifest.json")),
     "a sweep that is a calibration": Bad(
         "train sweep=cal surrogate=gp", ("cal", "no sweep", "manifest.json"), given=("cal",)
@@ -158,21 +160,21 @@ TRAIN: dict[str, Bad] = {
         "train sweep=swp surrogate=mlp surrogate.width=wide", ("width", "'wide'"), given=("swp",)
     ),
     "a split that is no split": Bad(
-        "train sweep=swp surrogate=gp split={train:2}", ("split", "train"), given=("swp",)
+        "train sweep=swp surrogate=gp split={trian:0.5}", ("split", "'trian'", "train"), given=("swp",)
     ),
     "a level that the rows cannot give": Bad(
         "train sweep=swp surrogate=gp level=0.99", ("level 0.99", "99", "samples"), given=("swp",)
     ),
     "a shard that is cut off": Bad(
-        "train sweep=swp surrogate=gp", ("swp", "shard"), given=("swp",),
+        "train sweep=swp surrogate=gp", ("swp", "shard", "resume=swp"), given=("swp",), code=1, keeps=("runs",),
         prepare=cutting("swp/shards/000000000000.parquet"),
     ),
     "a shard that was changed": Bad(
         "train sweep=swp surrogate=gp", ("swp/shards/000000000000.parquet", "sha256", "resume"),
-        given=("swp",), prepare=flipping("swp/shards/000000000000.parquet"), code=1,
+        given=("swp",), prepare=flipping("swp/shards/000000000000.parquet"), code=1, keeps=("runs",),
     ),
     "a sweep whose rows all failed": Bad(
-        "train sweep=failed surrogate=gp", ("failed", "128"), given=("failed",), code=2,
+        "train sweep=failed surrogate=gp", ("failed", "128"), given=("failed",), code=1, keeps=("runs",),
     ),
 }
 
@@ -186,7 +188,7 @@ EXPORT: dict[str, Bad] = {
     ),
     "a surrogate that is cut off": Bad(
         "export run=trn", ("trn/surrogate.pt",), given=("trn",), prepare=cutting("trn/surrogate.pt"),
-        foreign=True, code=1,
+        foreign=True,
     ),
     "an artifact that is there already": Bad(
         "export run=trn out=dist/hottest", ("dist/hottest", "exists", "overwrite=true"), given=("trn", "dist")
@@ -205,9 +207,9 @@ EXPORT: dict[str, Bad] = {
 
 VERIFY: dict[str, Bad] = {
     "nothing to verify": Bad("verify nowhere", ("nowhere", "Check the path")),
-    "an empty folder": Bad("verify empty", ("empty", "manifest.json"), prepare=lambda f: (f / "empty").mkdir()),
-    "a folder that is no artifact": Bad("verify swp", ("swp",), given=("swp",)),
-    "a file that is no artifact": Bad("verify kiln.csv", ("kiln.csv",), code=2),
+    "an empty folder": Bad("verify empty", ("empty", "manifest.json"), prepare=lambda f: (f / "empty").mkdir(), code=1),
+    "a folder that is no artifact": Bad("verify swp", ("swp/manifest.json", "'sweep/1'"), given=("swp",), code=1),
+    "a file that is no artifact": Bad("verify kiln.csv", ("kiln.csv", "twinml export"), code=1),
     "an artifact with a flipped bit": Bad(
         "verify dist/hottest", ("model.pt",), given=("dist",), prepare=flipping("dist/hottest/model.pt"), code=1
     ),

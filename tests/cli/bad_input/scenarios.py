@@ -31,7 +31,7 @@ FORM: dict[str, Bad] = {
     ),
     "half a horizon": Bad(SWEEP, ("horizon", "'stop'"), scenario("stop: 60, ", "")),
     "a horizon that runs backwards": Bad(
-        SWEEP, ("horizon", "60", "-5", "stop must follow start"), scenario("stop: 60", "stop: -5")
+        SWEEP, ("horizon", "-5", "stop must follow start"), scenario("stop: 60", "stop: -5")
     ),
     "a horizon of another dimension": Bad(
         SWEEP, ("horizon", "'m'", "'s'"), scenario("unit: s}", "unit: m}")
@@ -104,7 +104,7 @@ VARY: dict[str, Bad] = {
         "vary loss", "1 weights for 2 values",
     ),
     "a table that is not there": vary(
-        "loss: {distribution: table, path: loss.csv, column: loss}", "loss.csv", "vary loss"
+        "loss: {distribution: table, path: loss.csv, column: loss}", "loss.csv", "CSV or Parquet"
     ),
     "a table without the column": vary(
         "loss: {distribution: table, path: kiln.csv, column: burnr}", "kiln.csv", "'burnr'", "'burner'"
@@ -113,7 +113,7 @@ VARY: dict[str, Bad] = {
         "loss: {distribution: calibrated}", "loss", "calibration=", "twinml calibrate"
     ),
     "calibrated and not fitted": vary(
-        "capacity: {distribution: calibrated}", "capacity", "was not fitted",
+        "capacity: {distribution: calibrated}", "'capacity'", "fitted loss",
         words=SWEEP + " calibration=cal", given=("cal",),
     ),
     "calibrated with a unit": vary(

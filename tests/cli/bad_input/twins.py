@@ -35,23 +35,27 @@ YAML: dict[str, Bad] = {
         foreign=True,
     ),
     "YAML with a key twice": Bad(
-        SIMULATE, (FILE, "parameters", "line 3"), {FILE: TWIN + "parameters: {loss: 0.03}\n"}
+        SIMULATE, (FILE, "parameters", "line 8"), {FILE: TWIN + "parameters: {loss: 0.03}\n"}
     ),
     "a twin that is a list": Bad(SIMULATE, (FILE, "list", "key: value"), {FILE: "- model\n- time\n"}),
     "a twin that is a word": Bad(SIMULATE, (FILE, "key: value"), {FILE: "kiln\n"}),
-    "an empty twin": Bad(SIMULATE, ("kiln", "_target_"), {FILE: ""}),
+    "an empty twin": Bad(SIMULATE, (FILE, "nothing", "key: value"), {FILE: ""}),
     "a twin that is not UTF-8": Bad(
         SIMULATE, (FILE, "UTF-8"), {FILE: "# Größe\n".encode("latin-1") + TWIN.encode()},
         foreign=True,
     ),
     "a twin that is a folder": Bad(
-        SIMULATE, ("No twin 'kiln'", FILE), {FILE: None}, prepare=directory
+        SIMULATE, ("No twin 'kiln'", "configs/twin"), {FILE: None}, prepare=directory
     ),
     "a twin that is a dead link": Bad(
-        SIMULATE, ("kiln", FILE), {FILE: None}, prepare=dangling
+        SIMULATE, ("No twin 'kiln'", "configs/twin"), {FILE: None}, prepare=dangling
     ),
     "a reference that leads nowhere": Bad(
-        SIMULATE, ("paths.dat",), twin("kiln.csv", "${paths.dat}/kiln.csv"), foreign=True
+        SIMULATE, ("paths.dat",), twin("kiln.csv", "'${paths.dat}/kiln.csv'"), foreign=True
+    ),
+    "a reference without quotes": Bad(
+        SIMULATE, (FILE, "line 4", "${...} in quotes"), twin("kiln.csv", "${paths.data}/kiln.csv"),
+        foreign=True,
     ),
 }
 
@@ -103,10 +107,10 @@ KEYS: dict[str, Bad] = {
         "calibrate twin=kiln", ("nothing to fit", "fit=["), twin("calibrate: {fit: [loss]}", "")
     ),
     "a record under an unset folder": Bad(
-        CALIBRATE, ("paths.data", "TWINML_DATA"), twin("kiln.csv", "${paths.data}/kiln.csv")
+        CALIBRATE, ("paths.data", "TWINML_DATA"), twin("kiln.csv", "'${paths.data}/kiln.csv'")
     ),
     "a record under a wrong folder": Bad(
-        CALIBRATE, ("/nowhere/kiln.csv", "does not exist"), twin("kiln.csv", "${paths.data}/kiln.csv"),
+        CALIBRATE, ("/nowhere/kiln.csv", "does not exist"), twin("kiln.csv", "'${paths.data}/kiln.csv'"),
         environment={"TWINML_DATA": "/nowhere"},
     ),
     "a record that does not ship": Bad(

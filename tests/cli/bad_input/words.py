@@ -8,7 +8,7 @@ CASES: dict[str, Bad] = {
     "unknown task": Bad("simulat twin=kiln", ("'simulat'", "Did you mean 'simulate'")),
     "unknown option": Bad("simulate twin=kiln --verbose", ("'--verbose'", "--help")),
     "a word without =": Bad("simulate twin kiln", ("'twin'", "key=value")),
-    "an empty value": Bad("simulate twin=", ("twin=", "Known: ")),
+    "an empty value": Bad("simulate twin=", ("'twin='", "kiln")),
     "no twin": Bad("simulate", ("needs a twin", "twin=<name>", "kiln")),
     "no scenario": Bad("sweep twin=kiln", ("needs a scenario", "soak")),
     "unknown twin": Bad("simulate twin=kilm", ("No twin 'kilm'", "'kiln'", "configs/twin")),
@@ -44,7 +44,7 @@ CASES: dict[str, Bad] = {
     "an interval": Bad(
         "simulate -m twin=kiln seed=interval(1,2)", ("interval", "seed=a,b")
     ),
-    "unbalanced brackets": Bad("simulate twin=kiln fit=[loss", ("fit=[loss", "Quote")),
+    "unbalanced brackets": Bad("simulate twin=kiln fit=[loss", ("fit=[loss", "quoted")),
     "a list for a twin": Bad("simulate twin=[kiln]", ("twin takes the name of a choice",)),
     "a folder of configs that is not there": Bad(
         "simulate twin=kiln --config-dir nowhere", ("nowhere is not a folder",)
@@ -56,10 +56,10 @@ CASES: dict[str, Bad] = {
         "simulate twin=kiln data.path='my kiln.csv'", ("my kiln.csv", "does not exist")
     ),
     "commas in a value": Bad(
-        "simulate twin=kiln data.path=a,b.csv", ("2 values", "data.path")
+        "simulate twin=kiln data.path=a,b.csv", ("2 values", "\"data.path='a,b.csv'\"")
     ),
     "an equals sign in a value": Bad(
-        "simulate twin=kiln data.path=run=1.csv", ("run=1.csv",)
+        "simulate twin=kiln data.path=run=1.csv", ("\"data.path='run=1.csv'\"",)
     ),
 }
 
@@ -70,10 +70,10 @@ VALUES: dict[str, Bad] = {
     "a fraction of a sample": Bad(
         "sweep twin=kiln scenario=soak samples=1.5", ("samples=1.5", "a whole number")
     ),
-    "no samples": Bad("sweep twin=kiln scenario=soak samples=0", ("samples", "0", "at least 1")),
-    "negative samples": Bad("sweep twin=kiln scenario=soak samples=-5", ("samples", "-5")),
+    "no samples": Bad("sweep twin=kiln scenario=soak samples=0", ("samples=0", "at least 1")),
+    "negative samples": Bad("sweep twin=kiln scenario=soak samples=-5", ("samples=-5", "at least 1")),
     "too many samples": Bad(
-        "sweep twin=kiln scenario=soak samples=1e18", ("samples",)
+        "sweep twin=kiln scenario=soak samples=1e18", ("samples=1,000,000,000,000,000,000", "GB", "out=")
     ),
     "no workers": Bad(
         "sweep twin=kiln scenario=soak workers=0", ("workers", "0", "at least 1")
