@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from twinml import resources
 from twinml.cli.schema import key
-from twinml.cli.target import import_target, own_line
-from twinml.errors import ConfigError, DataError, TwinmlError, nearest
+from twinml.cli.target import build_target, import_target
+from twinml.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
     from twinml.data.posterior import Posterior
@@ -127,15 +127,7 @@ def build_model(twin: TwinKeys) -> Physics:
     made = import_target(target, f"twin '{twin.name}'")
     if not (isinstance(made, type) and issubclass(made, Physics)):
         raise ConfigError(f"{target} is not a Physics class; twin '{twin.name}' needs one.")
-    try:
-        model = made(**arguments)
-    except TwinmlError:
-        raise
-    except Exception as error:
-        raise ConfigError(
-            f"{target} could not be built with {arguments or 'no arguments'}: {own_line(error)}"
-        ) from error
-    return model.set_defaults(**twin.parameters)
+    return build_target(made, target, arguments).set_defaults(**twin.parameters)
 
 
 def noise_step(twin: TwinKeys, model: Physics, dt: float | None) -> float | None:
