@@ -40,6 +40,8 @@ def test_any_shape_and_stride_is_kept():
     x = torch.rand((4, 3), dtype=torch.float64).T
     assert tw.interp(x, KNOTS, VALUES).shape == (3, 4)
     assert tw.interp(x[0, 0], KNOTS, VALUES).shape == ()
+    both = torch.stack([KNOTS, VALUES], dim=1)
+    assert torch.equal(tw.interp(x, both[:, 0], both[:, 1]), tw.interp(x, KNOTS, VALUES))
 
 
 def test_slopes_are_those_of_the_intervals_in_reverse_and_forward_mode():

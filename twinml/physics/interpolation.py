@@ -46,7 +46,7 @@ def interp(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
         # Whoever traces sees one node and need not look inside.
         return handle_torch_function(interp, (x, knots, values), x, knots, values)
     _check(x, knots, values)
-    places, heights = knots.to(x.dtype), values.to(x.dtype)
+    places, heights = knots.to(x.dtype).contiguous(), values.to(x.dtype)
     # The search has no derivative, so it is given plain numbers.
     with torch.no_grad():
         right = torch.searchsorted(places, x.contiguous(), right=True)
