@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twinml.cli.common import Common, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
-from twinml.cli.twin import TwinKeys, build_model, build_record, recorded_inputs
+from twinml.cli.twin import TwinKeys, build_model, build_record, noise_step, recorded_inputs
 from twinml.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def simulate(config: Simulate, job: Job) -> Outcome:
                     f"{high:g}]. Give a value inside them."
                 )
     t, inputs, digests = _times(config, model)
+    solver = config.solver.arguments()
+    solver["dt"] = noise_step(config.twin, model, config.solver.dt)
     run = job.start({"model": digest_source(type(model)), **digests})
     solution = run_simulation(
         model,
@@ -67,7 +69,7 @@ def simulate(config: Simulate, job: Job) -> Outcome:
         initial=initial or None,
         inputs=inputs or None,
         seed=config.seed,
-        **config.solver.arguments(),
+        **solver,
     )
     solution.raise_if_failed()
     names = [*states, *model.declared.outputs]
