@@ -82,6 +82,7 @@ def table(**entries):
         ({"knots": [0.0, 1.0]}, ArgumentError, "a list as knots.*register_buffer"),
         ({"values": torch.arange(4)}, ArgumentError, "torch.int64 as values"),
         ({"x": 0.5}, ArgumentError, "a float as x"),
+        ({"x": torch.zeros(2, device="meta")}, ArgumentError, r"model\.to\('meta'\)"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused_with_the_place(entries, error, words):

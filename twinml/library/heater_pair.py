@@ -8,7 +8,6 @@ from torch import Tensor
 
 from twinml.physics import Input, Output, Parameter, Physics, State
 
-STEFAN_BOLTZMANN = 5.670374419e-8  # W/(m^2*K^4), CODATA 2018
 CELSIUS = 273.15  # K at 0 degC
 
 
@@ -45,6 +44,7 @@ class HeaterPair(Physics):
     area = Parameter("m^2", default=1e-3, low=1e-5, high=0.1)
     facing_area = Parameter("m^2", default=2e-4, low=0.0, high=0.1)
     emissivity = Parameter("1", default=0.9, low=0.0, high=1.0)
+    stefan_boltzmann = Parameter("W/(m^2*K^4)", default=5.670374419e-8, low=5.67e-8, high=5.671e-8)
     temperature1 = Output("degC")
     temperature2 = Output("degC")
 
@@ -52,9 +52,9 @@ class HeaterPair(Physics):
         self, heater1: Tensor, heater2: Tensor, sensor1: Tensor, sensor2: Tensor, power1: Tensor,
         power2: Tensor, convection: Tensor, exchange: Tensor, gain1: Tensor, gain2: Tensor,
         lag: Tensor, ambient: Tensor, mass: Tensor, heat_capacity: Tensor, area: Tensor,
-        facing_area: Tensor, emissivity: Tensor,
+        facing_area: Tensor, emissivity: Tensor, stefan_boltzmann: Tensor,
     ) -> Mapping[str, Tensor]:  # fmt: skip
-        radiation = emissivity * STEFAN_BOLTZMANN
+        radiation = emissivity * stefan_boltzmann
 
         def flow(warm: Tensor, cold: Tensor, coefficient: Tensor, surface: Tensor) -> Tensor:
             """Heat from one temperature to another, W."""

@@ -38,8 +38,9 @@ def interp(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
         some rejected steps.
 
     Raises:
-        ArgumentError: a table that is no tensor, knots not strictly increasing, nan or inf in the
-            table. Contents are looked at when a tensor is first seen and after changes in place.
+        ArgumentError: a table that is no tensor or on another device than ``x``, knots not
+            strictly increasing, nan or inf in the table. Contents are looked at when a tensor is
+            first seen and after changes in place.
         ShapeError: ``knots`` and ``values`` disagree on K, or K is below 2.
     """
     if has_torch_function((x, knots, values)):
@@ -68,6 +69,11 @@ def _check(x: Tensor, knots: Tensor, values: Tensor) -> None:
             )
             raise ArgumentError(
                 f"interp was given {what} as {name}; expected a floating tensor. {fix}"
+            )
+        if part.device != x.device:
+            raise ArgumentError(
+                f"interp was given {name} on {part.device} and x on {x.device}; expected one "
+                f"device. Move the model, tables and all, by model.to('{x.device}')."
             )
     if knots.ndim != 1 or knots.shape != values.shape:
         raise ShapeError(
