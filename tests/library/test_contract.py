@@ -126,6 +126,9 @@ def test_values_and_gradients_are_finite_at_every_bound_and_at_the_start(model):
                     values[other] = torch.full_like(values[other], bound)
         values = {n: v.requires_grad_() for n, v in values.items()}
         found = slopes(model, values)
+        if model.has_noise:
+            spread = model.noise_coefficients(values, stacked(model, values))
+            assert torch.isfinite(spread).all(), (name, side)
         assert torch.isfinite(found).all(), (name, side)
         if found.requires_grad:
             gradients = torch.autograd.grad(found.sum(), list(values.values()), allow_unused=True)
@@ -138,7 +141,8 @@ def test_the_defaults_can_be_simulated(model):
     missing = [n for n, p in declared.parameters.items() if p.default is None]
     assert not missing, "shipped physics runs as it stands"
     for dtype in (torch.float64, torch.float32):
-        sol = tw.simulate(model, [0.0, 0.01, 0.02], dtype=dtype, rtol=1e-5)
+        dt = 0.01 if model.has_noise else None
+        sol = tw.simulate(model, [0.0, 0.01, 0.02], dtype=dtype, rtol=1e-5, dt=dt)
         assert sol.ok.all()
         assert all(
             sol[name].dtype == dtype and torch.isfinite(sol[name]).all() for name in sol.names
