@@ -12,8 +12,8 @@ from twinml.physics import Input, Output, Parameter, Physics, State
 class MassSpringDamper(Physics):
     """One degree of freedom: m x'' = force - damping x' - stiffness x - cubic x^3.
 
-    Source: Kovacic & Brennan (eds., 2011), The Duffing Equation, eq. 1.1. With ``cubic`` zero,
-    its default, the oscillator is linear; a positive one stiffens with the displacement, a
+    Source: Kovacic & Brennan (eds., 2011), The Duffing Equation, ch. 1. With ``cubic`` zero, its
+    default, the oscillator is linear; a positive one stiffens with the displacement, a
     negative one softens and lets go beyond sqrt(stiffness / -cubic).
     ``gauge`` is the displacement measured, ``reaction`` what spring and damper pass on to the
     foundation.

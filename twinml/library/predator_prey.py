@@ -17,8 +17,8 @@ class PredatorPrey(Physics):
     p. 88: prey' = (alpha - beta predator) prey, predator' = (delta prey - gamma) predator.
     Defaults near the fits of the Hudson Bay pelts of 1900-1920 by Howard (2009), Modeling basics,
     and Carpenter (2018), Predator-prey population dynamics, Stan case study: hares and lynx in
-    thousands. Both find errors that grow with the counts; ``log_hare`` and ``log_lynx`` are the
-    natural logarithms of the thousands, for a record whose errors are relative.
+    thousands. Carpenter finds errors in proportion to the counts; ``log_hare`` and ``log_lynx``
+    are the natural logarithms of the counts, for a record with such errors.
 
     Limits: ``beta`` and ``delta`` belong to pelts, which are a share of the animals.
     """
@@ -48,6 +48,6 @@ class PredatorPrey(Physics):
         return {
             "hare": prey,
             "lynx": predator,
-            "log_hare": torch.log(prey),
-            "log_lynx": torch.log(predator),
+            "log_hare": torch.log(1000.0 * prey),
+            "log_lynx": torch.log(1000.0 * predator),
         }

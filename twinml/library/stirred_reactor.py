@@ -13,10 +13,11 @@ from twinml.physics import Input, Output, Parameter, Physics, State
 class StirredReactor(Physics):
     """Irreversible first-order reaction A -> B that releases heat, cooled through a jacket.
 
-    Source: Seborg, Edgar, Mellichamp, Process Dynamics and Control, example 2.5 (second
-    edition), eq. 2-66 to 2-68: balances of A and of heat at constant volume, rate by Arrhenius;
-    the coolant's temperature is imposed. Defaults are those of the example. At its feed and a
-    coolant of 300 K three steady states exist; the start is the cold, stable one.
+    Source: Seborg, Edgar, Mellichamp, Process Dynamics and Control, sec. 2.4.6 and example 2.5
+    (second edition): balances of A and of heat at constant volume, rate by Arrhenius, the
+    coolant's temperature imposed. Defaults are those of the example, whose nominal state of
+    0.5 mol/L and 350 K is a saddle. The start is the cold steady state at the same feed and
+    coolant, which is stable.
     """
 
     time_unit = "min"
