@@ -262,4 +262,6 @@ def load_posterior(
             f"The calibration in {source} is of {found.model}, but twin '{twin.name}' is a "
             f"{type(model).__name__}. Make one with 'twinml calibrate twin={twin.name}'."
         )
-    return found.posterior, {"calibration": found.posterior.digest}
+    # initial values of single experiments are nobody's start elsewhere
+    posterior = (found.shared() if found.experiments else found).posterior
+    return posterior, {"calibration": posterior.digest}
