@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from twinml import resources
+from twinml.cli.console import Console
 from twinml.cli.schema import key
 from twinml.cli.target import build_target, import_target
 from twinml.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
+    from twinml.calibrate import Calibration
     from twinml.data.posterior import Posterior
     from twinml.data.record import Record
     from twinml.physics import Physics, Signal
@@ -278,4 +280,19 @@ def load_posterior(
             f"The calibration in {source} is of {found.model}, but twin '{twin.name}' is a "
             f"{type(model).__name__}. Make one with 'twinml calibrate twin={twin.name}'."
         )
+    if found.experiments:
+        found = _one_start(twin, found, source)
     return found.posterior, {"calibration": found.posterior.digest}
+
+
+def _one_start(twin: TwinKeys, found: Calibration, source: str) -> Calibration:
+    """Of a fit of several experiments the part with the initial values to start from."""
+    chosen = None if twin.data is None else twin.data.experiment
+    if chosen is not None:
+        return found.experiment(chosen)
+    Console().notice(
+        f"{source} was fitted to {len(found.experiments)} experiments with initial values of their "
+        f"own ({', '.join(found.experiments)}); none is drawn, the model's or the scenario's are "
+        "used. data.experiment=<name> takes those of one."
+    )
+    return found.shared()
