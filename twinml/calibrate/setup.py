@@ -96,8 +96,10 @@ def signals(model: Physics, record: Record, t: Tensor) -> dict[str, Signal]:
             count = gaps.shape[0]
             raise DataError(
                 f"input '{name}' of {record.source} has {count} missing sample{'s'[: count > 1]}, "
-                f"the first at time {float(record.time[int(gaps[0])]):g} {record.time_unit}; an "
-                "input must be known throughout. Fill the gaps in the record."
+                f"the first in row {int(gaps[0]) + 1} at time {float(record.time[int(gaps[0])]):g} "
+                f"{record.time_unit}; an input must be known throughout. Complete the record, or "
+                f"have gaps filled by the input's kind: fill=['{name}'], in a twin "
+                f"inputs.{name}.missing=fill."
             )
         kind: Any = record.kinds.get(name, "hold")
         found[name] = Signal(t, values, kind)

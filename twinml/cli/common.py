@@ -59,7 +59,7 @@ class MethodKeys:
     method: str = key("auto", "auto, tsit5, dopri5, vern7, rodas5p, rk4, heun, euler ...")
     rtol: float = key(1e-6, "relative tolerance")
     atol: Any = key(1e-9, "absolute tolerance; a number or {state: number}")
-    dt: float | None = key(None, "step of a fixed-step method")
+    dt: float | None = key(None, "step of a fixed-step method or of noise")
     max_steps: int = key(100_000, "most attempted steps of one trajectory")
 
     def arguments(self) -> dict[str, Any]:

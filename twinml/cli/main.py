@@ -64,13 +64,22 @@ def _dispatch(words: list[str]) -> int:
             f"'{name}' is not a twinml command.{nearest(name, COMMANDS)} "
             f"Tasks: {', '.join(TASKS)}. Tools: {', '.join(TOOLS)}."
         )
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # `_target_: kiln.Kiln` beside the user's configs
+    _import_from_here()
     module = importlib.import_module(COMMANDS[name].module)
     if name in TOOLS:
         return module.run(rest)
     runner = importlib.import_module("twinml.cli.runner")
     return runner.run(module.TASK, rest)
+
+
+def _import_from_here() -> None:
+    """Makes modules of the working directory importable: ``_target_: kiln.Kiln``.
+
+    They come last, so that a queue.py or torch.py there breaks neither Python nor the package;
+    ``import_target`` refuses a model in such a file by name.
+    """
+    here = os.getcwd()
+    sys.path[:] = [*(entry for entry in sys.path if entry not in ("", here)), here]
 
 
 def _help() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ def import_target(target: str, wanted_by: str) -> Any:
             f"file beside configs/, write the file's name without .py, such as {example}."
         )
     module_name, _, name = target.rpartition(".")
+    _refuse_hidden(module_name.partition(".")[0], wanted_by)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -48,6 +50,23 @@ def import_target(target: str, wanted_by: str) -> Any:
             f"{nearest(name, known)} Write the name of the class as in the module."
         )
     return getattr(module, name)
+
+
+def _refuse_hidden(name: str, wanted_by: str) -> None:
+    """Refuses a module of the working directory that an installed one of its name hides."""
+    own = next((p for p in (Path(f"{name}.py"), Path(name, "__init__.py")) if p.is_file()), None)
+    if own is None:
+        return
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return
+    if found is None or found.origin is None or Path(found.origin).resolve() == own.resolve():
+        return
+    raise ConfigError(
+        f"{own} of {wanted_by} cannot be imported: '{name}' is also {found.origin}, which goes "
+        "first so that nothing else breaks. Rename your file, and its name in _target_."
+    )
 
 
 def build_target(made: type, target: str, arguments: Mapping[str, Any]) -> Any:

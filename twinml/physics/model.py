@@ -25,6 +25,8 @@ from twinml.units import check_unit, quantity, same_dimension
 D = TypeVar("D", bound=Declaration)
 
 _EQUATIONS = ("rhs", "outputs", "initial")
+# An equation too, but a name that a parameter may have in a model without noise.
+_NOISE = "noise"
 # Names that instances of torch modules use, such as "training", and the equations.
 _TAKEN = frozenset((*vars(nn.Module()), *_EQUATIONS))
 
@@ -36,6 +38,9 @@ class Physics(nn.Module):
     write ``rhs`` (and ``outputs``, ``initial`` where needed) asking for what they use by name
     among ``t``, states, inputs and parameters. Each argument is a tensor of shape (*batch,), or
     (*batch, k) for a state of size k; ``rhs`` returns a dict with one derivative per state.
+    ``noise``, where written, returns diffusion coefficients: with g of a state, that state moves
+    by g dW besides (Ito, one independent Brownian motion for each scalar component), so g has
+    the state's unit over the root of the time unit. A subclass with ``noise = None`` has none.
     Learned terms are ordinary ``nn.Module`` members.
 
     Raises:
@@ -119,6 +124,44 @@ class Physics(nn.Module):
             ShapeError: ``rhs`` returned other names or shapes than the states.
         """
         return self._stack(self._call("rhs", values), like, "rhs", tuple(self.declared.states))
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether the equations are stochastic."""
+        return _NOISE in self._arguments
+
+    def noise_states(self, values: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """States that ``noise`` names, in their order."""
+        result = self._call(_NOISE, values)
+        states = self.declared.states
+        for name in result:
+            if name not in states:
+                raise ShapeError(
+                    f"{type(self).__name__}.noise returns '{name}', which is not a state; expected "
+                    f"some of {list(states)}, a state left out has no noise."
+                    + nearest(str(name), states)
+                )
+        return tuple(name for name in states if name in result)
+
+    def noise_coefficients(self, values: Mapping[str, Tensor], like: Tensor) -> Tensor:
+        """Stacked ``noise``, zero for states that it does not name.
+
+        Args:
+            values: Tensors by name, each (B,) or (B, k).
+            like: The stacked state (n, B), which fixes shape and dtype.
+
+        Returns:
+            Diffusion coefficients, shape (n, B).
+
+        Raises:
+            ShapeError: ``noise`` returned an unknown name, or a shape that is not the state's.
+        """
+        result = dict(self._call(_NOISE, values))
+        states = self.declared.states
+        if any(name not in states for name in result):
+            self.noise_states(values)
+        complete = {name: result.get(name, 0.0) for name in states}
+        return self._stack(complete, like, _NOISE, tuple(states))
 
     def observe(self, values: Mapping[str, Tensor], like: Tensor) -> dict[str, Tensor]:
         """``outputs`` by name, each of shape (B,), in the dtype of ``like`` (n, B)."""
@@ -286,13 +329,14 @@ def _bind(cls: type[Physics]) -> dict[str, tuple[str, ...]]:
         raise DeclarationError(
             f"{cls.__name__} has an rhs but no state. Declare at least one tw.State(...)."
         )
-    if callable(getattr(cls, "noise", None)):
+    spread = getattr(cls, _NOISE, None)
+    if spread is not None and not callable(spread) and _NOISE not in declared.names:
         raise DeclarationError(
-            f"{cls.__name__} has noise(), and this version solves no stochastic equations: the "
-            "noise would be left out without a word. Remove it, or rename the method."
+            f"{cls.__name__}.noise is {spread!r}; expected a method noise(self, ...) that returns "
+            "diffusion coefficients by state, or None for none."
         )
     known = ("t", *declared.states, *declared.inputs, *declared.parameters)
-    for equation in _EQUATIONS:
+    for equation in (*_EQUATIONS, _NOISE):
         function = getattr(cls, equation, None)
         if callable(function):
             bound[equation] = _names(cls, equation, function, known)

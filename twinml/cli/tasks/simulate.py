@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from twinml.cli.common import Common, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
-from twinml.cli.twin import TwinKeys, build_model, build_record, recorded_inputs
+from twinml.cli.twin import (
+    TwinKeys,
+    build_model,
+    build_record,
+    noise_step,
+    record_digests,
+    recorded_inputs,
+)
 from twinml.errors import ConfigError, SolveError
 
 if TYPE_CHECKING:
@@ -63,6 +70,8 @@ def simulate(config: Simulate, job: Job) -> Outcome:
                     f"{high:g}]. Give a value inside them."
                 )
     t, inputs, digests = _times(config, model)
+    solver = config.solver.arguments()
+    solver["dt"] = noise_step(config.twin, model, config.solver.dt)
     run = job.start({"model": digest_source(type(model)), **digests})
     solution = run_simulation(
         model,
@@ -70,7 +79,7 @@ def simulate(config: Simulate, job: Job) -> Outcome:
         initial=initial or None,
         inputs=inputs or None,
         seed=config.seed,
-        **config.solver.arguments(),
+        **solver,
     )
     if not bool(solution.ok):
         when = f"{float(solution.fail_time[0]):g} {model.time_unit}"
@@ -122,7 +131,7 @@ def _times(config: Simulate, model: Physics) -> tuple[Any, dict[str, Any], dict[
             )
         record = build_record(twin, model)
         t = torch.as_tensor(record.time_in(model.time_unit))
-        return t, recorded_inputs(record, model), {"record": record.digest}
+        return t, recorded_inputs(record, model), record_digests(record)
     if not 2 <= horizon.points <= MOST_POINTS:
         raise ConfigError(
             f"horizon.points={horizon.points:,} cannot be used: expected from 2, for both ends, to "

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 from twinml.cli.common import Common, ExecutorKeys, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
-from twinml.cli.twin import TwinKeys, build_model, build_record, load_posterior, recorded_inputs
+from twinml.cli.twin import (
+    TwinKeys,
+    build_model,
+    build_record,
+    load_posterior,
+    noise_step,
+    recorded_inputs,
+)
 from twinml.errors import ConfigError, DataError, SweepError
 
 if TYPE_CHECKING:
@@ -63,6 +70,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
         "inputs": _driven(config.twin, model, scenario),
         **solver_arguments(config.solver),
     }
+    arguments["dt"] = noise_step(config.twin, model, config.solver.dt)
     resumed = config.resume is not None
     _check_place(config)
     if config.samples < 1:
@@ -130,12 +138,11 @@ def solver_arguments(solver: SolverKeys) -> dict[str, Any]:
     Raises:
         ConfigError: a key that a sweep cannot use.
     """
-    for name in ("dt", "device"):
-        if getattr(solver, name) is not None:
-            raise ConfigError(
-                f"solver.{name}={getattr(solver, name)} cannot be used: a sweep chooses its steps "
-                "and its processes itself. Leave it unset."
-            )
+    if solver.device is not None:
+        raise ConfigError(
+            f"solver.device={solver.device} cannot be used: a sweep chooses its processes itself. "
+            "Leave it unset."
+        )
     if isinstance(solver.atol, Mapping):
         raise ConfigError("solver.atol cannot be a mapping in a sweep; give one number.")
     return {
@@ -145,6 +152,7 @@ def solver_arguments(solver: SolverKeys) -> dict[str, Any]:
         "atol": solver.atol,
         "max_steps": solver.max_steps,
         "dtype": solver.dtype,
+        "dt": solver.dt,
     }
 
 
