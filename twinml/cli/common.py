@@ -11,6 +11,7 @@ from twinml.cli.schema import key
 from twinml.errors import ConfigError
 
 BESIDE = Path("..", "shared", "data")
+MOST_SEED = 2**63
 
 
 def records() -> str | None:
@@ -33,6 +34,12 @@ class Common:
     out: str | None = key(None, "run directory; runs/<task>/<date>/<time>-<hex> when unset")
     dry_run: bool = key(False, "print the resolved configuration and stop")
     paths: Paths = key(Paths, "folders outside the project")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < MOST_SEED:
+            raise ConfigError(
+                f"seed={self.seed} cannot be used: expected a whole number from 0 to 2**63 - 1."
+            )
 
 
 def check_level(level: float) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from twinml import resources
 from twinml.cli.schema import key
-from twinml.cli.target import import_target, own_line
-from twinml.errors import ConfigError, DataError, TwinmlError, nearest
+from twinml.cli.target import build_target, import_target
+from twinml.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
     from twinml.data.posterior import Posterior
@@ -28,13 +29,40 @@ class TimeKeys:
     column: str | None = key(None, "column that holds time")
     unit: str | None = key(None, "unit of that column or of period; the model's when unset")
     period: float | None = key(None, "time between rows, for a record without a time column")
+    zone: str | None = key(None, "zone of datetimes without an offset: UTC, Europe/Berlin, +01:00")
+    format: str | None = key(None, "datetimes that are not ISO 8601, such as %d.%m.%Y %H:%M:%S")
 
 
 @dataclass(frozen=True)
 class DataKeys:
-    """The file of a record."""
+    """The file of a record, and what holds for it."""
 
-    path: str | None = key(None, "CSV file; package:<name> for a shipped one")
+    path: str | list[str] | None = key(
+        None, "CSV, Parquet or MAT file, several, or a pattern; package:<name> for a shipped one"
+    )
+    format: str | None = key(None, "csv, parquet or mat; by the file's ending when unset")
+    experiments: str | list[str] | None = key(None, "column(s) that label the experiment of a row")
+    experiment: str | None = key(None, "the one experiment to use")
+    late: Literal["refuse", "sort", "set_aside"] = key(
+        "refuse", "rows whose time runs backwards: refuse, sort, set_aside"
+    )
+    duplicates: Literal["refuse", "first", "last", "mean"] = key(
+        "refuse", "rows of one time: refuse, first, last, mean"
+    )
+    missing: list[str] = key([], "texts that mark a missing sample, beside empty cells and nan")
+    header_units: bool = key(True, "whether 'name [unit]' in a header states a unit")
+    delimiter: str | None = key(
+        None, "of text: comma, semicolon, tab, bar, space; found when unset"
+    )
+    decimal: str | None = key(None, "decimal mark of text, '.' or ','; found when unset")
+    encoding: str | None = key(None, "of text, such as latin-1; utf-8 when unset")
+    header: bool = key(True, "whether the first line of text names the columns")
+    names: list[str] | None = key(None, "names of the columns of text without a header line")
+
+    def rules(self) -> dict[str, Any]:
+        """The keywords of ``Record.read`` that these keys stand for."""
+        apart = ("path", "experiment")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
 
 
 @dataclass(frozen=True)
@@ -53,6 +81,9 @@ class InputKeys:
     column: str = key("", "column of the record")
     unit: str | None = key(None, "unit of the column; the input's own when unset")
     kind: Literal["hold", "linear"] = key("hold", "hold or linear between rows")
+    missing: Literal["refuse", "fill"] = key(
+        "refuse", "missing samples: refuse, or fill by kind (last value; line between neighbours)"
+    )
 
 
 @dataclass(frozen=True)
@@ -96,15 +127,7 @@ def build_model(twin: TwinKeys) -> Physics:
     made = import_target(target, f"twin '{twin.name}'")
     if not (isinstance(made, type) and issubclass(made, Physics)):
         raise ConfigError(f"{target} is not a Physics class; twin '{twin.name}' needs one.")
-    try:
-        model = made(**arguments)
-    except TwinmlError:
-        raise
-    except Exception as error:
-        raise ConfigError(
-            f"{target} could not be built with {arguments or 'no arguments'}: {own_line(error)}"
-        ) from error
-    return model.set_defaults(**twin.parameters)
+    return build_target(made, target, arguments).set_defaults(**twin.parameters)
 
 
 def noise_step(twin: TwinKeys, model: Physics, dt: float | None) -> float | None:
@@ -130,16 +153,24 @@ def noise_step(twin: TwinKeys, model: Physics, dt: float | None) -> float | None
     return twin.dt if dt is None else dt
 
 
-def data_path(twin: TwinKeys) -> Path:
-    """The file of the twin's record.
+def data_path(twin: TwinKeys) -> Path | list[str]:
+    """The file of the twin's record, or several and patterns as they are given.
 
     Raises:
         ConfigError: the twin has no record.
         DataError: the file does not exist.
     """
-    if twin.data is None or twin.data.path is None:
+    if twin.data is None or not twin.data.path:
         raise ConfigError(f"Twin '{twin.name}' has no record: give one with data.path=<file.csv>.")
-    path = twin.data.path
+    given = twin.data.path
+    several = [given] if isinstance(given, str) else given
+    found = [_one_path(twin, path) for path in several]
+    if len(found) == 1 and found[0].is_file():
+        return found[0]
+    return [str(path) for path in found]
+
+
+def _one_path(twin: TwinKeys, path: str) -> Path:
     if NOT_SET in path:
         raise ConfigError(
             f"The record of twin '{twin.name}' is {path}, and paths.data is not set. Say where "
@@ -147,7 +178,7 @@ def data_path(twin: TwinKeys) -> Path:
         )
     if path.startswith(SHIPPED):
         return resources.data(path.removeprefix(SHIPPED))
-    if not Path(path).is_file():
+    if not Path(path).is_file() and not has_magic(path):
         raise DataError(
             f"The record of twin '{twin.name}', {path}, does not exist. Paths are relative to the "
             f"working directory {Path.cwd()}; give another with data.path=<file.csv>."
@@ -165,6 +196,7 @@ def build_record(twin: TwinKeys, model: Physics) -> Record:
     from twinml.data.record import Record
 
     path = data_path(twin)
+    assert twin.data is not None
     declared = model.declared
     for kind, given, known in (
         ("output", twin.outputs, declared.outputs),
@@ -183,15 +215,31 @@ def build_record(twin: TwinKeys, model: Physics) -> Record:
             f"Twin '{twin.name}' does not say where time comes from: "
             "time: {column: <name>, unit: s}, or time: {period: <number>, unit: s}."
         )
-    return Record.from_csv(
+    record = Record.read(
         path,
         time=time.column,
-        time_unit=time.unit or model.time_unit,
+        time_unit=time.unit,
         columns={name: keys.column or name for name, keys in columns.items()},
-        units={name: keys.unit or declared.unit(name) for name, keys in columns.items()},
+        units={name: keys.unit for name, keys in columns.items() if keys.unit is not None},
         kinds={name: keys.kind for name, keys in twin.inputs.items()},
         period=time.period,
+        zone=time.zone,
+        time_format=time.format,
+        fill=[name for name, keys in twin.inputs.items() if keys.missing == "fill"],
+        # the file's own units come before the model's
+        assumed={name: declared.unit(name) for name in columns},
+        assumed_time=model.time_unit,
+        **twin.data.rules(),
     )
+    if twin.data.experiment is not None:
+        return record.experiment(twin.data.experiment)
+    return record
+
+
+def record_digests(record: Record) -> dict[str, str]:
+    """Name -> sha256 of what a run took from its record: the numbers, and the file as it lies."""
+    file = {"record file": record.source_digest} if record.source_digest else {}
+    return {"record": record.digest, **file}
 
 
 def recorded_inputs(record: Record, model: Physics) -> dict[str, Signal]:

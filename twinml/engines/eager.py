@@ -128,7 +128,7 @@ def _solve(problem: Problem, method: str, keep_record: bool) -> tuple[Outcome, l
         if record is not None:
             records.append(record)
     path = None if problem.path is None else replace(problem.path, cell=state.grid)
-    final_state = LaneState(state.t, state.y, state.h, path)
+    final_state = LaneState(state.t, state.y, state.h, path=path)
     outcome = Outcome(
         states=None, quantities={}, status=state.status, fail_time=state.fail_time,
         steps=state.steps, rejected=state.rejected, state=final_state,

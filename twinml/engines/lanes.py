@@ -213,7 +213,7 @@ class Lanes:
         if self.record is not None:
             # A grid of fixed steps stands still when a boundary between its points moves.
             fixed = clipped if self.stepper.adaptive else torch.ones_like(clipped)
-            taken = Steps(self.rows, self.t, t1, h, fixed, self.y, noise)
+            taken = Steps(self.rows, self.t, t1, h, fixed, self.y, noise=noise)
             self.record.taken.append(taken if index is None else taken.select(index))
         for sink in self.sinks:
             sink.add(chosen)

@@ -71,7 +71,7 @@ class Record:
         steps = Steps(
             rows=whole("rows"), t=whole("t"), t1=whole("t1"), h=whole("h"),
             clipped=whole("clipped"), y=whole("y"),
-            noise=None if self.taken[0].noise is None else whole("noise"),
+            noise=self._noise(),
         )  # fmt: skip
         rows = steps.rows
         order = torch.argsort(rows, stable=True)
@@ -81,3 +81,10 @@ class Record:
         ordinal[order] = torch.arange(rows.shape[0], device=rows.device) - start[rows[order]]
         by_step = torch.argsort(ordinal, stable=True)
         return steps.select(by_step), torch.bincount(ordinal).tolist()
+
+    def _noise(self) -> Tensor | None:
+        """Increments of all steps; one without any stands still."""
+        if all(entry.noise is None for entry in self.taken):
+            return None
+        parts = [torch.zeros_like(e.y) if e.noise is None else e.noise for e in self.taken]
+        return torch.cat(parts, dim=-1)

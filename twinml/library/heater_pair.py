@@ -31,7 +31,7 @@ class HeaterPair(Physics):
     heater2 = State("K", initial=296.15, low=233.15, high=423.15)
     sensor1 = State("K", low=233.15, high=423.15)
     sensor2 = State("K", low=233.15, high=423.15)
-    power1 = Input("percent", default=50.0)
+    power1 = Input("percent", default=0.0)
     power2 = Input("percent", default=0.0)
     convection = Parameter("W/(m^2*K)", default=10.0, low=1.0, high=40.0)
     exchange = Parameter("W/(m^2*K)", default=20.0, low=0.0, high=100.0)
@@ -44,7 +44,7 @@ class HeaterPair(Physics):
     area = Parameter("m^2", default=1e-3, low=1e-5, high=0.1)
     facing_area = Parameter("m^2", default=2e-4, low=0.0, high=0.1)
     emissivity = Parameter("1", default=0.9, low=0.0, high=1.0)
-    stefan_boltzmann = Parameter("W/(m^2*K^4)", default=5.670374419e-8, low=5.67e-8, high=5.671e-8)
+    stefan_boltzmann = Parameter("W/(m^2*K^4)", default=5.670374419e-8, low=0.0)  # CODATA 2018
     temperature1 = Output("degC")
     temperature2 = Output("degC")
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from twinml.errors import DeclarationError, ShapeError, nearest
+from twinml.errors import DeclarationError, EquationError, ShapeError, TwinmlError, nearest
+from twinml.frames import own_line
 from twinml.physics.declarations import (
     Declaration,
     Declarations,
@@ -17,6 +18,7 @@ from twinml.physics.declarations import (
     Output,
     Parameter,
     State,
+    check_bounds,
 )
 from twinml.units import check_unit, quantity, same_dimension
 
@@ -94,7 +96,7 @@ class Physics(nn.Module):
                 )
             declared = parameters[name]
             number = quantity(value, declared.unit, f"parameter '{name}'")
-            Parameter(declared.unit, number, declared.low, declared.high).check(name)
+            check_bounds("parameter", name, number, "value", declared.low, declared.high)
             self._defaults[name] = number
         return self
 
@@ -201,11 +203,20 @@ class Physics(nn.Module):
         return getattr(self, equation)(*[values[name] for name in self._arguments[equation]])
 
     def _call(self, equation: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        result = self.forward(equation, values)
+        origin = f"{type(self).__name__}.{equation}"
+        try:
+            result = self.forward(equation, values)
+        except (TwinmlError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise EquationError(f"{origin} failed: {own_line(error)}.{_advice(error)}") from error
         if not isinstance(result, Mapping):
+            named = self.declared.outputs if equation == "outputs" else self.declared.states
+            what = "nothing" if result is None else type(result).__name__
             raise ShapeError(
-                f"{type(self).__name__}.{equation} returned {type(result).__name__}; expected a "
-                "dict that names each value, such as {'h1': ..., 'h2': ...}."
+                f"{origin} returned {what}; expected a dict that names each value, such as "
+                f"{{{', '.join(f'{name!r}: ...' for name in named)}}}."
+                + (" Is its 'return' missing?" if result is None else "")
             )
         return result
 
@@ -242,6 +253,16 @@ class Physics(nn.Module):
         return torch.cat(rows) if len(rows) > 1 else rows[0]
 
 
+def _advice(error: Exception) -> str:
+    """What to write instead, where the mistake is one that many make."""
+    text = str(error)
+    if "Boolean value of Tensor" in text:
+        return " An equation sees all rows at once: choose with torch.where(condition, a, b)."
+    if "only one element tensors" in text or "converted to Python scalars" in text:
+        return " An equation sees all rows at once: use torch's functions instead of math's."
+    return ""
+
+
 def _fit(value: Any, size: int | None, like: Tensor, origin: str, name: str) -> Tensor:
     """One returned value, brought to (B,) or (B, k) in the dtype of the state."""
     batch = like.shape[1]
@@ -251,7 +272,12 @@ def _fit(value: Any, size: int | None, like: Tensor, origin: str, name: str) -> 
     if not isinstance(value, Tensor):
         raise ShapeError(
             f"{origin} returns {type(value).__name__} for '{name}'; expected a tensor of shape "
-            f"{shape}, one value per row of the batch."
+            f"{shape}, one value per row of the batch. Compute it from the arguments with torch."
+        )
+    if value.is_complex():
+        raise ShapeError(
+            f"{origin} returns complex values for '{name}'; expected real ones. Take the real part "
+            "where that is meant."
         )
     if value.dtype != like.dtype:
         value = value.to(like.dtype)

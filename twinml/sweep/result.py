@@ -105,7 +105,9 @@ class Sweep:
         """
         if not self.prefix:
             raise SweepError(
-                f"{self.path} has no finished rows yet (0 of {self.samples:,}). Resume it first."
+                f"{self.path} has no finished rows (0 of {self.samples:,}): it was stopped early, "
+                "or its shards were cut or removed. Compute them with twinml sweep "
+                f"resume={self.path}."
             )
         store = Store(self.path)
         parts = [store.read_shard(report) for report in self.prefix]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from twinml.errors import ArgumentError
 from twinml.sweep.digest import identity
 from twinml.sweep.executor import make_executor
-from twinml.sweep.plan import Plan, missing_shards, shard_rows
+from twinml.sweep.plan import Plan, check_room, missing_shards, shard_rows
 from twinml.sweep.processes import importable
 from twinml.sweep.result import Sweep, open_sweep, write_summary
 from twinml.sweep.store import SCHEMA, Store
@@ -111,6 +111,7 @@ def sweep(
     task = replace(task, settings=replace(settings, engine=probe(task)))
     done = _resumable(store, task) if store.exists else ()
     columns = 2 + len(task.bound.columns) + len(task.bound.quantities)
+    check_room(samples - sum(len(report.shard) for report in done), columns, store.path)
     size = shard_rows(samples, columns, task.block, shard_size)
     shards = missing_shards(samples, [report.shard for report in done], size)
     plan = Plan(

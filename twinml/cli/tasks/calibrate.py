@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twinml.cli.common import Common, MethodKeys, check_level
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
-from twinml.cli.twin import TwinKeys, build_model, build_record
+from twinml.cli.twin import TwinKeys, build_model, build_record, record_digests
 from twinml.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,20 +47,22 @@ def calibrate(config: Calibrate, job: Job) -> Outcome:
             f"Twin '{twin.name}' names nothing to fit: give fit=[...] with some of "
             f"{', '.join(model.declared.parameters)}, and fit_initial=[...] for initial values."
         )
-    run = job.start({"model": digest_source(type(model)), "record": record.digest})
+    run = job.start({"model": digest_source(type(model)), **record_digests(record)})
+    aside = _set_aside(record, run.path)
     fitted = fit_record(job, twin, model, record, config.starts, config.seed, config.solver)
     path = fitted.save(run.path)
     figures = draw(fitted, model, record, config.level, run.path)
     return Outcome(
-        fitted.metrics(config.level),
+        {**fitted.metrics(config.level), **record.metrics()},
         *estimates(fitted, config.level),
         f"{twin.name}: {', '.join(_quality(fitted))}",
-        [("calibration", path), *figures],
+        [("calibration", path), *figures, *aside],
         headline=tuple(
             name
             for name in fitted.metrics(config.level)
             if name.endswith(".value") or name.endswith("rmse")
         ),
+        notes=tuple(f"Record: {note}." for note in record.notes),
     )
 
 
@@ -94,6 +96,15 @@ def fit_record(
             "the best start met no stopping rule; look at the fit, give more starts."
         )
     return fitted
+
+
+def _set_aside(record: Record, folder: Path) -> list[tuple[str, Path]]:
+    """Rows of the file that the record's rules left out, kept beside the fit."""
+    if not len(record.set_aside):
+        return []
+    path = folder / "set_aside.parquet"
+    record.set_aside.write_parquet(path)
+    return [("rows set aside", path)]
 
 
 def estimates(fitted: Calibration, level: float) -> tuple[tuple[str, ...], list[list[Any]]]:

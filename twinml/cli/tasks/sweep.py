@@ -59,7 +59,8 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     assert config.twin is not None
     model = build_model(config.twin)
     where = f"scenario {job.composed.choices['scenario']}"
-    scenario = Scenario.from_mapping(config.scenario, where=where)
+    with job.blaming("scenario"):
+        scenario = Scenario.from_mapping(config.scenario, where=where)
     posterior, origin = load_posterior(config.twin, model, config.calibration)
     arguments: dict[str, Any] = {
         "seed": config.seed,
@@ -72,10 +73,15 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     arguments["dt"] = noise_step(config.twin, model, config.solver.dt)
     resumed = config.resume is not None
     _check_place(config)
+    if config.samples < 1:
+        raise ConfigError(f"samples={config.samples} cannot be used: expected at least 1.")
     check_base_samples("sensitivity", config.sensitivity, none_allowed=True)
     # Planned once before the run directory is touched, so that bad input leaves nothing behind.
     place = Path(config.resume) if config.resume else Path(config.out or "runs") / ".plan"
-    run_sweep(model, scenario, config.samples, dry_run=True, out=place, resume=resumed, **arguments)
+    with job.blaming("scenario"):
+        run_sweep(
+            model, scenario, config.samples, dry_run=True, out=place, resume=resumed, **arguments
+        )
     run = job.start(
         {"model": digest_source(type(model)), "scenario": scenario.digest, **origin},
         resume=config.resume,
@@ -95,7 +101,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     done.table().write_parquet(table)
     metrics = summary_metrics(done)
     notes = [f"{name} {text}" for name, text in risk_lines(done)]
-    if done.failed:
+    if 0 < done.failed < done.done:
         notes.append(f"{done.failed:,} of {done.done:,} samples failed: {reasons(done)}.")
     for line in notes:
         job.console.notice(line)

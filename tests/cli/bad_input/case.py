@@ -1,0 +1,112 @@
+"""One bad call: what was typed in which folder, and what the program must answer."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.cli.bad_input.plant import FILES
+from twinml import resources
+from twinml.cli.main import main
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A row of the table.
+
+    Args:
+        words: What follows ``twinml``, as a shell would split it.
+        says: Fragments that the message must hold: what is wrong, where, and the fix.
+        files: Files laid over those of ``plant.py``; None removes one.
+        given: Products of earlier tasks to copy into the folder: cal, swp, trn, dist.
+        prepare: Anything else to do to the folder, called with it.
+        environment: Variables set for the call.
+        code: Expected exit code.
+        keeps: Folders that may stay behind although the call failed.
+        foreign: The text quotes Python or a library, whose words differ between versions.
+    """
+
+    words: str
+    says: tuple[str, ...]
+    files: Mapping[str, str | bytes | None] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
+    prepare: Callable[[Path], object] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    code: int = 2
+    keeps: tuple[str, ...] = ()
+    foreign: bool = False
+
+    def lay(self, folder: Path, products: Path) -> None:
+        """Fills the empty folder."""
+        import shutil
+
+        for product in self.given:
+            shutil.copytree(products / product, folder / product)
+        for name, content in {**FILES, **self.files}.items():
+            if content is None:
+                continue
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        if self.prepare is not None:
+            self.prepare(folder)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a call printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    def text(self, folder: Path) -> str:
+        """The message, without what differs from one machine and one second to the next."""
+        text = self.err.replace(str(folder.resolve()), "<here>").replace(str(folder), "<here>")
+        text = text.replace(str(resources.configs()), "<package>/configs")
+        text = text.replace(str(resources.PACKAGE), "<package>")
+        return re.sub(r"\d{4}-\d\d-\d\d/\d{6}-[0-9a-f]{6}", "<date>/<time>", text)
+
+
+def call(words: str, folder: Path, environment: Mapping[str, str]) -> Ended:
+    """The program in this process, in ``folder``; the process is as before afterwards."""
+    out, err = io.StringIO(), io.StringIO()
+    with _inside(folder, environment):
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(shlex.split(words))
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def _inside(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    before = os.getcwd(), list(sys.path), set(sys.modules), dict(os.environ)
+    for name in ("TWINML_DATA", "TWINML_DEBUG"):
+        os.environ.pop(name, None)
+    os.environ.update(environment)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before[0])
+        sys.path[:] = before[1]
+        for name in set(sys.modules) - before[2]:
+            if str(folder) in str(getattr(sys.modules[name], "__file__", None)):
+                del sys.modules[name]
+        os.environ.clear()
+        os.environ.update(before[3])
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Every file with its bytes and every folder below ``folder``; Python's own caches left out."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+        if "__pycache__" not in path.parts
+    }
