@@ -31,7 +31,7 @@ class HeaterPair(Physics):
     heater2 = State("K", initial=296.15, low=233.15, high=423.15)
     sensor1 = State("K", low=233.15, high=423.15)
     sensor2 = State("K", low=233.15, high=423.15)
-    power1 = Input("percent", default=50.0)
+    power1 = Input("percent", default=0.0)
     power2 = Input("percent", default=0.0)
     convection = Parameter("W/(m^2*K)", default=10.0, low=1.0, high=40.0)
     exchange = Parameter("W/(m^2*K)", default=20.0, low=0.0, high=100.0)
