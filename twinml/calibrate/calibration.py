@@ -18,6 +18,7 @@ from twinml.errors import ArgumentError, DataError, nearest
 
 SCHEMA = "calibration/1"
 FILE = "calibration.json"
+_AGAIN = "It was cut or changed; restore it, or make one with 'twinml calibrate twin=<name>'."
 
 
 @final
@@ -202,8 +203,13 @@ class Calibration:
             content["posterior"] = Posterior.from_json(content["posterior"])
             content["covariance"] = np.asarray(content["covariance"], dtype=np.float64)
             return cls(**content)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{source} is not a whole calibration: {error}.") from None
+        except KeyError as error:
+            raise DataError(
+                f"{source} is not a whole calibration: it lacks {error}. {_AGAIN}"
+            ) from None
+        except (DataError, TypeError, ValueError) as error:
+            text = str(error).rstrip(".")
+            raise DataError(f"{source} is not a whole calibration ({text}). {_AGAIN}") from None
 
     def save(self, path: str | Path) -> Path:
         """Write ``calibration.json`` at ``path`` (a file, or a folder that will hold it).
@@ -236,7 +242,7 @@ def load_calibration(path: str | Path) -> Calibration:
     try:
         data = json.loads(path.read_text())
     except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error}); expected a calibration.") from None
+        raise DataError(f"{path} is not JSON ({error}); expected a calibration. {_AGAIN}") from None
     if not isinstance(data, dict):
-        raise DataError(f"{path} holds {type(data).__name__}; expected a calibration.")
+        raise DataError(f"{path} holds a {type(data).__name__}; expected a calibration. {_AGAIN}")
     return Calibration.from_json(data, str(path))

@@ -67,7 +67,7 @@ def calibrate(
         The calibration.
 
     Raises:
-        ArgumentError: an unknown name, nothing to fit.
+        ArgumentError: an unknown name, nothing to fit, a model with noise.
         DataError: the record lacks outputs, has gaps in inputs, or fewer values than unknowns.
         CalibrationError: no start gives a finite fit, or the record does not determine the
             unknowns.
@@ -81,6 +81,15 @@ def calibrate(
         raise ArgumentError(
             f"calibrate was given a {type(record).__name__} as record; expected a tw.Record. "
             "Read a file with tw.Record.from_csv(path, ...)."
+        )
+    if model.has_noise:
+        name = type(model).__name__
+        raise ArgumentError(
+            f"{name} has noise(), and calibrate fits one path by least squares: the record of a "
+            "noisy system wanders away from any simulated path, so the fit would not estimate the "
+            "parameters. That takes an estimate of the state at every sample, which this version "
+            "does not have. If the equations without noise are meant, calibrate a subclass: "
+            f"class Mean({name}): noise = None."
         )
     sought = unknowns(model, fit, fit_initial)
     if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:

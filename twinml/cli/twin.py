@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from twinml import resources
 from twinml.cli.console import Console
 from twinml.cli.schema import key
-from twinml.cli.target import import_target, own_line
-from twinml.errors import ConfigError, DataError, TwinmlError, nearest
+from twinml.cli.target import build_target, import_target
+from twinml.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
     from twinml.calibrate import Calibration
@@ -109,6 +109,7 @@ class TwinKeys:
     inputs: dict[str, InputKeys] = key({}, "input -> column, unit, kind")
     calibrate: CalibrateKeys = key(CalibrateKeys, "what to fit")
     calibration: str | None = key(None, "run or calibration.json that `calibrated` reads")
+    dt: float | None = key(None, "step of a model with noise, in its time unit; or solver.dt")
 
 
 def build_model(twin: TwinKeys) -> Physics:
@@ -128,15 +129,30 @@ def build_model(twin: TwinKeys) -> Physics:
     made = import_target(target, f"twin '{twin.name}'")
     if not (isinstance(made, type) and issubclass(made, Physics)):
         raise ConfigError(f"{target} is not a Physics class; twin '{twin.name}' needs one.")
-    try:
-        model = made(**arguments)
-    except TwinmlError:
-        raise
-    except Exception as error:
+    return build_target(made, target, arguments).set_defaults(**twin.parameters)
+
+
+def noise_step(twin: TwinKeys, model: Physics, dt: float | None) -> float | None:
+    """The step: ``solver.dt`` where given, else the twin's own for a model with noise.
+
+    Raises:
+        ConfigError: a model with noise and no step, or a twin's step without noise.
+    """
+    if not model.has_noise:
+        if twin.dt is not None:
+            raise ConfigError(
+                f"Twin '{twin.name}' has dt={twin.dt:g}, the step of a model with noise, and "
+                f"{type(model).__name__} has no noise(). Leave it out; solver.dt is the step of a "
+                "fixed-step method."
+            )
+        return dt
+    if dt is None and twin.dt is None:
         raise ConfigError(
-            f"{target} could not be built with {arguments or 'no arguments'}: {own_line(error)}"
-        ) from error
-    return model.set_defaults(**twin.parameters)
+            f"{type(model).__name__} has noise(): its steps are fixed, and the result depends on "
+            f"them. Give solver.dt=<step in {model.time_unit}>, or dt: <step> in the file of twin "
+            f"'{twin.name}', well below the shortest time constant of the equations."
+        )
+    return twin.dt if dt is None else dt
 
 
 def data_path(twin: TwinKeys) -> Path | list[str]:
