@@ -71,7 +71,7 @@ def find_decimal(rows: Iterable[Sequence[str]], source: str) -> tuple[str, str |
                 commas += 1
                 if _GROUPED.fullmatch(text):
                     grouped += 1
-                    example = text
+                    example = example or text
             elif not points and "." in cell and _WITH_POINT.fullmatch(cell.strip()):
                 points += 1
     if not commas or points:

@@ -19,9 +19,9 @@ from twinml.data.quality.report import ColumnReport, Finding, Report
 from twinml.data.rules import Rules
 from twinml.data.time_axis import Axis, read_axis, show_tick
 from twinml.errors import DataError, UnitError
-from twinml.units import conversion
+from twinml.units import conversion, same_dimension
 
-TIME_NAMES = ("time", "t", "datetime", "timestamp", "date", "zeit", "date time", "time stamp")
+TIME_NAMES = ("time", "datetime", "timestamp", "date", "zeit", "date time", "time stamp")
 _NAMED = 4  # places that a finding names
 
 
@@ -106,7 +106,7 @@ def _time_column(found: Columns, request: Request, notes: list[str]) -> Column |
     if request.period is not None:
         return None
     for column in found.columns.values():
-        if bare_name(column.name).lower().replace("_", " ") in TIME_NAMES:
+        if _called_time(column):
             notes.append(f"time: column '{column.name}', by its name")
             return column
     for column in found.columns.values():
@@ -119,6 +119,13 @@ def _time_column(found: Columns, request: Request, notes: list[str]) -> Column |
             return column
     notes.append("time: no column looks like it; rows are counted. Name it with --time")
     return None
+
+
+def _called_time(column: Column) -> bool:
+    name = bare_name(column.name)
+    if column.unit is not None and not same_dimension(column.unit, "s"):
+        return False
+    return name == "t" or name.lower().replace("_", " ") in TIME_NAMES  # T is a temperature
 
 
 def _axis(
