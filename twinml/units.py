@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 from twinml.errors import MissingDependencyError, UnitError
 
@@ -146,3 +147,59 @@ def quantity(value: object, unit: str, what: str) -> float:
         return number
     source = f"1{rest}" if rest.startswith("/") else rest.removeprefix("*").strip()
     return float(convert(number, source, unit, what))
+
+
+@final
+@dataclass(frozen=True)
+class Measure:
+    """What a number measures: a unit that can be multiplied, divided and raised.
+
+    Args:
+        unit: pint's unit; that of a difference where the declared one has an offset.
+        offset: Whether zero is arbitrary, as in degC.
+    """
+
+    unit: Any
+    offset: bool = False
+
+    @classmethod
+    def of(cls, unit: str) -> Measure:
+        """The measure of a unit's text.
+
+        Raises:
+            UnitError: the text does not parse.
+        """
+        check_unit(unit, "a value")
+        if unit == "1":
+            return cls(_registry().dimensionless)
+        parsed = _parse(unit)
+        if _registry().Quantity(0.0, parsed).to_base_units().magnitude != 0.0:
+            return cls(_registry().Unit(f"delta_{parsed}"), offset=True)
+        return cls(parsed)
+
+    def times(self, other: Measure) -> Measure:
+        """Measure of a product."""
+        return Measure(self.unit * other.unit)
+
+    def over(self, other: Measure) -> Measure:
+        """Measure of a ratio."""
+        return Measure(self.unit / other.unit)
+
+    def power(self, exponent: float) -> Measure:
+        """Measure of a power."""
+        return Measure(self.unit**exponent)
+
+    def factor(self, other: Measure) -> float | None:
+        """How many of ``other`` one of this is; None when the dimensions differ."""
+        if self.unit == other.unit:
+            return 1.0
+        # Exponents such as 0.5 + 0.25 - 0.75 are zero only up to rounding.
+        powers = dict((self.unit / other.unit).dimensionality)
+        if any(abs(exponent) > 1e-9 for exponent in powers.values()):
+            return None
+        one = _registry().Quantity(1.0, self.unit / other.unit).to_base_units()
+        return float(one.magnitude)
+
+    def __str__(self) -> str:
+        text = f"{self.unit:~C}"
+        return (text.replace("Δ°", "deg") if self.offset else text) or "1"

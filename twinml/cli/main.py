@@ -99,11 +99,11 @@ def _help() -> str:
 
 def _unexpected(error: Exception) -> str:
     """An error nobody foresaw; where the user's own code raised it, that line."""
-    from twinml.cli.target import raised_in_own_code
+    from twinml.frames import own_line, raised_in_own_code
 
-    own = raised_in_own_code(error)
-    text = f"{type(error).__name__}: {error}"
-    return f"your code failed: {own} -> {text}" if own else f"unexpected {text}"
+    if raised_in_own_code(error):
+        return f"your code failed: {own_line(error)}"
+    return f"unexpected {type(error).__name__}: {error}"
 
 
 def _debugging() -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from twinml.engines.dense import DenseStep, rest
 from twinml.engines.forcing import Forcing, Interval
+from twinml.engines.noise import brownian_paths
 from twinml.engines.quantities import Quantities
 from twinml.engines.record import Record, Steps
 from twinml.engines.saving import Trajectory
@@ -41,6 +42,10 @@ class Rows:
         self.steps = torch.zeros(count, dtype=torch.int64, device=device)
         self.rejected = torch.zeros(count, dtype=torch.int64, device=device)
         self.grid = torch.zeros(count, dtype=torch.int64, device=device)
+        self.origin = self.t
+        if problem.path is not None:
+            self.grid, self.origin = problem.path.cell.clone(), problem.path.origin
+        self.noise = brownian_paths(problem, forcing)
         self.pointers = forcing.start(self.t)
 
 
@@ -64,7 +69,7 @@ class Lanes:
         self.steps, self.rejected = state.steps[rows], state.rejected[rows]
         self.grid = state.grid[rows]
         self.end = self.last[rows]
-        self.first = problem.first[rows]
+        self.first, self.origin = problem.first[rows], state.origin[rows]
         self.previous = torch.ones_like(self.t)
         self.retries = torch.zeros_like(self.steps)
         self.wary = torch.zeros_like(self.t, dtype=torch.bool)
@@ -137,17 +142,22 @@ class Lanes:
         return _EPS * torch.maximum(self.t.abs(), _SPAN_SHARE * (self.end - self.first).abs())
 
     def _advance(self) -> None:
+        cell = self.grid
         t1, h, clipped = self._target()
-        trial = self.stepper.step(self.at, self.t, t1, self.sign * h, self.y, self.k1)
+        noise = None
+        if self.state.noise is not None:
+            noise = self.state.noise.increments(self.rows, cell, self.t, t1, self.grid > cell)
+            noise = noise.to(self.y.dtype)
+        trial = self.stepper.step(self.at, self.t, t1, self.sign * h, self.y, self.k1, noise=noise)
         self.steps = self.steps + 1
         if self.stepper.adaptive:
             accepted, error = self._judge(trial, h)
         else:
             accepted, error = trial.finite, None
         if bool(accepted.all()):
-            self._accept(None, t1, h, clipped, trial, error)
+            self._accept(None, t1, h, clipped, trial, error, noise)
         elif bool(accepted.any()):
-            self._accept(accepted, t1, h, clipped, trial, error)
+            self._accept(accepted, t1, h, clipped, trial, error, noise)
         self._end(accepted, trial, h)
 
     def _target(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -161,7 +171,7 @@ class Lanes:
             ), clipped  # fmt: skip
         assert self.problem.dt is not None
         dt = self.problem.dt
-        tick = self.first + self.sign * dt * (self.grid + 1).to(torch.float64)
+        tick = self.origin + self.sign * dt * (self.grid + 1).to(torch.float64)
         # A grid time that differs from a boundary by rounding only is that boundary.
         slack = 1e-9 * dt
         before = self.sign * (limit - tick)
@@ -192,7 +202,7 @@ class Lanes:
 
     def _accept(
         self, accepted: Tensor | None, t1: Tensor, h: Tensor, clipped: Tensor, trial: Trial,
-        error: Tensor | None,
+        error: Tensor | None, noise: Tensor | None = None,
     ) -> None:  # fmt: skip
         signed = self.sign * h
         step = DenseStep(
@@ -203,7 +213,7 @@ class Lanes:
         if self.record is not None:
             # A grid of fixed steps stands still when a boundary between its points moves.
             fixed = clipped if self.stepper.adaptive else torch.ones_like(clipped)
-            taken = Steps(self.rows, self.t, t1, h, fixed, self.y)
+            taken = Steps(self.rows, self.t, t1, h, fixed, self.y, noise=noise)
             self.record.taken.append(taken if index is None else taken.select(index))
         for sink in self.sinks:
             sink.add(chosen)
@@ -302,8 +312,8 @@ class Lanes:
         state.grid[rows] = self.grid[leaving]
         index = (~leaving).nonzero()[:, 0]
         for name in (
-            "rows", "t", "h", "end", "limit", "first", "previous", "retries", "wary", "patience",
-            "walled", "steps", "rejected", "grid",
+            "rows", "t", "h", "end", "limit", "first", "origin", "previous", "retries", "wary",
+            "patience", "walled", "steps", "rejected", "grid",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name)[index])
         self.y, self.pointers = self.y[:, index], self.pointers[:, index]

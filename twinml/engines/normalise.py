@@ -19,13 +19,14 @@ from twinml.engines.arguments import (
     read_times,
 )
 from twinml.engines.initial import initial_states, read_initial
+from twinml.engines.noise import check_method, noise_path, read_ids, read_seed
 from twinml.errors import ArgumentError, ShapeError, nearest
 from twinml.expression import Expression, check_names, parse
 from twinml.physics import Physics
 from twinml.solve.change import Change
 from twinml.solve.methods import AUTO, method_named
 from twinml.solve.problem import LaneState, Problem
-from twinml.solve.tableau import ButcherTableau
+from twinml.solve.rosenbrock import RosenbrockTableau
 
 _DTYPES = (torch.float64, torch.float32)
 
@@ -48,6 +49,8 @@ def build_problem(
     max_steps: int = 100_000,
     keep: str | Mapping[str, str | float | Expression] = "all",
     start: LaneState | None = None,
+    seed: int = 0,
+    ids: Any = None,
 ) -> Problem:
     """Check and normalise; see ``simulate`` for the meaning of the arguments."""
     if not isinstance(model, Physics):
@@ -73,6 +76,7 @@ def build_problem(
         for key, value in (constants or {}).items()
     }
     timed = read_changes(model, changes, dtype, device, batch)
+    number, own = read_seed(seed), read_ids(ids, device, batch)
     h0 = None
     if start is not None:
         if initial:
@@ -110,6 +114,10 @@ def build_problem(
     quantities, mode = _keep(model, keep, extra)
     if times.ndim == 2 and times.shape[0] == 1:
         times = times[0]
+    path = None
+    if model.has_noise:
+        assert dt is not None
+        path = noise_path(model, number, own, float(dt), times, rows, start)
     direction = (times[..., -1] - times[..., 0]).sign()
     backward = bool((direction < 0).any())
     if backward and bool((direction > 0).any()):
@@ -126,6 +134,7 @@ def build_problem(
         quantities=quantities, constants=extra, keep=mode, rtol=float(rtol),
         atol=_atol(model, atol, dtype, device), dt=None if dt is None else float(dt),
         max_step=math.inf if max_step is None else float(max_step), max_steps=int(max_steps), h0=h0,
+        path=path,
     )  # fmt: skip
 
 
@@ -140,11 +149,14 @@ def _check_solver(
 ) -> None:
     if method != AUTO:
         tableau = method_named(method)
-        if isinstance(tableau, ButcherTableau) and not tableau.adaptive and dt is None:
+        adaptive = isinstance(tableau, RosenbrockTableau) or tableau.adaptive
+        if not (adaptive or model.has_noise) and dt is None:
             raise ArgumentError(
                 f"method={method!r} takes fixed steps and no dt was given; pass dt=..., in "
                 f"{model.time_unit!r}, or use an adaptive method such as 'tsit5'."
             )
+    if model.has_noise:
+        check_method(model, method, dt)
     for what, value in (("dt", dt), ("max_step", max_step), ("rtol", rtol)):
         if value is not None and not (
             isinstance(value, (int, float)) and math.isfinite(value) and value > 0

@@ -22,6 +22,7 @@ class Steps:
         h: Step size without sign, (M,), float64.
         clipped: Whether the arrival is a boundary, (M,).
         y: States at the start, (n, M).
+        noise: Increments of the Brownian path, (n, M), or None without noise.
     """
 
     rows: Tensor
@@ -30,12 +31,13 @@ class Steps:
     h: Tensor
     clipped: Tensor
     y: Tensor
+    noise: Tensor | None = None
 
     def select(self, index: Tensor | slice) -> Steps:
         """A choice of the steps, by numbers, mask or slice."""
         return Steps(
             self.rows[index], self.t[index], self.t1[index], self.h[index], self.clipped[index],
-            self.y[:, index],
+            self.y[:, index], None if self.noise is None else self.noise[:, index],
         )  # fmt: skip
 
 
@@ -69,6 +71,7 @@ class Record:
         steps = Steps(
             rows=whole("rows"), t=whole("t"), t1=whole("t1"), h=whole("h"),
             clipped=whole("clipped"), y=whole("y"),
+            noise=self._noise(),
         )  # fmt: skip
         rows = steps.rows
         order = torch.argsort(rows, stable=True)
@@ -78,3 +81,10 @@ class Record:
         ordinal[order] = torch.arange(rows.shape[0], device=rows.device) - start[rows[order]]
         by_step = torch.argsort(ordinal, stable=True)
         return steps.select(by_step), torch.bincount(ordinal).tolist()
+
+    def _noise(self) -> Tensor | None:
+        """Increments of all steps; one without any stands still."""
+        if all(entry.noise is None for entry in self.taken):
+            return None
+        parts = [torch.zeros_like(e.y) if e.noise is None else e.noise for e in self.taken]
+        return torch.cat(parts, dim=-1)

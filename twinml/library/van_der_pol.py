@@ -16,6 +16,7 @@ class VanDerPol(Physics):
     of the linear oscillator: x' = y, y' = mu (1 - x^2) y - x.
     """
 
+    time_unit = "1"
     x = State("1", initial=2.0)
     y = State("1", initial=0.0)
     mu = Parameter("1", default=1.0, low=0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 # Below this argument the root is replaced by a cubic, so that its slope is bounded.
 SQRT0_WIDTH = 1e-8
@@ -22,6 +23,9 @@ def sqrt0(x: Tensor) -> Tensor:
     Returns:
         Same shape and dtype as ``x``.
     """
+    if has_torch_function_unary(x):
+        # One operation to whoever follows the text: its cubic has no meaning of its own.
+        return handle_torch_function(sqrt0, (x,), x)
     small = x < SQRT0_WIDTH
     root = torch.sqrt(torch.clamp(x, min=SQRT0_WIDTH))
     s = torch.clamp(x * (1.0 / SQRT0_WIDTH), 0.0, 1.0)

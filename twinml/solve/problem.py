@@ -12,6 +12,7 @@ from torch import Tensor
 from twinml.expression import Expression
 from twinml.physics import Physics, Signal
 from twinml.solve.change import Change
+from twinml.solve.path import NoisePath
 
 
 @final
@@ -23,11 +24,13 @@ class LaneState:
         t: Time of each row, shape (B,), float64.
         y: Stacked states, shape (n, B).
         h: Next step proposed for each row, shape (B,), float64; 0 where unknown.
+        path: The noise each row goes on along; None for models without, or to begin a new path.
     """
 
     t: Tensor
     y: Tensor
     h: Tensor
+    path: NoisePath | None = None
 
 
 @final
@@ -49,6 +52,7 @@ class Problem:
         dt: Fixed step or None; h0: first step per row or None.
         max_step: Largest step, inf for no limit.
         max_steps: Attempted steps a row may take.
+        path: The Brownian path of each row; None for models without noise.
     """
 
     model: Physics
@@ -66,6 +70,7 @@ class Problem:
     max_step: float
     max_steps: int
     h0: Tensor | None = None
+    path: NoisePath | None = None
 
     @property
     def rows(self) -> int:
