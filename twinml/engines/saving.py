@@ -27,8 +27,10 @@ class Trajectory:
         owner, column = self.at_start()
         self.pieces.append((problem.y0[:, owner], owner, column))
 
-    def _upto(self, rows: Tensor, t: Tensor) -> Tensor:
-        """How many save points of each row lie at or before ``t``."""
+    def _upto(self, rows: Tensor, t: Tensor, open: Tensor | None = None) -> Tensor:
+        """How many save points of each row lie at or before ``t``, before it where ``open``."""
+        if open is not None and bool(open.any()):
+            t = torch.where(open, torch.nextafter(t, torch.full_like(t, -torch.inf)), t)
         if self.t.ndim == 1:
             return torch.searchsorted(self.t, t.contiguous(), right=True)
         return torch.searchsorted(self.t[rows], t.unsqueeze(1), right=True)[:, 0]
@@ -64,7 +66,7 @@ class Trajectory:
     def add(self, step: DenseStep) -> None:
         """Take the save points that an accepted step covers."""
         begin = self.done[step.rows]
-        end = self._upto(step.rows, self.sign * step.t1.detach())
+        end = self._upto(step.rows, self.sign * step.t1.detach(), step.open)
         hit = (end > begin).nonzero()[:, 0]
         if hit.shape[0] == 0:
             return

@@ -2,6 +2,7 @@
 
 from twinml.physics.declarations import Input, Output, Parameter, State
 from twinml.physics.dimensions import DimensionReport, check_dimensions
+from twinml.physics.event import event
 from twinml.physics.functions import sqrt0
 from twinml.physics.model import Physics
 from twinml.physics.signal import Signal
@@ -15,5 +16,6 @@ __all__ = [
     "Signal",
     "State",
     "check_dimensions",
+    "event",
     "sqrt0",
 ]

@@ -18,6 +18,8 @@ from twinml.physics.declarations import (
     Parameter,
     State,
 )
+from twinml.physics.event import Event
+from twinml.physics.event import collect as collect_events
 from twinml.units import check_unit, quantity, same_dimension
 
 D = TypeVar("D", bound=Declaration)
@@ -62,6 +64,11 @@ class Physics(nn.Module):
         self._defaults: dict[str, float] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).declared.events:
+            raise DeclarationError(
+                f"{type(self).__name__}.{name} is declared as an event and cannot be assigned on "
+                "the instance. Declare it again in a subclass."
+            )
         if name in type(self).declared.names:
             raise DeclarationError(
                 f"{type(self).__name__}.{name} is declared as "
@@ -231,19 +238,31 @@ def _collect(cls: type[Physics]) -> Declarations:
                 found.pop(name, None)
                 found[name] = value
             elif name in found:
+                if isinstance(value, Event):
+                    raise DeclarationError(
+                        f"{cls.__name__}.{name} is an event, and a base declares "
+                        f"{type(found[name]).__name__} '{name}'. Give the event another name."
+                    )
                 del found[name]
+    events = collect_events(cls.__name__, [vars(base) for base in reversed(cls.__mro__)])
+    for name in events:
+        _check_free(cls, name)
     for name, value in found.items():
-        if name == "t" or name.startswith("_") or hasattr(Physics, name) or name in _TAKEN:
-            raise DeclarationError(
-                f"{cls.__name__} declares '{name}', a name that is already taken by time or by "
-                "torch modules. Choose another name."
-            )
+        _check_free(cls, name)
         value.check(name)
 
     def of(kind: type[D]) -> dict[str, D]:
         return {name: value for name, value in found.items() if isinstance(value, kind)}
 
-    return Declarations(of(State), of(Parameter), of(Input), of(Output))
+    return Declarations(of(State), of(Parameter), of(Input), of(Output), events)
+
+
+def _check_free(cls: type[Physics], name: str) -> None:
+    if name == "t" or name.startswith("_") or hasattr(Physics, name) or name in _TAKEN:
+        raise DeclarationError(
+            f"{cls.__name__} declares '{name}', a name that is already taken by time or by "
+            "torch modules. Choose another name."
+        )
 
 
 def _bind(cls: type[Physics]) -> dict[str, tuple[str, ...]]:
@@ -270,6 +289,10 @@ def _bind(cls: type[Physics]) -> dict[str, tuple[str, ...]]:
         function = getattr(cls, equation, None)
         if callable(function):
             bound[equation] = _names(cls, equation, function, known)
+    for name, event in declared.events.items():
+        bound[name] = _names(cls, name, event.guard, known)
+        if event.action is not None:
+            bound[f"{name}.reset"] = _names(cls, f"{name}.reset", event.action, known)
     if declared.outputs and "outputs" not in bound:
         raise DeclarationError(
             f"{cls.__name__} declares outputs {list(declared.outputs)} but has no outputs(). "

@@ -23,11 +23,16 @@ class LaneState:
         t: Time of each row, shape (B,), float64.
         y: Stacked states, shape (n, B).
         h: Next step proposed for each row, shape (B,), float64; 0 where unknown.
+        side: Side of zero each event's guard was on last, (E, B) in -1, 0, 1; 0 until the guard
+            leaves zero. None where no event was watched.
+        near: What counts as zero for each guard, (E, B); None as for ``side``.
     """
 
     t: Tensor
     y: Tensor
     h: Tensor
+    side: Tensor | None = None
+    near: Tensor | None = None
 
 
 @final
@@ -49,6 +54,8 @@ class Problem:
         dt: Fixed step or None; h0: first step per row or None.
         max_step: Largest step, inf for no limit.
         max_steps: Attempted steps a row may take.
+        side, near: As in ``LaneState``, None where guards are read anew.
+        max_events: Times that each event may happen in a row.
     """
 
     model: Physics
@@ -66,6 +73,9 @@ class Problem:
     max_step: float
     max_steps: int
     h0: Tensor | None = None
+    side: Tensor | None = None
+    near: Tensor | None = None
+    max_events: int = 100
 
     @property
     def rows(self) -> int:
