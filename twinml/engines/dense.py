@@ -28,7 +28,7 @@ class DenseStep:
         stages: Stages of the method, each (n, A).
         at: The forcing during the step.
         stepper: The method, which knows its interpolant.
-        open: Rows whose state jumps at the arrival, (A,): values there belong to what follows.
+        jumps: Rows whose state jumps at the arrival, (A,): values there belong to what follows.
             None for no row.
         stops: Rows whose path ends here before its horizon, (A,); None for no row.
     """
@@ -36,12 +36,12 @@ class DenseStep:
     def __init__(
         self, rows: Tensor, t: Tensor, t1: Tensor, h: Tensor, y: Tensor, y1: Tensor,
         stages: tuple[Tensor, ...], at: Interval, stepper: AbstractInterpolant,
-        open: Tensor | None = None, stops: Tensor | None = None,
+        jumps: Tensor | None = None, stops: Tensor | None = None,
     ) -> None:  # fmt: skip
         self.rows, self.t, self.t1, self.h = rows, t, t1, h
         self.y, self.y1, self.stages = y, y1, stages
         self.at, self.stepper = at, stepper
-        self.open, self.stops = open, stops
+        self.jumps, self.stops = jumps, stops
 
     def select(self, index: Tensor) -> DenseStep:
         """The same step for a choice of its rows (repeats allowed)."""
@@ -51,7 +51,7 @@ class DenseStep:
         chosen = DenseStep(
             self.rows[index], self.t[index], self.t1[index], self.h[index],
             self.y[:, index], self.y1[:, index], stages, self.at.select(index), self.stepper,
-            None if self.open is None else self.open[index],
+            None if self.jumps is None else self.jumps[index],
             None if self.stops is None else self.stops[index],
         )  # fmt: skip
         if ready:
@@ -73,7 +73,7 @@ class DenseStep:
         end = self.motion(theta)[0]
         part = DenseStep(
             self.rows, self.t, t1, torch.where(whole, self.h, theta * self.h), self.y,
-            torch.where(whole, self.y1, end), (), self.at, self.stepper, self.open, self.stops,
+            torch.where(whole, self.y1, end), (), self.at, self.stepper, self.jumps, self.stops,
         )  # fmt: skip
         part.__dict__["coefficients"] = coefficients
         return part
@@ -81,8 +81,8 @@ class DenseStep:
     def ends(self, last: Tensor) -> Tensor:
         """Rows whose path ends with this step, (A,), given the end of every horizon (B,)."""
         ending = self.t1.detach() == last[self.rows]
-        if self.open is not None:
-            ending = ending & ~self.open
+        if self.jumps is not None:
+            ending = ending & ~self.jumps
         return ending if self.stops is None else ending | self.stops
 
     def states(self, theta: Tensor) -> Tensor:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 import torch
 from torch import Tensor
 
 from twinml.engines.dense import DenseStep, rest
+from twinml.engines.events import Watch, book_for, settle
 from twinml.engines.forcing import Forcing, Interval
+from twinml.engines.guards import Found, first_event
 from twinml.engines.quantities import Quantities
-from twinml.engines.record import Record, Steps
+from twinml.engines.record import Ends, Record, Steps, instant
 from twinml.engines.saving import Trajectory
 from twinml.engines.stepper import AbstractStepper, Trial
 from twinml.solve import control
 from twinml.solve.problem import Problem
-from twinml.solve.status import Status
+from twinml.solve.status import FAILURE, Status
 
 _EPS = torch.finfo(torch.float64).eps
 # A row is stiff once h times the dominant eigenvalue has sat at the explicit method's
@@ -42,6 +45,8 @@ class Rows:
         self.rejected = torch.zeros(count, dtype=torch.int64, device=device)
         self.grid = torch.zeros(count, dtype=torch.int64, device=device)
         self.pointers = forcing.start(self.t)
+        everyone = torch.arange(count, device=device)
+        self.book = book_for(problem, forcing.interval(self.pointers, everyone))
 
 
 @final
@@ -75,6 +80,7 @@ class Lanes:
         self.at: Interval = forcing.interval(self.pointers, rows)
         self.limit = forcing.nearest(self.pointers, rows, self.end)
         self.k1: Tensor | None = None
+        self.watch = None if state.book is None else Watch(problem, state.book, rows)
 
     def run(self) -> Tensor:
         """Integrate until every row has ended or was handed over; returns rows handed over."""
@@ -94,8 +100,22 @@ class Lanes:
                 return True
         self.k1 = self.at.rhs(self.t, self.y)
         lost = ~torch.isfinite(self.k1).all(0) | ~torch.isfinite(self.y).all(0)
+        if self.state.book is not None:
+            lost = lost | self.state.book.unready[self.rows]
         if bool(lost.any()):
             self._fail(lost, Status.NOT_FINITE)
+            if self.rows.shape[0] == 0:
+                return True
+        if self.state.book is not None and self.state.book.continued:
+            entries: list[Steps] = []
+            self._settle(torch.full_like(self.rows, -1), self.t == self.first, entries)
+            if self.record is not None:
+                self.record.taken.extend(entries)
+            self._ended(torch.zeros_like(lost[~lost]))
+            assert self.watch is not None
+            stopped = self._stopped(self.watch.status)
+            if bool(stopped.any()):
+                self._leave(stopped)
             if self.rows.shape[0] == 0:
                 return True
         if not self.stepper.adaptive:
@@ -137,18 +157,60 @@ class Lanes:
         return _EPS * torch.maximum(self.t.abs(), _SPAN_SHARE * (self.end - self.first).abs())
 
     def _advance(self) -> None:
+        grid = self.grid
         t1, h, clipped = self._target()
         trial = self.stepper.step(self.at, self.t, t1, self.sign * h, self.y, self.k1)
         self.steps = self.steps + 1
+        step = DenseStep(
+            self.rows, self.t, t1, self.sign * h, self.y, trial.y, trial.stages, self.at,
+            self.stepper,
+        )  # fmt: skip
+        found: Found | None = None
+        if self.watch is not None:
+            trial, step, found = self._look(self.watch, step, trial)
         if self.stepper.adaptive:
             accepted, error = self._judge(trial, h)
         else:
             accepted, error = trial.finite, None
-        if bool(accepted.all()):
-            self._accept(None, t1, h, clipped, trial, error)
-        elif bool(accepted.any()):
-            self._accept(accepted, t1, h, clipped, trial, error)
+        if bool(accepted.any()):
+            mask = None if bool(accepted.all()) else accepted
+            if found is None:
+                chosen = step if mask is None else step.select(mask.nonzero()[:, 0])
+                self._accept(mask, t1, h, clipped, trial, error, chosen, None)
+            else:
+                chosen = found.cut(step)
+                index = accepted.nonzero()[:, 0]
+                # Where an event cut the step, the grid of fixed steps was not reached.
+                short = index[chosen.t1 != t1[index]]
+                self.grid = self.grid.index_copy(0, short, grid[short])
+                self._accept(mask, t1, h, clipped, trial, error, chosen, found)
         self._end(accepted, trial, h)
+
+    def _look(
+        self, watch: Watch, step: DenseStep, trial: Trial
+    ) -> tuple[Trial, DenseStep, Found | None]:
+        """Events in the steps that will be accepted, and those steps."""
+        good = trial.finite
+        if self.stepper.adaptive:
+            good = good & (self._error(trial) <= 1)
+        index = good.nonzero()[:, 0]
+        if index.shape[0] == 0:
+            return trial, step, None
+        step = step.select(index)
+        found = first_event(step, watch.side[:, index], watch.directions)
+        if bool(found.lost.any()):
+            # A guard that is not finite is a trial that left the domain.
+            trial = replace(trial, finite=trial.finite.index_fill(0, index[found.lost], False))
+            kept = (~found.lost).nonzero()[:, 0]
+            step, found = step.select(kept), found.select(kept)
+        return trial, step, found
+
+    def _error(self, trial: Trial) -> Tensor:
+        """Error of each trial in units of the tolerance, nan where it is not finite, (A,)."""
+        assert trial.error is not None
+        problem = self.problem
+        error = control.error_norm(trial.error, self.y, trial.y, problem.rtol, problem.atol)
+        return torch.where(trial.finite, error, torch.nan).to(torch.float64)
 
     def _target(self) -> tuple[Tensor, Tensor, Tensor]:
         """Arrival time, step size and whether the arrival is a boundary."""
@@ -173,10 +235,7 @@ class Lanes:
 
     def _judge(self, trial: Trial, h: Tensor) -> tuple[Tensor, Tensor]:
         """Which rows accept their trial; sets the next step of those that do not."""
-        assert trial.error is not None
-        problem = self.problem
-        error = control.error_norm(trial.error, self.y, trial.y, problem.rtol, problem.atol)
-        error = torch.where(trial.finite, error, torch.nan).to(torch.float64)
+        error = self._error(trial)
         # Written so that nan is a rejection.
         accepted = error <= 1
         if bool(accepted.all()):
@@ -192,21 +251,12 @@ class Lanes:
 
     def _accept(
         self, accepted: Tensor | None, t1: Tensor, h: Tensor, clipped: Tensor, trial: Trial,
-        error: Tensor | None,
+        error: Tensor | None, chosen: DenseStep, found: Found | None,
     ) -> None:  # fmt: skip
-        signed = self.sign * h
-        step = DenseStep(
-            self.rows, self.t, t1, signed, self.y, trial.y, trial.stages, self.at, self.stepper
-        )
         index = None if accepted is None else accepted.nonzero()[:, 0]
-        chosen = step if index is None else step.select(index)
-        if self.record is not None:
-            # A grid of fixed steps stands still when a boundary between its points moves.
-            fixed = clipped if self.stepper.adaptive else torch.ones_like(clipped)
-            taken = Steps(self.rows, self.t, t1, h, fixed, self.y)
-            self.record.taken.append(taken if index is None else taken.select(index))
-        for sink in self.sinks:
-            sink.add(chosen)
+        # A grid of fixed steps stands still when a boundary between its points moves.
+        fixed = clipped if self.stepper.adaptive else torch.ones_like(clipped)
+        taken = Steps(self.rows, self.t, t1, h, fixed, self.y)
         everyone = accepted is None
         mask = torch.ones_like(clipped) if accepted is None else accepted
 
@@ -229,22 +279,118 @@ class Lanes:
                 torch.where(tense, self.patience + 1, (self.patience - 1).clamp(min=0)),
                 self.patience,
             )
-        self.t, self.y = keep(t1, self.t), keep(trial.y, self.y)
+        end, y1 = t1, trial.y
+        if found is not None:
+            place = mask.nonzero()[:, 0]
+            end, y1 = t1.index_copy(0, place, chosen.t1), y1.index_copy(1, place, chosen.y1)
+        self.t, self.y = keep(end, self.t), keep(y1, self.y)
         # trial.last is the slope at the new point; after a jump it is taken again below.
         if trial.last is not None and self.k1 is not None:
             self.k1 = keep(trial.last, self.k1)
         else:
             self.k1 = None
-        self._cross(mask & clipped)
-
-    def _cross(self, arrived: Tensor) -> None:
-        """Boundaries just reached: new interval, new slope, no controller history."""
-        if self.forcing.constant or not bool(arrived.any()):
+        crossed = self._cross(mask & clipped & (end == t1))
+        if index is not None:
+            taken = taken.select(index)
+        if found is not None:
+            self._happen(found, mask, crossed, chosen, taken)
             return
+        if self.record is not None:
+            self.record.taken.append(taken)
+        for sink in self.sinks:
+            sink.add(chosen)
+
+    def _happen(
+        self, found: Found, mask: Tensor, crossed: Tensor, chosen: DenseStep, taken: Steps
+    ) -> None:
+        """Events of accepted steps, and of boundaries that moved a guard across zero."""
+        assert self.watch is not None
+        index = mask.nonzero()[:, 0]
+        self.watch.side = self.watch.side.index_copy(1, index, found.side)
+        self.watch.near = self.watch.near.index_copy(1, index, found.near)
+        event = torch.full_like(self.rows, -1).index_copy(0, index, found.event)
+        arrival = self.t[index]
+        ends = Ends(
+            taken.t1, found.theta, found.event, found.event >= 0, torch.zeros_like(crossed[index]),
+            torch.zeros_like(crossed[index]), torch.ones_like(crossed[index]),
+        )  # fmt: skip
+        entries = [replace(taken, t1=arrival, ends=ends)]
+        happened = self._settle(event, crossed | (event >= 0), entries)
+        chosen.jumps = happened[index] | (found.event >= 0)
+        entries[0] = replace(entries[0], ends=replace(ends, jumps=chosen.jumps))
+        if self.record is not None:
+            self.record.taken.extend(entries)
+        for sink in self.sinks:
+            sink.add(chosen)
+        self._ended(happened)
+
+    def _settle(self, event: Tensor, mask: Tensor, entries: list[Steps]) -> Tensor:
+        """Let the events of this instant happen where ``mask``; says in which rows one did.
+
+        Args:
+            event: What a step ended with, -1 for nothing, (A,).
+            mask: Rows to look at, (A,).
+            entries: Receives the events that no step ended with.
+        """
+        happened = torch.zeros_like(mask)
+        index = mask.nonzero()[:, 0]
+        if self.watch is None or self.state.book is None or index.shape[0] == 0:
+            return happened
+        watch, rows, t = self.watch, self.rows[index], self.t[index]
+        settled = settle(
+            self.state.book.log, self.at.select(index), rows, t, self.y[:, index], event[index],
+            watch.side[:, index], watch.near[:, index],
+        )  # fmt: skip
+        first = event[index] >= 0
+        for jump in settled.jumps:
+            later = (~first[jump.index]).nonzero()[:, 0]
+            first[jump.index] = False
+            if later.shape[0]:
+                mine = jump.index[later]
+                entries.append(
+                    instant(rows[mine], t[mine], jump.y[:, later], jump.event[later],
+                            torch.zeros_like(first[mine]))
+                )  # fmt: skip
+        self.y = self.y.index_copy(1, index, settled.y)
+        watch.side = watch.side.index_copy(1, index, settled.side)
+        watch.status = watch.status.index_copy(0, index, settled.status)
+        happened = happened.index_copy(0, index, settled.happened)
+        moved = happened.nonzero()[:, 0]
+        if moved.shape[0]:
+            self.previous = torch.where(happened, 1.0, self.previous)
+            if self.k1 is not None:
+                fresh = self.at.select(moved).rhs(self.t[moved], self.y[:, moved])
+                self.k1 = self.k1.index_copy(1, moved, fresh)
+        return happened
+
+    def _ended(self, happened: Tensor) -> None:
+        """Paths that end with an event show the state it left; stopped rows leave."""
+        assert self.watch is not None
+        stops = (self.watch.status & int(Status.EVENT_STOP)) != 0
+        final = stops | (happened & (self.t == self.end) & (self.watch.status == 0))
+        index = final.nonzero()[:, 0]
+        if index.shape[0]:
+            step = rest(self.rows[index], self.t[index], self.y[:, index], self.at.select(index))
+            step.stops = stops[index]
+            for sink in self.sinks:
+                sink.add(step)
+            if self.record is not None:
+                none = torch.full_like(step.rows, -1)
+                self.record.taken.append(instant(step.rows, step.t, step.y, none, step.stops))
+
+    def _cross(self, arrived: Tensor) -> Tensor:
+        """Boundaries just reached: new interval, new slope, no controller history.
+
+        Returns:
+            Rows that crossed one, (A,).
+        """
+        nothing = torch.zeros_like(arrived)
+        if self.forcing.constant or not bool(arrived.any()):
+            return nothing
         pointers, crossed = self.forcing.crossed(self.pointers, self.rows, self.t)
         crossed = crossed & arrived
         if not bool(crossed.any()):
-            return
+            return nothing
         self.pointers = torch.where(crossed, pointers, self.pointers)
         self.previous = torch.where(crossed, 1.0, self.previous)
         self.limit = self.forcing.nearest(self.pointers, self.rows, self.end)
@@ -253,11 +399,14 @@ class Lanes:
             index = crossed.nonzero()[:, 0]
             fresh = self.at.select(index).rhs(self.t[index], self.y[:, index])
             self.k1 = self.k1.index_copy(1, index, fresh)
+        return crossed
 
     def _end(self, accepted: Tensor, trial: Trial, h: Tensor) -> None:
         """Rows that arrived, failed or turned stiff leave."""
         arrived = self.t == self.end
         leaving = arrived.clone()
+        if self.watch is not None:
+            leaving = leaving | self._stopped(self.watch.status)
         if self.stepper.adaptive:
             # A row whose step no longer moves its time gets nowhere, accepted or not.
             tiny = trial.finite & (self.h < 4 * self._resolution())
@@ -287,6 +436,16 @@ class Lanes:
         if bool(leaving.any()):
             self._leave(leaving)
 
+    def _stopped(self, status: Tensor) -> Tensor:
+        """Rows that an event ends, with their status (A,) noted."""
+        stopped = status != 0
+        if bool(stopped.any()):
+            rows = self.rows[stopped]
+            self.state.status[rows] |= status[stopped]
+            failed = (status & int(FAILURE)) != 0
+            self.state.fail_time[self.rows[failed]] = self.t[failed]
+        return stopped
+
     def _fail(self, mask: Tensor, bit: Status) -> None:
         rows = self.rows[mask]
         self.state.status[rows] |= int(bit)
@@ -309,3 +468,5 @@ class Lanes:
         self.y, self.pointers = self.y[:, index], self.pointers[:, index]
         self.k1 = None if self.k1 is None else self.k1[:, index]
         self.at = self.at.select(index)
+        if self.watch is not None:
+            self.watch.keep(leaving, rows, index)

@@ -27,8 +27,12 @@ class Event:
     """
 
     def __init__(
-        self, guard: Method, direction: int = 0, terminal: bool = False, action: Method | None = None
-    ) -> None:  # fmt: skip
+        self,
+        guard: Method,
+        direction: int = 0,
+        terminal: bool = False,
+        action: Method | None = None,
+    ) -> None:
         self.guard, self.direction, self.terminal, self.action = guard, direction, terminal, action
         self.name: str = getattr(guard, "__name__", "event")
         self.__doc__ = guard.__doc__
@@ -130,8 +134,8 @@ def collect(owner: str, namespaces: Iterable[Mapping[str, Any]]) -> dict[str, Ev
                 if value is not None:
                     kind = "plain method" if callable(value) else type(value).__name__
                     raise DeclarationError(
-                        f"{owner}.{name} replaces an inherited event by a {kind}, and nothing would "
-                        f"watch it. Put @tw.event(...) on a guard, choose another name, or write "
+                        f"{owner}.{name} replaces an inherited event by a {kind}, and nothing "
+                        f"would watch it. Put @tw.event(...) on a guard, choose another name, or write "
                         f"{name} = None to remove the event."
                     )
                 del found[name]
