@@ -64,7 +64,7 @@ class DenseStep:
         return self.stepper.polynomial(self.at, self.t, self.h, self.y, self.y1, self.stages)
 
     def cut(self, theta: Tensor, t1: Tensor, whole: Tensor) -> DenseStep:
-        """The step up to ``theta`` (A,), where it arrives at ``t1`` (A,); ``whole`` rows keep all."""
+        """The step up to ``theta``, where it arrives at ``t1``; ``whole`` rows stay, (A,) each."""
         place = theta.to(self.y.dtype)
         power, coefficients = torch.ones_like(place), []
         for term in self.coefficients:

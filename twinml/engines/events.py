@@ -204,31 +204,12 @@ def _next(
 
 
 @final
-class Watch:
-    """The guards of the active rows of one phase, compact: (E, A)."""
-
-    def __init__(self, problem: Problem, book: EventBook, rows: Tensor) -> None:
-        self.book = book
-        self.directions = [e.direction for e in problem.model.declared.events.values()]
-        self.side, self.near = book.side[:, rows], book.near[:, rows]
-        # Bits of rows that an event ends or loses, until they leave.
-        self.status = torch.zeros_like(rows)
-
-    def keep(self, leaving: Tensor, rows: Tensor, index: Tensor) -> None:
-        """Write the rows (L,) of the ``leaving`` ones (A,) back and go on with ``index``."""
-        self.book.side[:, rows] = self.side[:, leaving]
-        self.book.near[:, rows] = self.near[:, leaving]
-        self.side, self.near = self.side[:, index], self.near[:, index]
-        self.status = self.status[index]
-
-
-@final
 class EventBook:
     """Guards and events of all rows of a problem, through all phases."""
 
     def __init__(self, problem: Problem, at: Interval) -> None:
         value = guards_at(at, problem.first, problem.y0)
-        # A guard that is not finite ends its row at once: see Watch.status.
+        # A guard that is not finite ends its row at once: see Watch.unready.
         self.unready = ~torch.isfinite(value).all(0)
         side = torch.sign(value).nan_to_num(0.0).to(torch.int64)
         near = nearness(value.unsqueeze(1))
@@ -237,11 +218,9 @@ class EventBook:
         self.side = side if problem.side is None else problem.side.clone()
         self.near = near if problem.near is None else problem.near.clone()
         self.log = EventLog(problem)
+        self.directions = [e.direction for e in problem.model.declared.events.values()]
 
 
 def book_for(problem: Problem, at: Interval) -> EventBook | None:
     """Where events of a problem are kept, None for a model without."""
     return EventBook(problem, at) if problem.model.declared.events else None
-
-
-__all__ = ["EventBook", "EventLog", "Watch", "book_for", "reset_states", "settle"]

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import final
 
 import torch
 from torch import Tensor
 
 from twinml.engines.dense import DenseStep, rest
-from twinml.engines.events import Watch, book_for, settle
+from twinml.engines.events import book_for
 from twinml.engines.forcing import Forcing, Interval
-from twinml.engines.guards import Found, first_event
+from twinml.engines.guards import Found
 from twinml.engines.quantities import Quantities
-from twinml.engines.record import Ends, Record, Steps, instant
+from twinml.engines.record import Record, Steps
 from twinml.engines.saving import Trajectory
 from twinml.engines.stepper import AbstractStepper, Trial
+from twinml.engines.watch import Watch
 from twinml.solve import control
 from twinml.solve.problem import Problem
-from twinml.solve.status import FAILURE, Status
+from twinml.solve.status import Status
 
 _EPS = torch.finfo(torch.float64).eps
 # A row is stiff once h times the dominant eigenvalue has sat at the explicit method's
@@ -80,7 +80,7 @@ class Lanes:
         self.at: Interval = forcing.interval(self.pointers, rows)
         self.limit = forcing.nearest(self.pointers, rows, self.end)
         self.k1: Tensor | None = None
-        self.watch = None if state.book is None else Watch(problem, state.book, rows)
+        self.watch = None if state.book is None else Watch(state.book, rows)
 
     def run(self) -> Tensor:
         """Integrate until every row has ended or was handed over; returns rows handed over."""
@@ -100,22 +100,14 @@ class Lanes:
                 return True
         self.k1 = self.at.rhs(self.t, self.y)
         lost = ~torch.isfinite(self.k1).all(0) | ~torch.isfinite(self.y).all(0)
-        if self.state.book is not None:
-            lost = lost | self.state.book.unready[self.rows]
+        if self.watch is not None:
+            lost = lost | self.watch.unready(self)
         if bool(lost.any()):
             self._fail(lost, Status.NOT_FINITE)
             if self.rows.shape[0] == 0:
                 return True
-        if self.state.book is not None and self.state.book.continued:
-            entries: list[Steps] = []
-            self._settle(torch.full_like(self.rows, -1), self.t == self.first, entries)
-            if self.record is not None:
-                self.record.taken.extend(entries)
-            self._ended(torch.zeros_like(lost[~lost]))
-            assert self.watch is not None
-            stopped = self._stopped(self.watch.status)
-            if bool(stopped.any()):
-                self._leave(stopped)
+        if self.watch is not None and bool((stopped := self.watch.begin(self)).any()):
+            self._leave(stopped)
             if self.rows.shape[0] == 0:
                 return True
         if not self.stepper.adaptive:
@@ -167,7 +159,8 @@ class Lanes:
         )  # fmt: skip
         found: Found | None = None
         if self.watch is not None:
-            trial, step, found = self._look(self.watch, step, trial)
+            good = self._error(trial) <= 1 if self.stepper.adaptive else trial.finite
+            trial, step, found = self.watch.look(step, trial, good)
         if self.stepper.adaptive:
             accepted, error = self._judge(trial, h)
         else:
@@ -185,25 +178,6 @@ class Lanes:
                 self.grid = self.grid.index_copy(0, short, grid[short])
                 self._accept(mask, t1, h, clipped, trial, error, chosen, found)
         self._end(accepted, trial, h)
-
-    def _look(
-        self, watch: Watch, step: DenseStep, trial: Trial
-    ) -> tuple[Trial, DenseStep, Found | None]:
-        """Events in the steps that will be accepted, and those steps."""
-        good = trial.finite
-        if self.stepper.adaptive:
-            good = good & (self._error(trial) <= 1)
-        index = good.nonzero()[:, 0]
-        if index.shape[0] == 0:
-            return trial, step, None
-        step = step.select(index)
-        found = first_event(step, watch.side[:, index], watch.directions)
-        if bool(found.lost.any()):
-            # A guard that is not finite is a trial that left the domain.
-            trial = replace(trial, finite=trial.finite.index_fill(0, index[found.lost], False))
-            kept = (~found.lost).nonzero()[:, 0]
-            step, found = step.select(kept), found.select(kept)
-        return trial, step, found
 
     def _error(self, trial: Trial) -> Tensor:
         """Error of each trial in units of the tolerance, nan where it is not finite, (A,)."""
@@ -292,91 +266,13 @@ class Lanes:
         crossed = self._cross(mask & clipped & (end == t1))
         if index is not None:
             taken = taken.select(index)
-        if found is not None:
-            self._happen(found, mask, crossed, chosen, taken)
+        if found is not None and self.watch is not None:
+            self.watch.happen(self, found, mask, crossed, chosen, taken)
             return
         if self.record is not None:
             self.record.taken.append(taken)
         for sink in self.sinks:
             sink.add(chosen)
-
-    def _happen(
-        self, found: Found, mask: Tensor, crossed: Tensor, chosen: DenseStep, taken: Steps
-    ) -> None:
-        """Events of accepted steps, and of boundaries that moved a guard across zero."""
-        assert self.watch is not None
-        index = mask.nonzero()[:, 0]
-        self.watch.side = self.watch.side.index_copy(1, index, found.side)
-        self.watch.near = self.watch.near.index_copy(1, index, found.near)
-        event = torch.full_like(self.rows, -1).index_copy(0, index, found.event)
-        arrival = self.t[index]
-        ends = Ends(
-            taken.t1, found.theta, found.event, found.event >= 0, torch.zeros_like(crossed[index]),
-            torch.zeros_like(crossed[index]), torch.ones_like(crossed[index]),
-        )  # fmt: skip
-        entries = [replace(taken, t1=arrival, ends=ends)]
-        happened = self._settle(event, crossed | (event >= 0), entries)
-        chosen.jumps = happened[index] | (found.event >= 0)
-        entries[0] = replace(entries[0], ends=replace(ends, jumps=chosen.jumps))
-        if self.record is not None:
-            self.record.taken.extend(entries)
-        for sink in self.sinks:
-            sink.add(chosen)
-        self._ended(happened)
-
-    def _settle(self, event: Tensor, mask: Tensor, entries: list[Steps]) -> Tensor:
-        """Let the events of this instant happen where ``mask``; says in which rows one did.
-
-        Args:
-            event: What a step ended with, -1 for nothing, (A,).
-            mask: Rows to look at, (A,).
-            entries: Receives the events that no step ended with.
-        """
-        happened = torch.zeros_like(mask)
-        index = mask.nonzero()[:, 0]
-        if self.watch is None or self.state.book is None or index.shape[0] == 0:
-            return happened
-        watch, rows, t = self.watch, self.rows[index], self.t[index]
-        settled = settle(
-            self.state.book.log, self.at.select(index), rows, t, self.y[:, index], event[index],
-            watch.side[:, index], watch.near[:, index],
-        )  # fmt: skip
-        first = event[index] >= 0
-        for jump in settled.jumps:
-            later = (~first[jump.index]).nonzero()[:, 0]
-            first[jump.index] = False
-            if later.shape[0]:
-                mine = jump.index[later]
-                entries.append(
-                    instant(rows[mine], t[mine], jump.y[:, later], jump.event[later],
-                            torch.zeros_like(first[mine]))
-                )  # fmt: skip
-        self.y = self.y.index_copy(1, index, settled.y)
-        watch.side = watch.side.index_copy(1, index, settled.side)
-        watch.status = watch.status.index_copy(0, index, settled.status)
-        happened = happened.index_copy(0, index, settled.happened)
-        moved = happened.nonzero()[:, 0]
-        if moved.shape[0]:
-            self.previous = torch.where(happened, 1.0, self.previous)
-            if self.k1 is not None:
-                fresh = self.at.select(moved).rhs(self.t[moved], self.y[:, moved])
-                self.k1 = self.k1.index_copy(1, moved, fresh)
-        return happened
-
-    def _ended(self, happened: Tensor) -> None:
-        """Paths that end with an event show the state it left; stopped rows leave."""
-        assert self.watch is not None
-        stops = (self.watch.status & int(Status.EVENT_STOP)) != 0
-        final = stops | (happened & (self.t == self.end) & (self.watch.status == 0))
-        index = final.nonzero()[:, 0]
-        if index.shape[0]:
-            step = rest(self.rows[index], self.t[index], self.y[:, index], self.at.select(index))
-            step.stops = stops[index]
-            for sink in self.sinks:
-                sink.add(step)
-            if self.record is not None:
-                none = torch.full_like(step.rows, -1)
-                self.record.taken.append(instant(step.rows, step.t, step.y, none, step.stops))
 
     def _cross(self, arrived: Tensor) -> Tensor:
         """Boundaries just reached: new interval, new slope, no controller history.
@@ -406,7 +302,7 @@ class Lanes:
         arrived = self.t == self.end
         leaving = arrived.clone()
         if self.watch is not None:
-            leaving = leaving | self._stopped(self.watch.status)
+            leaving = leaving | self.watch.stopped(self)
         if self.stepper.adaptive:
             # A row whose step no longer moves its time gets nowhere, accepted or not.
             tiny = trial.finite & (self.h < 4 * self._resolution())
@@ -435,16 +331,6 @@ class Lanes:
                 leaving = leaving | stiff
         if bool(leaving.any()):
             self._leave(leaving)
-
-    def _stopped(self, status: Tensor) -> Tensor:
-        """Rows that an event ends, with their status (A,) noted."""
-        stopped = status != 0
-        if bool(stopped.any()):
-            rows = self.rows[stopped]
-            self.state.status[rows] |= status[stopped]
-            failed = (status & int(FAILURE)) != 0
-            self.state.fail_time[self.rows[failed]] = self.t[failed]
-        return stopped
 
     def _fail(self, mask: Tensor, bit: Status) -> None:
         rows = self.rows[mask]

@@ -135,8 +135,8 @@ def collect(owner: str, namespaces: Iterable[Mapping[str, Any]]) -> dict[str, Ev
                     kind = "plain method" if callable(value) else type(value).__name__
                     raise DeclarationError(
                         f"{owner}.{name} replaces an inherited event by a {kind}, and nothing "
-                        f"would watch it. Put @tw.event(...) on a guard, choose another name, or write "
-                        f"{name} = None to remove the event."
+                        f"would watch it. Put @tw.event(...) on a guard, choose another name, "
+                        f"or write {name} = None to remove the event."
                     )
                 del found[name]
     return found
