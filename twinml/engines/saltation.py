@@ -19,7 +19,7 @@ from twinml.engines.guards import guard_along, guard_rate, sampled
 from twinml.engines.record import Ends
 
 # As for crossings: an event is grazing when the slope of its guard is below this share of the
-# steepest between two nodes of the step.
+# steepest between two nodes of the way to it.
 _GRAZE = 1e-6
 
 
@@ -51,9 +51,7 @@ def _moved(part: DenseStep, name: str, theta: Tensor, announce: bool) -> Tensor:
     """Places of an event, (H,), with the gradient of the implicit function."""
     value = guard_along(part, name, theta)
     rate = guard_rate(part, name, theta)
-    steps = sampled(part)[list(part.at.model.declared.events).index(name)].detach().diff(dim=0)
-    width = torch.tensor(NODES, dtype=steps.dtype, device=steps.device).diff()[:, None]
-    grazes = rate.abs() <= _GRAZE * (steps / width).abs().amax(0)
+    grazes = rate.abs() <= _GRAZE * _steepest(part, name, theta)
     if announce and bool(grazes.any()):
         warnings.warn(
             f"event '{name}' of {type(part.at.model).__name__} grazes zero in "
@@ -64,3 +62,14 @@ def _moved(part: DenseStep, name: str, theta: Tensor, announce: bool) -> Tensor:
         )
     slope = torch.where(grazes, torch.inf, rate)
     return theta - ((value - value.detach()) / slope).to(theta.dtype)
+
+
+def _steepest(part: DenseStep, name: str, theta: Tensor) -> Tensor:
+    """Largest mean slope of a guard by theta between the nodes of the way to its event, (H,)."""
+    none = torch.zeros_like(theta, dtype=torch.bool)
+    with torch.no_grad():
+        way = part.cut(theta, part.t + theta * part.h, none)
+        value = sampled(way)[list(part.at.model.declared.events).index(name)]
+    width = torch.tensor(NODES, dtype=value.dtype, device=value.device).diff()[:, None]
+    slope = (value.diff(dim=0) / width).abs().amax(0)
+    return slope / theta.clamp(min=1e-300).to(slope.dtype)
