@@ -19,7 +19,7 @@ PACKAGE = ROOT / "twinml"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(row.split())
     for row in (
-        "errors callable_module",
+        "errors callable_module frames",
         "units resources expression",
         "physics nn",
         "solve",

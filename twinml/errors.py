@@ -61,6 +61,10 @@ class ScenarioError(InputError):
     """A scenario contradicts itself or its twin."""
 
 
+class EquationError(InputError):
+    """The user's own code in a model raised; the text shows their line."""
+
+
 class MissingDependencyError(InputError):
     """An optional package is needed and not installed."""
 

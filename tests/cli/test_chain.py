@@ -215,7 +215,7 @@ TWIN = ["twin=outbreak", "scenario=small"]
         (["sweep", *TWIN, "calibration=cal", "workers=0"], 2, ["workers"]),
         (["sweep", *TWIN, "calibration=cal", "sensitivity=-4"], 2, ["sensitivity=-4", "8"]),
         (["sweep", "resume=nowhere"], 2, ["resume=nowhere is not a folder"]),
-        (["sweep", *TWIN, "calibration=cal", "solver.dt=0.1"], 2, ["solver.dt"]),
+        (["sweep", *TWIN, "calibration=cal", "solver.device=cpu"], 2, ["solver.device"]),
         (
             ["sweep", *TWIN, "calibration=cal", "scenario.quantities.peak=max(in_bde)"],
             2,

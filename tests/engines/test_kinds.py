@@ -7,7 +7,7 @@ import torch
 
 import twinml as tw
 from tests.engines.models import Decay
-from twinml.errors import ArgumentError, DeclarationError
+from twinml.errors import ArgumentError
 
 
 class Pair(tw.Physics):
@@ -41,19 +41,6 @@ def test_a_device_that_torch_lacks_is_an_argument_error():
 def test_a_quantity_of_a_vector_state_is_refused_by_its_name():
     with pytest.raises(ArgumentError, match="uses 'pair', a state of size 2"):
         tw.simulate(Pair(), [0.0, 1.0], keep={"top": "max(pair)"})
-
-
-def test_noise_is_refused_rather_than_left_out():
-    with pytest.raises(DeclarationError, match=r"Noisy has noise\(\)"):
-
-        class Noisy(tw.Physics):
-            x = tw.State("1", initial=1.0)
-
-            def rhs(self, x):
-                return {"x": -x}
-
-            def noise(self, x):
-                return {"x": x}
 
 
 def test_a_quantity_is_not_labelled_with_a_unit_that_nobody_knows():

@@ -26,7 +26,8 @@ def named(
     def inside(value: float, low: float | None, high: float | None, width: int | None):
         shape = (rows,) if width is None else (rows, width)
         spread = torch.rand(shape, generator=generator, dtype=torch.float64)
-        near = value + (0.1 * abs(value) + 0.1) * (spread - 0.5)
+        # In proportion, as an inertia may be 1e-5 and a rate constant 1e10.
+        near = value + (0.1 * abs(value) or 0.1) * (spread - 0.5)
         return (
             near.clamp(low, high).to(dtype)
             if low is not None or high is not None
@@ -88,7 +89,7 @@ def test_derivatives_agree_with_differences(model):
     values = named(model, 2, torch.float64, seed=1)
     names = list(values)
     # Scaled to order one, so that one step of the differences suits all.
-    scale = {n: v.abs().clamp(min=1.0) for n, v in values.items()}
+    scale = {n: torch.where(v == 0.0, 1.0, v.abs()) for n, v in values.items()}
 
     def function(*points):
         return slopes(model, {n: p * scale[n] for n, p in zip(names, points, strict=True)})
@@ -125,6 +126,8 @@ def test_values_and_gradients_are_finite_at_every_bound_and_at_the_start(model):
                     values[other] = torch.full_like(values[other], bound)
         values = {n: v.requires_grad_() for n, v in values.items()}
         found = slopes(model, values)
+        if model.has_noise:
+            found = torch.cat([found, model.noise_coefficients(values, stacked(model, values))])
         assert torch.isfinite(found).all(), (name, side)
         if found.requires_grad:
             gradients = torch.autograd.grad(found.sum(), list(values.values()), allow_unused=True)
@@ -137,7 +140,8 @@ def test_the_defaults_can_be_simulated(model):
     missing = [n for n, p in declared.parameters.items() if p.default is None]
     assert not missing, "shipped physics runs as it stands"
     for dtype in (torch.float64, torch.float32):
-        sol = tw.simulate(model, [0.0, 0.01, 0.02], dtype=dtype, rtol=1e-5)
+        dt = 0.01 if model.has_noise else None
+        sol = tw.simulate(model, [0.0, 0.01, 0.02], dtype=dtype, rtol=1e-5, dt=dt)
         assert sol.ok.all()
         assert all(
             sol[name].dtype == dtype and torch.isfinite(sol[name]).all() for name in sol.names

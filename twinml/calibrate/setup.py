@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
@@ -46,6 +46,10 @@ class Setup:
     def present(self) -> Tensor:
         """Samples that were measured, (m, T) bool."""
         return torch.isfinite(self.data)
+
+    def with_options(self, options: Mapping[str, Any]) -> Setup:
+        """The same problem, solved otherwise."""
+        return replace(self, options=options)
 
     def problem(self, theta: Tensor) -> Problem:
         """The simulation at unconstrained unknowns (B, p)."""
@@ -93,10 +97,13 @@ def signals(model: Physics, record: Record, t: Tensor) -> dict[str, Signal]:
         values = torch.as_tensor(record.values_in(name, declared.unit))
         gaps = (~torch.isfinite(values)).nonzero()[:, 0]
         if gaps.shape[0]:
+            count = gaps.shape[0]
             raise DataError(
-                f"input '{name}' of {record.source} has {gaps.shape[0]} missing samples, the first "
-                f"at time {float(record.time[int(gaps[0])]):g} {record.time_unit}; an input must "
-                "be known throughout. Fill the gaps in the record."
+                f"input '{name}' of {record.source} has {count} missing sample{'s'[: count > 1]}, "
+                f"the first in row {int(gaps[0]) + 1} at time {float(record.time[int(gaps[0])]):g} "
+                f"{record.time_unit}; an input must be known throughout. Complete the record, or "
+                f"have gaps filled by the input's kind: fill=['{name}'], in a twin "
+                f"inputs.{name}.missing=fill."
             )
         kind: Any = record.kinds.get(name, "hold")
         found[name] = Signal(t, values, kind)
@@ -114,8 +121,8 @@ def measured(model: Physics, record: Record) -> tuple[tuple[str, ...], Tensor]:
     if not names:
         raise DataError(
             f"{record.source} holds columns {list(record.columns)}, none of them an output of "
-            f"{type(model).__name__} ({list(declared)}). Name a column for an output, as in "
-            "columns={'output': 'column in the file'}."
+            f"{type(model).__name__} ({list(declared)}). Name the column of one, in a twin's file "
+            f"as outputs: {{{next(iter(declared), 'output')}: {{column: ...}}}}."
         )
     rows = [torch.as_tensor(record.values_in(name, declared[name].unit)) for name in names]
     return names, torch.stack(rows)

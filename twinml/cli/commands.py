@@ -31,8 +31,10 @@ TOOLS = {
     command.name: command
     for command in (
         Command("doctor", "twinml.cli.tools.doctor", "what works on this machine, and why not"),
+        Command("new", "twinml.cli.tools.new", "write a twin of one's own, ready to run"),
         Command("twins", "twinml.cli.tools.twins", "the twins found, and where"),
         Command("show", "twinml.cli.tools.show", "what a file or folder of ours holds"),
+        Command("data", "twinml.cli.tools.data", "what a record holds, and what is wrong with it"),
         Command("verify", "twinml.cli.tools.verify", "check an artifact's bytes and numbers"),
     )
 }

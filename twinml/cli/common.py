@@ -11,6 +11,7 @@ from twinml.cli.schema import key
 from twinml.errors import ConfigError
 
 BESIDE = Path("..", "shared", "data")
+MOST_SEED = 2**63
 
 
 def records() -> str | None:
@@ -34,6 +35,12 @@ class Common:
     dry_run: bool = key(False, "print the resolved configuration and stop")
     paths: Paths = key(Paths, "folders outside the project")
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < MOST_SEED:
+            raise ConfigError(
+                f"seed={self.seed} cannot be used: expected a whole number from 0 to 2**63 - 1."
+            )
+
 
 def check_level(level: float) -> None:
     """Refuses what is no probability, before any work.
@@ -52,7 +59,7 @@ class MethodKeys:
     method: str = key("auto", "auto, tsit5, dopri5, vern7, rodas5p, rk4, heun, euler ...")
     rtol: float = key(1e-6, "relative tolerance")
     atol: Any = key(1e-9, "absolute tolerance; a number or {state: number}")
-    dt: float | None = key(None, "step of a fixed-step method")
+    dt: float | None = key(None, "step of a fixed-step method or of noise")
     max_steps: int = key(100_000, "most attempted steps of one trajectory")
 
     def arguments(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from twinml.cli import schema as schemas
 from twinml.cli.overrides import Selection
 from twinml.cli.search import GROUPS, SearchPath, shown
 from twinml.errors import ConfigError, nearest
+from twinml.scenario.yaml_file import load_yaml
 
 # Short keys of the command line for the parts of a twin that are often changed.
 ALIASES = {
@@ -31,12 +32,27 @@ ALIASES = {
 
 @dataclass(frozen=True)
 class Composed:
-    """A resolved configuration: typed, plain, and where it came from."""
+    """A resolved configuration: typed, plain, and where it came from.
+
+    ``choices`` and ``files`` stand in the same order; ``given`` are the keys of the command line.
+    """
 
     typed: Any
     plain: dict[str, Any]
     choices: dict[str, str]
     files: tuple[Path, ...]
+    given: tuple[str, ...] = ()
+
+    def blame(self, group: str) -> str:
+        """The words that name a group's file, unless the command line changed the group."""
+        if any(name == group or name.startswith(f"{group}.") for name in self.given):
+            return ""
+        found = [
+            file
+            for (name, _), file in zip(self.choices.items(), self.files, strict=False)
+            if group_of(name) == group
+        ]
+        return f"{shown(found[0])}: " if found else ""
 
 
 def compose(
@@ -52,8 +68,11 @@ def compose(
             raise ConfigError(
                 f"{task} takes no {group}.{nearest(group, groups)} Its groups: {', '.join(groups)}."
             )
+        if choice == "":
+            known = ", ".join(search.options(group))
+            raise ConfigError(f"'{group}=' names no {group}. Give one of: {known}.")
         if choice is not None:
-            search.find(group, choice)
+            load_yaml(shown(search.find(group, choice)))
     merged, choices = _join(task, selection, search)
     files = tuple(search.find(group_of(g), c) for g, c in choices.items())
     raw = schemas.defaults(schema)
@@ -61,14 +80,15 @@ def compose(
         raw[name] = _overlay(raw.get(name), value)
     if isinstance(raw.get("twin"), dict) and "twin" in choices:
         raw["twin"].setdefault("name", choices["twin"])
-    for name, value in selection.values.items():
-        _set(raw, schema, _written_out(name, schema), value)
+    given = {_written_out(name, schema): value for name, value in selection.values.items()}
+    for name, value in given.items():
+        _set(raw, schema, name, value)
     plain = _resolve(raw)
     try:
         typed = schemas.build(schema, plain)
     except ConfigError as error:
-        raise ConfigError(f"{error}{_blame(str(error), files, selection)}") from None
-    return Composed(typed, dataclasses.asdict(typed), choices, files)
+        raise ConfigError(f"{_blame(str(error), files, selection)}{error}") from None
+    return Composed(typed, dataclasses.asdict(typed), choices, files, tuple(given))
 
 
 def _join(
@@ -105,9 +125,9 @@ def _join(
             f"{unset[0]}=null cannot be used: {task} needs one. Choose among "
             f"{', '.join(search.options(unset[0]))}."
         ) from error
-    except Exception as error:  # a YAML parser's own error: its first lines name file and place
-        if type(error).__module__.startswith("yaml"):
-            raise ConfigError(f"A configuration file is not valid YAML: {error}") from error
+    except Exception:  # what a reader of YAML makes of a broken file; here it is named
+        for file in _all_files(search):
+            load_yaml(shown(file))
         raise
     assert isinstance(plain, dict) and isinstance(chosen, dict)
     plain.pop("hydra", None)
@@ -117,6 +137,12 @@ def _join(
         if c is not None and not str(g).startswith("hydra/")
     }
     return {str(k): v for k, v in plain.items()}, picked
+
+
+def _all_files(search: SearchPath) -> list[Path]:
+    """Every file that a defaults list can lead to."""
+    top = [file for folder in search.folders for file in sorted(folder.glob("*.yaml"))]
+    return [*top, *(file for group in GROUPS for file in search.options(group).values())]
 
 
 def group_of(choice: str) -> str:
@@ -248,7 +274,7 @@ def _blame(text: str, files: tuple[Path, ...], selection: Selection) -> str:
         return ""
     leaf = quoted.split("[")[0].rpartition(".")[2]
     holders = [f for f in files if any(_names(line, leaf) for line in f.read_text().splitlines())]
-    return f" (in {', '.join(shown(f) for f in holders)})" if holders else ""
+    return f"{', '.join(shown(f) for f in holders)}: " if holders else ""
 
 
 def _names(line: str, key: str) -> bool:

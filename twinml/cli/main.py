@@ -64,13 +64,22 @@ def _dispatch(words: list[str]) -> int:
             f"'{name}' is not a twinml command.{nearest(name, COMMANDS)} "
             f"Tasks: {', '.join(TASKS)}. Tools: {', '.join(TOOLS)}."
         )
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # `_target_: kiln.Kiln` beside the user's configs
+    _import_from_here()
     module = importlib.import_module(COMMANDS[name].module)
     if name in TOOLS:
         return module.run(rest)
     runner = importlib.import_module("twinml.cli.runner")
     return runner.run(module.TASK, rest)
+
+
+def _import_from_here() -> None:
+    """Makes modules of the working directory importable: ``_target_: kiln.Kiln``.
+
+    They come last, so that a queue.py or torch.py there breaks neither Python nor the package;
+    ``import_target`` refuses a model in such a file by name.
+    """
+    here = os.getcwd()
+    sys.path[:] = [*(entry for entry in sys.path if entry not in ("", here)), here]
 
 
 def _help() -> str:
@@ -90,11 +99,11 @@ def _help() -> str:
 
 def _unexpected(error: Exception) -> str:
     """An error nobody foresaw; where the user's own code raised it, that line."""
-    from twinml.cli.target import raised_in_own_code
+    from twinml.frames import own_line, raised_in_own_code
 
-    own = raised_in_own_code(error)
-    text = f"{type(error).__name__}: {error}"
-    return f"your code failed: {own} -> {text}" if own else f"unexpected {text}"
+    if raised_in_own_code(error):
+        return f"your code failed: {own_line(error)}"
+    return f"unexpected {type(error).__name__}: {error}"
 
 
 def _debugging() -> bool:

@@ -78,8 +78,8 @@ def parse(words: Sequence[str]) -> Arguments:
     if several and not multirun:
         word = several[0]
         raise ConfigError(
-            f"'{word.text}' gives {word.key} {len(word.choices)} values. "
-            f"Add -m to run each of them; for a list write {word.key}=[a,b]."
+            f"'{word.text}' gives {word.key} {len(word.choices)} values. Add -m to run each of "
+            f"them; a list is written {word.key}=[a,b], and text with commas {_quoted(word.text)}."
         )
     return Arguments(tuple(overrides), multirun, help, config_dir)
 
@@ -113,8 +113,8 @@ def _values(key: str, raw: str, text: str) -> tuple[Any, ...]:
         if "Unknown function" in str(error):  # an expression such as max(in_bed)
             return (raw,)
         raise ConfigError(
-            f"'{text}' cannot be read as key=value. Quote values with spaces, commas or brackets "
-            f"for twinml as well as for the shell: \"{key}='...'\"."
+            f"'{text}' cannot be read as key=value. Text with spaces, commas, equals signs or "
+            f"brackets is quoted, for twinml as well as for the shell: {_quoted(text)}."
         ) from error
     if not parsed.is_sweep_override():
         return (parsed.value(),)
@@ -124,6 +124,12 @@ def _values(key: str, raw: str, text: str) -> tuple[Any, ...]:
         return tuple(parsed._convert_value(v) for v in parsed.sweep_iterator())
     except HydraException as error:
         raise ConfigError(f"'{text}': {error}. Write the values out: {key}=a,b.") from error
+
+
+def _quoted(text: str) -> str:
+    """A word as a shell and twinml both take its value for text."""
+    key, _, value = text.partition("=")
+    return f"\"{key}='{value}'\""
 
 
 def selections(arguments: Arguments) -> list[Selection]:

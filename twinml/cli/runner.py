@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from twinml.cli import schema as schemas
 from twinml.cli.compose import Composed, compose, group_of
 from twinml.cli.console import Console
 from twinml.cli.describe import describe
@@ -92,7 +93,7 @@ def _with_earlier(task: Task, words: Sequence[str]) -> list[str]:
     What is given now wins. What no longer fits the stored rows is refused by the verb.
     """
     named = [word.partition("=")[2] for word in words if word.startswith("resume=")]
-    if not named:
+    if not named or "resume" not in schemas.fields(task.schema):
         return list(words)
     if not Path(named[-1]).is_dir():
         raise DataError(
@@ -103,7 +104,13 @@ def _with_earlier(task: Task, words: Sequence[str]) -> list[str]:
         return list(words)
     block = open_run(named[-1], finished=False).provenance()
     earlier = block["command"][1:]
-    if block["task"] != task.name or "-m" in earlier or "--multirun" in earlier:
+    if block["task"] != task.name:
+        raise DataError(
+            f"resume={named[-1]} is a run of twinml {block['task']}; expected one of twinml "
+            f"{task.name}. Name the run directory of an earlier {task.name}, or leave resume= away "
+            "to begin one."
+        )
+    if "-m" in earlier or "--multirun" in earlier:
         return list(words)
     return [*(w for w in earlier if not w.startswith(("out=", "resume="))), *words]
 

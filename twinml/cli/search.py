@@ -58,7 +58,7 @@ class SearchPath:
         """Choice -> the file that is used for it, sorted by name."""
         found: dict[str, Path] = {}
         for folder in self.folders:
-            for file in sorted((folder / group).rglob("*.yaml")):
+            for file in sorted(f for f in (folder / group).rglob("*.yaml") if f.is_file()):
                 name = file.relative_to(folder / group).with_suffix("").as_posix()
                 found.setdefault(name, file)
         return dict(sorted(found.items()))

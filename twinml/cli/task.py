@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from twinml.cli.compose import Composed
 from twinml.cli.console import Console
-from twinml.errors import InputError
+from twinml.errors import (
+    DeclarationError,
+    ExpressionError,
+    InputError,
+    ScenarioError,
+    UnitError,
+)
 from twinml.run.directory import RunDirectory
 
 
@@ -74,6 +81,14 @@ class Job:
         )
         return self.run
 
+    @contextmanager
+    def blaming(self, group: str) -> Iterator[None]:
+        """Names the group's file in what is refused about its content."""
+        try:
+            yield
+        except (DeclarationError, ScenarioError, ExpressionError, UnitError) as error:
+            raise type(error)(f"{self.composed.blame(group)}{error}") from error
+
     def finish(self, outcome: Outcome) -> None:
         """Stores the metrics and marks the run as done."""
         if self.run is not None:
@@ -84,9 +99,8 @@ class Job:
         """Marks the run, if it was opened, as failed; after bad input nothing is left of it."""
         if self.run is None:
             return
-        if code == InputError.exit_code and not self.resumed:
-            self.run.discard()
-        else:
+        discarded = code == InputError.exit_code and not self.resumed and self.run.discard()
+        if not discarded:
             self._end("failed", code, error=f"{type(error).__name__}: {error}")
 
     def _end(self, status: str, code: int, error: str | None = None) -> None:

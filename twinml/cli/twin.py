@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from twinml import resources
+from twinml.cli.console import Console
 from twinml.cli.schema import key
-from twinml.cli.target import import_target, own_line
-from twinml.errors import ConfigError, DataError, TwinmlError, nearest
+from twinml.cli.target import build_target, import_target
+from twinml.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
+    from twinml.calibrate import Calibration
     from twinml.data.posterior import Posterior
     from twinml.data.record import Record
     from twinml.physics import Physics, Signal
@@ -28,13 +31,40 @@ class TimeKeys:
     column: str | None = key(None, "column that holds time")
     unit: str | None = key(None, "unit of that column or of period; the model's when unset")
     period: float | None = key(None, "time between rows, for a record without a time column")
+    zone: str | None = key(None, "zone of datetimes without an offset: UTC, Europe/Berlin, +01:00")
+    format: str | None = key(None, "datetimes that are not ISO 8601, such as %d.%m.%Y %H:%M:%S")
 
 
 @dataclass(frozen=True)
 class DataKeys:
-    """The file of a record."""
+    """The file of a record, and what holds for it."""
 
-    path: str | None = key(None, "CSV file; package:<name> for a shipped one")
+    path: str | list[str] | None = key(
+        None, "CSV, Parquet or MAT file, several, or a pattern; package:<name> for a shipped one"
+    )
+    format: str | None = key(None, "csv, parquet or mat; by the file's ending when unset")
+    experiments: str | list[str] | None = key(None, "column(s) that label the experiment of a row")
+    experiment: str | None = key(None, "the one experiment to use")
+    late: Literal["refuse", "sort", "set_aside"] = key(
+        "refuse", "rows whose time runs backwards: refuse, sort, set_aside"
+    )
+    duplicates: Literal["refuse", "first", "last", "mean"] = key(
+        "refuse", "rows of one time: refuse, first, last, mean"
+    )
+    missing: list[str] = key([], "texts that mark a missing sample, beside empty cells and nan")
+    header_units: bool = key(True, "whether 'name [unit]' in a header states a unit")
+    delimiter: str | None = key(
+        None, "of text: comma, semicolon, tab, bar, space; found when unset"
+    )
+    decimal: str | None = key(None, "decimal mark of text, '.' or ','; found when unset")
+    encoding: str | None = key(None, "of text, such as latin-1; utf-8 when unset")
+    header: bool = key(True, "whether the first line of text names the columns")
+    names: list[str] | None = key(None, "names of the columns of text without a header line")
+
+    def rules(self) -> dict[str, Any]:
+        """The keywords of ``Record.read`` that these keys stand for."""
+        apart = ("path", "experiment")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
 
 
 @dataclass(frozen=True)
@@ -53,6 +83,9 @@ class InputKeys:
     column: str = key("", "column of the record")
     unit: str | None = key(None, "unit of the column; the input's own when unset")
     kind: Literal["hold", "linear"] = key("hold", "hold or linear between rows")
+    missing: Literal["refuse", "fill"] = key(
+        "refuse", "missing samples: refuse, or fill by kind (last value; line between neighbours)"
+    )
 
 
 @dataclass(frozen=True)
@@ -76,6 +109,7 @@ class TwinKeys:
     inputs: dict[str, InputKeys] = key({}, "input -> column, unit, kind")
     calibrate: CalibrateKeys = key(CalibrateKeys, "what to fit")
     calibration: str | None = key(None, "run or calibration.json that `calibrated` reads")
+    dt: float | None = key(None, "step of a model with noise, in its time unit; or solver.dt")
 
 
 def build_model(twin: TwinKeys) -> Physics:
@@ -95,27 +129,50 @@ def build_model(twin: TwinKeys) -> Physics:
     made = import_target(target, f"twin '{twin.name}'")
     if not (isinstance(made, type) and issubclass(made, Physics)):
         raise ConfigError(f"{target} is not a Physics class; twin '{twin.name}' needs one.")
-    try:
-        model = made(**arguments)
-    except TwinmlError:
-        raise
-    except Exception as error:
+    return build_target(made, target, arguments).set_defaults(**twin.parameters)
+
+
+def noise_step(twin: TwinKeys, model: Physics, dt: float | None) -> float | None:
+    """The step: ``solver.dt`` where given, else the twin's own for a model with noise.
+
+    Raises:
+        ConfigError: a model with noise and no step, or a twin's step without noise.
+    """
+    if not model.has_noise:
+        if twin.dt is not None:
+            raise ConfigError(
+                f"Twin '{twin.name}' has dt={twin.dt:g}, the step of a model with noise, and "
+                f"{type(model).__name__} has no noise(). Leave it out; solver.dt is the step of a "
+                "fixed-step method."
+            )
+        return dt
+    if dt is None and twin.dt is None:
         raise ConfigError(
-            f"{target} could not be built with {arguments or 'no arguments'}: {own_line(error)}"
-        ) from error
-    return model.set_defaults(**twin.parameters)
+            f"{type(model).__name__} has noise(): its steps are fixed, and the result depends on "
+            f"them. Give solver.dt=<step in {model.time_unit}>, or dt: <step> in the file of twin "
+            f"'{twin.name}', well below the shortest time constant of the equations."
+        )
+    return twin.dt if dt is None else dt
 
 
-def data_path(twin: TwinKeys) -> Path:
-    """The file of the twin's record.
+def data_path(twin: TwinKeys) -> Path | list[str]:
+    """The file of the twin's record, or several and patterns as they are given.
 
     Raises:
         ConfigError: the twin has no record.
         DataError: the file does not exist.
     """
-    if twin.data is None or twin.data.path is None:
+    if twin.data is None or not twin.data.path:
         raise ConfigError(f"Twin '{twin.name}' has no record: give one with data.path=<file.csv>.")
-    path = twin.data.path
+    given = twin.data.path
+    several = [given] if isinstance(given, str) else given
+    found = [_one_path(twin, path) for path in several]
+    if len(found) == 1 and found[0].is_file():
+        return found[0]
+    return [str(path) for path in found]
+
+
+def _one_path(twin: TwinKeys, path: str) -> Path:
     if NOT_SET in path:
         raise ConfigError(
             f"The record of twin '{twin.name}' is {path}, and paths.data is not set. Say where "
@@ -123,7 +180,7 @@ def data_path(twin: TwinKeys) -> Path:
         )
     if path.startswith(SHIPPED):
         return resources.data(path.removeprefix(SHIPPED))
-    if not Path(path).is_file():
+    if not Path(path).is_file() and not has_magic(path):
         raise DataError(
             f"The record of twin '{twin.name}', {path}, does not exist. Paths are relative to the "
             f"working directory {Path.cwd()}; give another with data.path=<file.csv>."
@@ -141,6 +198,7 @@ def build_record(twin: TwinKeys, model: Physics) -> Record:
     from twinml.data.record import Record
 
     path = data_path(twin)
+    assert twin.data is not None
     declared = model.declared
     for kind, given, known in (
         ("output", twin.outputs, declared.outputs),
@@ -159,15 +217,31 @@ def build_record(twin: TwinKeys, model: Physics) -> Record:
             f"Twin '{twin.name}' does not say where time comes from: "
             "time: {column: <name>, unit: s}, or time: {period: <number>, unit: s}."
         )
-    return Record.from_csv(
+    record = Record.read(
         path,
         time=time.column,
-        time_unit=time.unit or model.time_unit,
+        time_unit=time.unit,
         columns={name: keys.column or name for name, keys in columns.items()},
-        units={name: keys.unit or declared.unit(name) for name, keys in columns.items()},
+        units={name: keys.unit for name, keys in columns.items() if keys.unit is not None},
         kinds={name: keys.kind for name, keys in twin.inputs.items()},
         period=time.period,
+        zone=time.zone,
+        time_format=time.format,
+        fill=[name for name, keys in twin.inputs.items() if keys.missing == "fill"],
+        # the file's own units come before the model's
+        assumed={name: declared.unit(name) for name in columns},
+        assumed_time=model.time_unit,
+        **twin.data.rules(),
     )
+    if twin.data.experiment is not None:
+        return record.experiment(twin.data.experiment)
+    return record
+
+
+def record_digests(record: Record) -> dict[str, str]:
+    """Name -> sha256 of what a run took from its record: the numbers, and the file as it lies."""
+    file = {"record file": record.source_digest} if record.source_digest else {}
+    return {"record": record.digest, **file}
 
 
 def recorded_inputs(record: Record, model: Physics) -> dict[str, Signal]:
@@ -206,4 +280,19 @@ def load_posterior(
             f"The calibration in {source} is of {found.model}, but twin '{twin.name}' is a "
             f"{type(model).__name__}. Make one with 'twinml calibrate twin={twin.name}'."
         )
+    if found.experiments:
+        found = _one_start(twin, found, source)
     return found.posterior, {"calibration": found.posterior.digest}
+
+
+def _one_start(twin: TwinKeys, found: Calibration, source: str) -> Calibration:
+    """Of a fit of several experiments the part with the initial values to start from."""
+    chosen = None if twin.data is None else twin.data.experiment
+    if chosen is not None:
+        return found.experiment(chosen)
+    Console().notice(
+        f"{source} was fitted to {len(found.experiments)} experiments with initial values of their "
+        f"own ({', '.join(found.experiments)}); none is drawn, the model's or the scenario's are "
+        "used. data.experiment=<name> takes those of one."
+    )
+    return found.shared()

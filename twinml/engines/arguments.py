@@ -104,8 +104,9 @@ def read_parameters(
         value = given.get(name, model.default(name))
         if value is None:
             raise ArgumentError(
-                f"{what} of {type(model).__name__} has no default and was not given; "
-                f"pass parameters={{'{name}': ...}} in {parameter.unit!r}."
+                f"{what} of {type(model).__name__} has no default and was not given. Give it in "
+                f"{parameter.unit!r}: parameters.{name}=<number>, in Python "
+                f"parameters={{'{name}': ...}}."
             )
         if isinstance(value, str):
             value = quantity(value, parameter.unit, what)
@@ -135,9 +136,9 @@ def read_inputs(
         value = given.get(name, declaration.default)
         if value is None:
             raise ArgumentError(
-                f"{what} of {type(model).__name__} has no default and was not given; pass "
-                f"inputs={{'{name}': tw.Signal(times, values)}} or a constant in "
-                f"{declaration.unit!r}."
+                f"{what} of {type(model).__name__} has no default and was not given. Declare a "
+                f"default, name its column in the twin's inputs, or in Python pass "
+                f"inputs={{'{name}': tw.Signal(times, values)}} in {declaration.unit!r}."
             )
         if not isinstance(value, Signal):
             if isinstance(value, str):

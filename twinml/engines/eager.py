@@ -19,6 +19,7 @@ from twinml.engines.base import AbstractEngine, Outcome
 from twinml.engines.events import EventLog
 from twinml.engines.forcing import Forcing
 from twinml.engines.lanes import Lanes, Rows
+from twinml.engines.noise import check_gradient
 from twinml.engines.quantities import Quantities
 from twinml.engines.record import Record
 from twinml.engines.replay import replay
@@ -27,7 +28,7 @@ from twinml.engines.stepper import AbstractStepper, stepper_for
 from twinml.engines.tangent import observed_tangents, state_tangents
 from twinml.errors import ArgumentError, MissingDependencyError, SolveError
 from twinml.physics import Signal
-from twinml.solve.methods import AUTO, AUTO_PAIR, method_named
+from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR, method_named
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.status import FAILURE, Status
 
@@ -45,6 +46,8 @@ class EagerEngine(AbstractEngine):
         wanted = problem.differentiable()
         if gradient == "adjoint" and wanted:
             return _adjoint(problem, method)
+        if wanted:
+            check_gradient(problem)
         with torch.no_grad():
             plain = _detached(problem)
             outcome, records, log = _solve(plain, method, keep_record=wanted)
@@ -76,6 +79,9 @@ class EagerEngine(AbstractEngine):
         """
         with torch.no_grad():
             problem = build(theta)
+            if problem.path is not None:
+                with torch.enable_grad():
+                    check_gradient(build(theta.detach().clone().requires_grad_()))
             if problem.keep == "quantities":
                 raise ArgumentError(
                     "linearise was given a problem that keeps quantities; it differentiates saved "
@@ -96,6 +102,8 @@ def _steppers(problem: Problem, method: str) -> list[AbstractStepper]:
     fixed = problem.dt is not None
     if method != AUTO:
         return [stepper_for(method_named(method), fixed)]
+    if problem.path is not None:
+        return [stepper_for(method_named(AUTO_NOISE), fixed)]
     names = AUTO_PAIR[:1] if fixed else AUTO_PAIR
     return [stepper_for(method_named(name), fixed) for name in names]
 
@@ -125,8 +133,9 @@ def _solve(
         if record is not None:
             records.append(record)
     book = state.book
+    path = None if problem.path is None else replace(problem.path, cell=state.grid)
     final_state = LaneState(
-        state.t, state.y, state.h, book and book.side, book and book.near
+        state.t, state.y, state.h, path, book and book.side, book and book.near
     )  # fmt: skip
     outcome = Outcome(
         states=None, quantities={}, status=state.status, fail_time=state.fail_time,
@@ -272,7 +281,9 @@ def _adjoint(problem: Problem, method: str) -> Outcome:
     """Solve with torchdiffeq's adjoint: constant memory, one step size for the batch."""
     chosen = "dopri5" if method == AUTO else method
     reason = None
-    if problem.model.declared.events:
+    if problem.path is not None:
+        reason = "a model that has noise(); torchdiffeq's adjoint knows ordinary equations only"
+    elif problem.model.declared.events:
         reason = f"events ({list(problem.model.declared.events)}); the adjoint knows no resets"
     elif chosen not in ADJOINT_METHODS:
         reason = f"method={method!r}; the adjoint knows {list(ADJOINT_METHODS)} and 'auto'"

@@ -99,6 +99,10 @@ class Interval:
         """Derivatives (n, A) at times (A,) and states (n, A)."""
         return self.model.derivatives(self.values(t, y), y)
 
+    def diffusion(self, t: Tensor, y: Tensor) -> Tensor:
+        """Diffusion coefficients (n, A) at times (A,) and states (n, A)."""
+        return self.model.noise_coefficients(self.values(t, y), y)
+
     def observed(self, t: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Names that quantities may use: values, outputs and constants."""
         values = self.values(t, y)

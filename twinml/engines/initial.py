@@ -104,6 +104,6 @@ def initial_states(
 def _no_initial(model: Physics, name: str) -> str:
     return (
         f"state '{name}' of {type(model).__name__} has no initial value: none was given, declared "
-        f"or returned by initial(). Pass initial={{'{name}': ...}} in "
-        f"{model.declared.states[name].unit!r}."
+        f"or returned by initial(). Declare it, as in State({model.declared.states[name].unit!r}, "
+        f"initial=...), or give initial.{name}=<number>; in Python initial={{'{name}': ...}}."
     )

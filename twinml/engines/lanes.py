@@ -11,6 +11,7 @@ from twinml.engines.dense import DenseStep, rest
 from twinml.engines.events import book_for
 from twinml.engines.forcing import Forcing, Interval
 from twinml.engines.guards import Found
+from twinml.engines.noise import brownian_paths
 from twinml.engines.quantities import Quantities
 from twinml.engines.record import Record, Steps
 from twinml.engines.saving import Trajectory
@@ -44,6 +45,10 @@ class Rows:
         self.steps = torch.zeros(count, dtype=torch.int64, device=device)
         self.rejected = torch.zeros(count, dtype=torch.int64, device=device)
         self.grid = torch.zeros(count, dtype=torch.int64, device=device)
+        self.origin = self.t
+        if problem.path is not None:
+            self.grid, self.origin = problem.path.cell.clone(), problem.path.origin
+        self.noise = brownian_paths(problem, forcing)
         self.pointers = forcing.start(self.t)
         everyone = torch.arange(count, device=device)
         self.book = book_for(problem, forcing.interval(self.pointers, everyone))
@@ -69,7 +74,7 @@ class Lanes:
         self.steps, self.rejected = state.steps[rows], state.rejected[rows]
         self.grid = state.grid[rows]
         self.end = self.last[rows]
-        self.first = problem.first[rows]
+        self.first, self.origin = problem.first[rows], state.origin[rows]
         self.previous = torch.ones_like(self.t)
         self.retries = torch.zeros_like(self.steps)
         self.wary = torch.zeros_like(self.t, dtype=torch.bool)
@@ -149,9 +154,13 @@ class Lanes:
         return _EPS * torch.maximum(self.t.abs(), _SPAN_SHARE * (self.end - self.first).abs())
 
     def _advance(self) -> None:
-        grid = self.grid
+        cell = self.grid
         t1, h, clipped = self._target()
-        trial = self.stepper.step(self.at, self.t, t1, self.sign * h, self.y, self.k1)
+        noise = None
+        if self.state.noise is not None:
+            noise = self.state.noise.increments(self.rows, cell, self.t, t1, self.grid > cell)
+            noise = noise.to(self.y.dtype)
+        trial = self.stepper.step(self.at, self.t, t1, self.sign * h, self.y, self.k1, noise=noise)
         self.steps = self.steps + 1
         step = DenseStep(
             self.rows, self.t, t1, self.sign * h, self.y, trial.y, trial.stages, self.at,
@@ -169,14 +178,14 @@ class Lanes:
             mask = None if bool(accepted.all()) else accepted
             if found is None:
                 chosen = step if mask is None else step.select(mask.nonzero()[:, 0])
-                self._accept(mask, t1, h, clipped, trial, error, chosen, None)
+                self._accept(mask, t1, h, clipped, trial, error, chosen, None, noise)
             else:
                 chosen = found.cut(step)
                 index = accepted.nonzero()[:, 0]
                 # Where an event cut the step, the grid of fixed steps was not reached.
                 short = index[chosen.t1 != t1[index]]
-                self.grid = self.grid.index_copy(0, short, grid[short])
-                self._accept(mask, t1, h, clipped, trial, error, chosen, found)
+                self.grid = self.grid.index_copy(0, short, cell[short])
+                self._accept(mask, t1, h, clipped, trial, error, chosen, found, noise)
         self._end(accepted, trial, h)
 
     def _error(self, trial: Trial) -> Tensor:
@@ -197,7 +206,7 @@ class Lanes:
             ), clipped  # fmt: skip
         assert self.problem.dt is not None
         dt = self.problem.dt
-        tick = self.first + self.sign * dt * (self.grid + 1).to(torch.float64)
+        tick = self.origin + self.sign * dt * (self.grid + 1).to(torch.float64)
         # A grid time that differs from a boundary by rounding only is that boundary.
         slack = 1e-9 * dt
         before = self.sign * (limit - tick)
@@ -225,12 +234,12 @@ class Lanes:
 
     def _accept(
         self, accepted: Tensor | None, t1: Tensor, h: Tensor, clipped: Tensor, trial: Trial,
-        error: Tensor | None, chosen: DenseStep, found: Found | None,
+        error: Tensor | None, chosen: DenseStep, found: Found | None, noise: Tensor | None = None,
     ) -> None:  # fmt: skip
         index = None if accepted is None else accepted.nonzero()[:, 0]
         # A grid of fixed steps stands still when a boundary between its points moves.
         fixed = clipped if self.stepper.adaptive else torch.ones_like(clipped)
-        taken = Steps(self.rows, self.t, t1, h, fixed, self.y)
+        taken = Steps(self.rows, self.t, t1, h, fixed, self.y, noise=noise)
         everyone = accepted is None
         mask = torch.ones_like(clipped) if accepted is None else accepted
 
@@ -347,8 +356,8 @@ class Lanes:
         state.grid[rows] = self.grid[leaving]
         index = (~leaving).nonzero()[:, 0]
         for name in (
-            "rows", "t", "h", "end", "limit", "first", "previous", "retries", "wary", "patience",
-            "walled", "steps", "rejected", "grid",
+            "rows", "t", "h", "end", "limit", "first", "origin", "previous", "retries", "wary",
+            "patience", "walled", "steps", "rejected", "grid",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name)[index])
         self.y, self.pointers = self.y[:, index], self.pointers[:, index]

@@ -19,13 +19,14 @@ from twinml.engines.arguments import (
     read_times,
 )
 from twinml.engines.initial import initial_states, read_initial
+from twinml.engines.noise import check_method, noise_path, read_ids, read_seed
 from twinml.errors import ArgumentError, ShapeError, nearest
 from twinml.expression import Expression, check_names, parse
 from twinml.physics import Physics
 from twinml.solve.change import Change
 from twinml.solve.methods import AUTO, method_named
 from twinml.solve.problem import LaneState, Problem
-from twinml.solve.tableau import ButcherTableau
+from twinml.solve.rosenbrock import RosenbrockTableau
 
 _DTYPES = (torch.float64, torch.float32)
 
@@ -48,6 +49,8 @@ def build_problem(
     max_steps: int = 100_000,
     keep: str | Mapping[str, str | float | Expression] = "all",
     start: LaneState | None = None,
+    seed: int = 0,
+    ids: Any = None,
     max_events: int = 100,
 ) -> Problem:
     """Check and normalise; see ``simulate`` for the meaning of the arguments."""
@@ -74,6 +77,7 @@ def build_problem(
         for key, value in (constants or {}).items()
     }
     timed = read_changes(model, changes, dtype, device, batch)
+    number, own = read_seed(seed), read_ids(ids, device, batch)
     h0 = side = near = None
     if start is not None:
         if initial:
@@ -112,6 +116,10 @@ def build_problem(
     quantities, mode = _keep(model, keep, extra)
     if times.ndim == 2 and times.shape[0] == 1:
         times = times[0]
+    path = None
+    if model.has_noise:
+        assert dt is not None
+        path = noise_path(model, number, own, float(dt), times, rows, start)
     direction = (times[..., -1] - times[..., 0]).sign()
     backward = bool((direction < 0).any())
     if backward and bool((direction > 0).any()):
@@ -129,12 +137,18 @@ def build_problem(
             "replaced cannot be found again. Simulate forward, or take the events out of a "
             "subclass by writing <event> = None."
         )
+    if model.has_noise and model.declared.events:
+        raise ArgumentError(
+            f"{name} has noise() and events {list(model.declared.events)}; this version does not "
+            "stop a noisy path at a guard. Leave out one of them in a subclass, or watch for the "
+            "crossing with a quantity such as first_time(...)."
+        )
     return Problem(
         model=model, t=times, y0=y0, parameters=values, inputs=signals, changes=timed,
         quantities=quantities, constants=extra, keep=mode, rtol=float(rtol),
         atol=_atol(model, atol, dtype, device), dt=None if dt is None else float(dt),
         max_step=math.inf if max_step is None else float(max_step), max_steps=int(max_steps), h0=h0,
-        side=side, near=near, max_events=int(max_events),
+        path=path, side=side, near=near, max_events=int(max_events),
     )  # fmt: skip
 
 
@@ -165,11 +179,14 @@ def _check_solver(
 ) -> None:
     if method != AUTO:
         tableau = method_named(method)
-        if isinstance(tableau, ButcherTableau) and not tableau.adaptive and dt is None:
+        adaptive = isinstance(tableau, RosenbrockTableau) or tableau.adaptive
+        if not (adaptive or model.has_noise) and dt is None:
             raise ArgumentError(
                 f"method={method!r} takes fixed steps and no dt was given; pass dt=..., in "
                 f"{model.time_unit!r}, or use an adaptive method such as 'tsit5'."
             )
+    if model.has_noise:
+        check_method(model, method, dt)
     for what, value in (("dt", dt), ("max_step", max_step), ("rtol", rtol)):
         if value is not None and not (
             isinstance(value, (int, float)) and math.isfinite(value) and value > 0

@@ -49,8 +49,8 @@ def _outputs(problem: Problem, states: Tensor, t: Tensor, chosen: Tensor) -> dic
     interval = forcing.interval(forcing.behind(flat_t, index), index)
     y = states.reshape(n, -1)
     # After a terminal event there is nothing to see; nan would spoil gradients there.
-    after = torch.isnan(states.detach()).all(0) if torch.is_grad_enabled() else None
-    hidden = after is not None and bool(after.any())
+    after = torch.isnan(states.detach()).all(0)
+    hidden = torch.is_grad_enabled() and bool(after.any())
     if hidden:
         y = torch.where(after, states[:, :, :1], states).reshape(n, -1)
     values = problem.model.observe(interval.values(flat_t, y), y)

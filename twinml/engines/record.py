@@ -50,6 +50,7 @@ class Steps:
         h: Step size without sign, (M,), float64.
         clipped: Whether the arrival is a boundary, (M,).
         y: States at the start, (n, M).
+        noise: Increments of the Brownian path, (n, M), or None without noise.
         ends: How they ended; None for a model without events.
     """
 
@@ -59,13 +60,15 @@ class Steps:
     h: Tensor
     clipped: Tensor
     y: Tensor
+    noise: Tensor | None = None
     ends: Ends | None = None
 
     def select(self, index: Tensor | slice) -> Steps:
         """A choice of the steps, by numbers, mask or slice."""
         return Steps(
             self.rows[index], self.t[index], self.t1[index], self.h[index], self.clipped[index],
-            self.y[:, index], None if self.ends is None else self.ends.select(index),
+            self.y[:, index], None if self.noise is None else self.noise[:, index],
+            None if self.ends is None else self.ends.select(index),
         )  # fmt: skip
 
 
@@ -80,7 +83,7 @@ def instant(rows: Tensor, t: Tensor, y: Tensor, event: Tensor, stops: Tensor) ->
     happens = event >= 0
     never = torch.zeros_like(happens)
     ends = Ends(t, torch.ones_like(t), event, never, happens, stops, ~happens)
-    return Steps(rows, t, t, torch.zeros_like(t), never, y, ends)
+    return Steps(rows, t, t, torch.zeros_like(t), never, y, ends=ends)
 
 
 @final
@@ -112,7 +115,7 @@ class Record:
 
         steps = Steps(
             rows=whole("rows"), t=whole("t"), t1=whole("t1"), h=whole("h"),
-            clipped=whole("clipped"), y=whole("y"), ends=self._ends(),
+            clipped=whole("clipped"), y=whole("y"), noise=self._noise(), ends=self._ends(),
         )  # fmt: skip
         rows = steps.rows
         order = torch.argsort(rows, stable=True)
@@ -122,6 +125,13 @@ class Record:
         ordinal[order] = torch.arange(rows.shape[0], device=rows.device) - start[rows[order]]
         by_step = torch.argsort(ordinal, stable=True)
         return steps.select(by_step), torch.bincount(ordinal).tolist()
+
+    def _noise(self) -> Tensor | None:
+        """Increments of all steps; one without any stands still."""
+        if all(entry.noise is None for entry in self.taken):
+            return None
+        parts = [torch.zeros_like(e.y) if e.noise is None else e.noise for e in self.taken]
+        return torch.cat(parts, dim=-1)
 
     def _ends(self) -> Ends | None:
         parts = [vars(entry.ends) for entry in self.taken if entry.ends is not None]

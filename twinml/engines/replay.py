@@ -122,6 +122,6 @@ def again(
     there = torch.where(steps.clipped, there, there + (t - t.detach()))
     width = problem.direction * steps.h + (there - there.detach()) - (t - t.detach())
     at = forcing.interval(pointers, rows)
-    trial = stepper.step(at, t, there, width, y, None, estimate=False)
+    trial = stepper.step(at, t, there, width, y, None, estimate=False, noise=steps.noise)
     step = DenseStep(rows, t, there, width, y, trial.y, trial.stages, at, stepper)
     return step if steps.ends is None else located(step, steps.t1, steps.ends, announce)

@@ -40,7 +40,7 @@ def simulate(
     max_steps: int = 100_000,
     keep: str | Mapping[str, str | float | Expression] = "all",
     seed: int = 0,
-    ids: Tensor | None = None,
+    ids: Any = None,
     start: LaneState | None = None,
     changes: Sequence[Change] = (),
     constants: Mapping[str, Any] | None = None,
@@ -57,17 +57,24 @@ def simulate(
         parameters: Numbers, text with a unit ("1.8/day") or tensors (B,) that replace defaults.
         initial: Initial states by name, a number, (B,), or (B, k) for a state of size k.
         inputs: ``Signal`` or constant (number or (B,)) per input.
-        method: "auto" (tsit5, and rodas5p for rows that turn stiff) or a name in
-            ``twinml.solve.methods.METHODS``.
+        method: "auto" (tsit5, and rodas5p for rows that turn stiff; euler_maruyama for a model
+            with noise) or a name in ``twinml.solve.methods.METHODS``.
         rtol, atol: Tolerances of adaptive methods; ``atol`` a number or {state: number}.
-        dt: Fixed step in the time unit; None for adaptive steps.
+        dt: Fixed step in the time unit; None for adaptive steps. A model with noise needs one:
+            its path lies on the grid t[0] + k dt. Between steps the solution is a straight line,
+            for save points and quantities alike: a largest value misses what the path does in
+            between, which is of the order of sqrt(dt).
         engine: "auto" or a name in ``ENGINES``.
         dtype: torch.float64 or torch.float32; time itself is always float64.
         device: Where to compute; None for the CPU.
         max_steps: Steps a row may attempt.
         keep: "all" for trajectories, "final" for end states, or {name: quantity}.
-        seed, ids: Key and row numbers for models with noise; unused without.
-        start: ``sol.state`` of an earlier solution, to go on from there.
+        seed: Key of the noise of a model with ``noise()``, a whole number below 2^64.
+        ids: Row numbers of the noise, (B,) whole numbers below 2^48; None for 0, 1, 2, ... A row's
+            noise depends on (seed, id) only, so a row is the same alone or among millions, rows
+            with one id share their noise, and ``ids=torch.arange(1000)`` asks for 1000
+            replicates.
+        start: ``sol.state`` of an earlier solution, to go on from there, along the same noise.
         changes: Timed changes of parameters and inputs.
         constants: Further names that quantities may use, a number or (B,).
         max_step: Largest step, for inputs or peaks narrower than the solver would see.
@@ -90,7 +97,7 @@ def simulate(
     _check_start(start)
     problem = build_problem(
         model, t, parameters, initial, inputs, changes, constants, method, rtol, atol, dt, dtype,
-        _device(device), max_step, max_steps, keep, start, max_events,
+        _device(device), max_step, max_steps, keep, start, seed, ids, max_events,
     )  # fmt: skip
     return _solution(problem, runner.run(problem, method, gradient), runner.name, reason)
 

@@ -14,7 +14,9 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from twinml.engines.forcing import Interval
+from twinml.solve.methods import Method
 from twinml.solve.rosenbrock import RosenbrockTableau
+from twinml.solve.stochastic import StochasticTableau
 from twinml.solve.tableau import ButcherTableau
 
 
@@ -62,9 +64,12 @@ class AbstractStepper(AbstractInterpolant):
     @abstractmethod
     def step(
         self, at: Interval, t: Tensor, t1: Tensor, h: Tensor, y: Tensor, k1: Tensor | None,
-        estimate: bool = True,
+        estimate: bool = True, noise: Tensor | None = None,
     ) -> Trial:  # fmt: skip
-        """Try one step from (t, y) to t1 = t + h for all rows; ``k1`` is rhs there, if known."""
+        """Try one step from (t, y) to t1 = t + h for all rows; ``k1`` is rhs there, if known.
+
+        ``noise`` holds the increments of the Brownian path over the step, (n, A), for models with.
+        """
 
 
 def _weighted(weights: tuple[float, ...], stages: list[Tensor]) -> Tensor | None:
@@ -90,7 +95,7 @@ class ExplicitStepper(AbstractStepper):
 
     def step(
         self, at: Interval, t: Tensor, t1: Tensor, h: Tensor, y: Tensor, k1: Tensor | None,
-        estimate: bool = True,
+        estimate: bool = True, noise: Tensor | None = None,
     ) -> Trial:  # fmt: skip
         tableau = self.tableau
         hy = h.to(y.dtype)
@@ -180,7 +185,7 @@ class RosenbrockStepper(AbstractStepper):
 
     def step(
         self, at: Interval, t: Tensor, t1: Tensor, h: Tensor, y: Tensor, k1: Tensor | None,
-        estimate: bool = True,
+        estimate: bool = True, noise: Tensor | None = None,
     ) -> Trial:  # fmt: skip
         tableau = self.tableau
         n = y.shape[0]
@@ -255,8 +260,56 @@ def _prepare_forward_mode() -> None:
         forward_ad.make_dual(torch.zeros(1), torch.ones(1))
 
 
-def stepper_for(tableau: ButcherTableau | RosenbrockTableau, fixed: bool) -> AbstractStepper:
+@final
+class StochasticStepper(AbstractStepper):
+    """Explicit one-step method for equations with diagonal Ito noise; without noise, its drift."""
+
+    adaptive = False
+
+    def __init__(self, tableau: StochasticTableau) -> None:
+        self.tableau = tableau
+        self.name = tableau.name
+        self.error_order = tableau.order + 1
+
+    def step(
+        self, at: Interval, t: Tensor, t1: Tensor, h: Tensor, y: Tensor, k1: Tensor | None,
+        estimate: bool = True, noise: Tensor | None = None,
+    ) -> Trial:  # fmt: skip
+        tableau = self.tableau
+        hy = h.to(y.dtype)
+        drift: list[Tensor] = []
+        spread: list[Tensor] = []
+
+        def moved(weights: tuple[float, ...], noise_weights: tuple[float, ...]) -> Tensor:
+            point = y
+            increment = _weighted(weights, drift)
+            if increment is not None:
+                point = point + hy * increment
+            random = _weighted(noise_weights, spread)
+            if random is not None and noise is not None:
+                point = point + noise * random
+            return point
+
+        rows = zip(tableau.a, tableau.noise_a, tableau.c, strict=True)
+        for index, (row, noise_row, c) in enumerate(rows):
+            time = t if c == 0.0 else t1 if c == 1.0 else t + c * h
+            point = moved(row, noise_row)
+            drift.append(k1 if index == 0 and k1 is not None else at.rhs(time, point))
+            if noise is not None:
+                spread.append(at.diffusion(time, point))
+        y1 = moved(tableau.b, tableau.noise_b)
+        return Trial(y1, None, (), torch.isfinite(y1.detach()).all(0))
+
+    def polynomial(
+        self, at: Interval, t: Tensor, h: Tensor, y: Tensor, y1: Tensor, stages: tuple[Tensor, ...]
+    ) -> list[Tensor]:
+        return [y, y1 - y]
+
+
+def stepper_for(tableau: Method, fixed: bool) -> AbstractStepper:
     """The executable form of a method."""
+    if isinstance(tableau, StochasticTableau):
+        return StochasticStepper(tableau)
     if isinstance(tableau, RosenbrockTableau):
         return RosenbrockStepper(tableau, fixed)
     return ExplicitStepper(tableau, fixed)

@@ -59,6 +59,12 @@ class Manifest:
             ArgumentError: Another version of twinml wrote it in another form.
         """
         values = read_json(data, name)
+        family = SCHEMA.partition("/")[0]
+        if str(values.get("schema", family)).partition("/")[0] != family:
+            raise IntegrityError(
+                f"{name} is not an artifact's: its schema is {values['schema']!r}, expected "
+                f"{SCHEMA!r}. Give the folder that twinml export wrote, or its model file."
+            )
         plain = {key: value for key, value in values.items() if key != "sha256"}
         try:
             written = canonical_json(_with_digest(plain))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from dataclasses import dataclass
 
 from twinml.errors import ExpressionError, nearest
@@ -27,10 +28,7 @@ _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**
 _COMPARE = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
-_ALLOWED = (
-    "Allowed are numbers, names, + - * / **, parentheses, one comparison, "
-    f"{', '.join(ELEMENTWISE)}, and the functionals {', '.join(FUNCTIONALS.values())}."
-)
+_NUMBER_AND_UNIT = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?\s+[^\W\d]\w*", re.IGNORECASE)
 
 
 def parse(
@@ -68,19 +66,21 @@ def parse(
     except SyntaxError as error:
         place = f" at character {error.offset}" if error.offset else ""
         raise ExpressionError(
-            f"{where}: '{text}' cannot be read{place}: {error.msg}. {_ALLOWED}"
+            f"{where}: '{text}' cannot be read{place}: {error.msg}. "
+            f"{_hint(text)}{_allowed(allow_functionals)}"
         ) from None
     except (RecursionError, MemoryError):
         raise ExpressionError(_too_deep(where)) from None
     except ValueError as error:  # a null byte, an integer beyond Python's digit limit
         raise ExpressionError(f"{where}: the text cannot be read: {error}.") from None
-    reader = _Reader(text, where)
+    reader = _Reader(text, where, allow_functionals)
     expression = reader.read(tree.body, depth=0, inside=None)
     if not allow_functionals and expression.functionals:
         raise ExpressionError(
             f"{where}: '{expression.functionals[0].text}' looks at a whole path, which does not "
             "exist when this value is needed. Use numbers, parameters, inputs and varied names."
         )
+    _check_numbers(expression, where)
     return expression
 
 
@@ -90,6 +90,7 @@ class _Reader:
 
     text: str
     where: str
+    functionals: bool = True
 
     def read(self, node: ast.expr, depth: int, inside: str | None) -> Expression:
         if depth > MAX_DEPTH:
@@ -142,7 +143,7 @@ class _Reader:
             raise self._refused(node)
         name, count = node.func.id, len(node.args)
         if name not in ELEMENTWISE and name not in FUNCTIONALS:
-            known = sorted({*ELEMENTWISE, *FUNCTIONALS})
+            known = sorted({*ELEMENTWISE, *(FUNCTIONALS if self.functionals else ())})
             raise ExpressionError(
                 f"{self.where}: '{self.text}' calls '{name}', which is not a function of the "
                 f"language.{nearest(name, known)} Known are {', '.join(known)}."
@@ -197,8 +198,49 @@ class _Reader:
         kind = type(node).__name__
         return ExpressionError(
             f"{self.where}: '{self._part(node)}' ({kind}) is not part of the language.{hint} "
-            f"{_ALLOWED}"
+            f"{_allowed(self.functionals)}"
         )
+
+
+def _allowed(functionals: bool) -> str:
+    of_paths = f", and the functionals {', '.join(FUNCTIONALS.values())}" if functionals else ""
+    return (
+        "Allowed are numbers, names, + - * / **, parentheses, one comparison, "
+        f"{', '.join(ELEMENTWISE)}{of_paths}."
+    )
+
+
+def _hint(text: str) -> str:
+    if _NUMBER_AND_UNIT.fullmatch(text):
+        number = text.split()[0]
+        return (
+            f"Numbers stand without a unit, times in the horizon's: convert it and write {number} "
+            "or what it becomes. "
+        )
+    return ""
+
+
+def _check_numbers(expression: Expression, where: str) -> None:
+    """Refuses arithmetic of written numbers that no row could survive: 1 / 0, 10 ** 10 ** 10."""
+    for node in expression.walk():
+        if isinstance(node, Binary) and node.operator == "/" and _value(node.right) == 0.0:
+            raise ExpressionError(
+                f"{where}: '{node.text}' divides by zero. Correct what stands below the line."
+            )
+        value = _value(node)
+        if value is not None and not math.isfinite(value):
+            raise ExpressionError(
+                f"{where}: '{node.text}' is {value:g}, not a finite number. Correct it."
+            )
+
+
+def _value(node: Expression) -> float | None:
+    """What an expression of numbers alone is worth; None where it holds a name."""
+    if isinstance(node, Number):
+        return node.value
+    if node.names or node.functionals:
+        return None
+    return float(node.evaluate({}))
 
 
 def _too_deep(where: str) -> str:

@@ -4,6 +4,7 @@ from twinml.physics.declarations import Input, Output, Parameter, State
 from twinml.physics.dimensions import DimensionReport, check_dimensions
 from twinml.physics.event import event
 from twinml.physics.functions import sqrt0
+from twinml.physics.interpolation import interp
 from twinml.physics.model import Physics
 from twinml.physics.signal import Signal
 
@@ -17,5 +18,6 @@ __all__ = [
     "State",
     "check_dimensions",
     "event",
+    "interp",
     "sqrt0",
 ]

@@ -12,9 +12,14 @@ from twinml.physics.event import Event
 from twinml.units import check_unit
 
 
-def _check_bounds(
+def check_bounds(
     kind: str, name: str, value: float | None, word: str, low: float | None, high: float | None
 ) -> None:
+    """Refuses a value or bounds that are no numbers or contradict each other.
+
+    Raises:
+        DeclarationError: names the quantity and what to change.
+    """
     for label, number in ((word, value), ("low", low), ("high", high)):
         if number is None:
             continue
@@ -36,7 +41,7 @@ def _check_bounds(
         right = "inf" if high is None else f"{high:g}"
         raise DeclarationError(
             f"{kind} '{name}' has {word}={value:g}, outside its validity bounds [{left}, {right}]. "
-            f"Move {word} inside or widen the bounds."
+            f"Move the {word} inside, or widen low and high where it is declared."
         )
 
 
@@ -60,7 +65,7 @@ class State:
 
     def check(self, name: str) -> None:
         check_unit(self.unit, f"state '{name}'")
-        _check_bounds("state", name, self.initial, "initial", self.low, self.high)
+        check_bounds("state", name, self.initial, "initial", self.low, self.high)
         if self.size is not None and (not isinstance(self.size, int) or self.size < 1):
             raise DeclarationError(
                 f"state '{name}' has size={self.size!r}; expected a whole number from 1."
@@ -90,7 +95,7 @@ class Parameter:
 
     def check(self, name: str) -> None:
         check_unit(self.unit, f"parameter '{name}'")
-        _check_bounds("parameter", name, self.default, "default", self.low, self.high)
+        check_bounds("parameter", name, self.default, "default", self.low, self.high)
 
 
 @final
@@ -108,7 +113,7 @@ class Input:
 
     def check(self, name: str) -> None:
         check_unit(self.unit, f"input '{name}'")
-        _check_bounds("input", name, self.default, "default", None, None)
+        check_bounds("input", name, self.default, "default", None, None)
 
 
 @final
@@ -126,7 +131,7 @@ class Output:
 
     def check(self, name: str) -> None:
         check_unit(self.unit, f"output '{name}'")
-        _check_bounds("output", name, self.noise, "noise", None, None)
+        check_bounds("output", name, self.noise, "noise", None, None)
         if self.noise is not None and not self.noise > 0:
             raise DeclarationError(
                 f"output '{name}' has noise={self.noise:g}; a standard deviation is positive. "

@@ -209,7 +209,10 @@ def _same(word: str, operands: list[Any], ledger: Ledger) -> _Result:
         assert other.measure is not None
         factor = other.measure.factor(measure)
         if factor is None:
-            ledger.add("dimension", f"{word} values in {measure} and {other.measure}.")
+            hint = ""
+            if base.numbers or other.numbers:
+                hint = " A constant written as a number has no unit: declare it as a tw.Parameter."
+            ledger.add("dimension", f"{word} values in {measure} and {other.measure}.{hint}")
         elif not _explained(factor, (*base.numbers, *other.numbers)):
             ledger.add(
                 "scale",

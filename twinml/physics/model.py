@@ -9,7 +9,8 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from twinml.errors import DeclarationError, ShapeError, nearest
+from twinml.errors import DeclarationError, EquationError, ShapeError, TwinmlError, nearest
+from twinml.frames import own_line
 from twinml.physics.declarations import (
     Declaration,
     Declarations,
@@ -17,6 +18,7 @@ from twinml.physics.declarations import (
     Output,
     Parameter,
     State,
+    check_bounds,
 )
 from twinml.physics.event import Event
 from twinml.physics.event import collect as collect_events
@@ -25,6 +27,8 @@ from twinml.units import check_unit, quantity, same_dimension
 D = TypeVar("D", bound=Declaration)
 
 _EQUATIONS = ("rhs", "outputs", "initial")
+# An equation too, but a name that a parameter may have in a model without noise.
+_NOISE = "noise"
 # Names that instances of torch modules use, such as "training", and the equations.
 _TAKEN = frozenset((*vars(nn.Module()), *_EQUATIONS))
 
@@ -36,6 +40,9 @@ class Physics(nn.Module):
     write ``rhs`` (and ``outputs``, ``initial`` where needed) asking for what they use by name
     among ``t``, states, inputs and parameters. Each argument is a tensor of shape (*batch,), or
     (*batch, k) for a state of size k; ``rhs`` returns a dict with one derivative per state.
+    ``noise``, where written, returns diffusion coefficients: with g of a state, that state moves
+    by g dW besides (Ito, one independent Brownian motion for each scalar component), so g has
+    the state's unit over the root of the time unit. A subclass with ``noise = None`` has none.
     Learned terms are ordinary ``nn.Module`` members.
 
     Raises:
@@ -96,7 +103,7 @@ class Physics(nn.Module):
                 )
             declared = parameters[name]
             number = quantity(value, declared.unit, f"parameter '{name}'")
-            Parameter(declared.unit, number, declared.low, declared.high).check(name)
+            check_bounds("parameter", name, number, "value", declared.low, declared.high)
             self._defaults[name] = number
         return self
 
@@ -124,6 +131,44 @@ class Physics(nn.Module):
             ShapeError: ``rhs`` returned other names or shapes than the states.
         """
         return self._stack(self._call("rhs", values), like, "rhs", tuple(self.declared.states))
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether the equations are stochastic."""
+        return _NOISE in self._arguments
+
+    def noise_states(self, values: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """States that ``noise`` names, in their order."""
+        result = self._call(_NOISE, values)
+        states = self.declared.states
+        for name in result:
+            if name not in states:
+                raise ShapeError(
+                    f"{type(self).__name__}.noise returns '{name}', which is not a state; expected "
+                    f"some of {list(states)}, a state left out has no noise."
+                    + nearest(str(name), states)
+                )
+        return tuple(name for name in states if name in result)
+
+    def noise_coefficients(self, values: Mapping[str, Tensor], like: Tensor) -> Tensor:
+        """Stacked ``noise``, zero for states that it does not name.
+
+        Args:
+            values: Tensors by name, each (B,) or (B, k).
+            like: The stacked state (n, B), which fixes shape and dtype.
+
+        Returns:
+            Diffusion coefficients, shape (n, B).
+
+        Raises:
+            ShapeError: ``noise`` returned an unknown name, or a shape that is not the state's.
+        """
+        result = dict(self._call(_NOISE, values))
+        states = self.declared.states
+        if any(name not in states for name in result):
+            self.noise_states(values)
+        complete = {name: result.get(name, 0.0) for name in states}
+        return self._stack(complete, like, _NOISE, tuple(states))
 
     def observe(self, values: Mapping[str, Tensor], like: Tensor) -> dict[str, Tensor]:
         """``outputs`` by name, each of shape (B,), in the dtype of ``like`` (n, B)."""
@@ -165,11 +210,20 @@ class Physics(nn.Module):
         return getattr(self, equation)(*[values[name] for name in self._arguments[equation]])
 
     def _call(self, equation: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        result = self.forward(equation, values)
+        origin = f"{type(self).__name__}.{equation}"
+        try:
+            result = self.forward(equation, values)
+        except (TwinmlError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise EquationError(f"{origin} failed: {own_line(error)}.{_advice(error)}") from error
         if not isinstance(result, Mapping):
+            named = self.declared.outputs if equation == "outputs" else self.declared.states
+            what = "nothing" if result is None else type(result).__name__
             raise ShapeError(
-                f"{type(self).__name__}.{equation} returned {type(result).__name__}; expected a "
-                "dict that names each value, such as {'h1': ..., 'h2': ...}."
+                f"{origin} returned {what}; expected a dict that names each value, such as "
+                f"{{{', '.join(f'{name!r}: ...' for name in named)}}}."
+                + (" Is its 'return' missing?" if result is None else "")
             )
         return result
 
@@ -206,6 +260,16 @@ class Physics(nn.Module):
         return torch.cat(rows) if len(rows) > 1 else rows[0]
 
 
+def _advice(error: Exception) -> str:
+    """What to write instead, where the mistake is one that many make."""
+    text = str(error)
+    if "Boolean value of Tensor" in text:
+        return " An equation sees all rows at once: choose with torch.where(condition, a, b)."
+    if "only one element tensors" in text or "converted to Python scalars" in text:
+        return " An equation sees all rows at once: use torch's functions instead of math's."
+    return ""
+
+
 def _fit(value: Any, size: int | None, like: Tensor, origin: str, name: str) -> Tensor:
     """One returned value, brought to (B,) or (B, k) in the dtype of the state."""
     batch = like.shape[1]
@@ -215,7 +279,12 @@ def _fit(value: Any, size: int | None, like: Tensor, origin: str, name: str) -> 
     if not isinstance(value, Tensor):
         raise ShapeError(
             f"{origin} returns {type(value).__name__} for '{name}'; expected a tensor of shape "
-            f"{shape}, one value per row of the batch."
+            f"{shape}, one value per row of the batch. Compute it from the arguments with torch."
+        )
+    if value.is_complex():
+        raise ShapeError(
+            f"{origin} returns complex values for '{name}'; expected real ones. Take the real part "
+            "where that is meant."
         )
     if value.dtype != like.dtype:
         value = value.to(like.dtype)
@@ -279,13 +348,14 @@ def _bind(cls: type[Physics]) -> dict[str, tuple[str, ...]]:
         raise DeclarationError(
             f"{cls.__name__} has an rhs but no state. Declare at least one tw.State(...)."
         )
-    if callable(getattr(cls, "noise", None)):
+    spread = getattr(cls, _NOISE, None)
+    if spread is not None and not callable(spread) and _NOISE not in declared.names:
         raise DeclarationError(
-            f"{cls.__name__} has noise(), and this version solves no stochastic equations: the "
-            "noise would be left out without a word. Remove it, or rename the method."
+            f"{cls.__name__}.noise is {spread!r}; expected a method noise(self, ...) that returns "
+            "diffusion coefficients by state, or None for none."
         )
     known = ("t", *declared.states, *declared.inputs, *declared.parameters)
-    for equation in _EQUATIONS:
+    for equation in (*_EQUATIONS, _NOISE):
         function = getattr(cls, equation, None)
         if callable(function):
             bound[equation] = _names(cls, equation, function, known)

@@ -10,7 +10,7 @@ import datetime
 import json
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ class RunDirectory:
     """One run's folder, open for writing or read back."""
 
     path: Path
+    # Folders that were made for it, innermost first.
+    made: tuple[Path, ...] = ()
 
     @classmethod
     def create(
@@ -43,7 +45,8 @@ class RunDirectory:
 
         Args:
             task: Word of the command line.
-            out: A folder of the user's choice; new or empty.
+            out: A folder of the user's choice; new, empty, or left by a run that failed before
+                it wrote a result.
             resume: ``out`` may hold an earlier run of the same task.
             now: Time for the name; local time when None.
 
@@ -56,8 +59,15 @@ class RunDirectory:
             path = Path("runs", task, f"{moment:%Y-%m-%d}", stem)
         else:
             path = Path(out)
+        made: tuple[Path, ...] = ()
         try:
-            if not resume and path.exists() and any(path.iterdir()):
+            made = tuple(folder for folder in (path, *path.parents) if not folder.exists())
+            if path.is_file():
+                raise InputError(
+                    f"out={path} is a file; a run is a folder with its configuration and results. "
+                    "Name a new folder, or leave out= away to get one under runs/."
+                )
+            if not resume and path.exists() and any(path.iterdir()) and not _came_to_nothing(path):
                 raise InputError(
                     f"out={path} is not empty, and a run never overwrites another. "
                     "Name a new folder, or leave out= away to get one under runs/."
@@ -67,11 +77,12 @@ class RunDirectory:
             probe.touch()
             probe.unlink()
         except OSError as error:
+            _remove_empty(made)
             raise InputError(
                 f"The run directory {path} cannot be written: {error.strerror}. "
                 "A run keeps its configuration and results there; choose another with out=<folder>."
             ) from error
-        return cls(path)
+        return cls(path, made)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Stores the resolved configuration."""
@@ -91,13 +102,19 @@ class RunDirectory:
         """Changes some fields of the stored block, the status above all."""
         self.write_provenance({**self.provenance(), **changes})
 
-    def discard(self) -> None:
-        """Removes the folder when the run ended before it wrote a result."""
+    def discard(self) -> bool:
+        """Removes the folder, and those made for it, when the run ended before it wrote a result.
+
+        Returns:
+            Whether nothing of the run is left.
+        """
         names = {file.name for file in self.path.iterdir()}
-        if names <= {CONFIG, PROVENANCE}:
-            for name in names:
-                (self.path / name).unlink()
-            self.path.rmdir()
+        if not names <= {CONFIG, PROVENANCE}:
+            return False
+        for name in names:
+            (self.path / name).unlink()
+        _remove_empty(self.made)
+        return True
 
     def config(self) -> dict[str, Any]:
         """The stored configuration.
@@ -109,7 +126,11 @@ class RunDirectory:
         try:
             content = yaml.safe_load(self._read(CONFIG))
         except yaml.YAMLError as error:
-            raise IntegrityError(f"{self.path / CONFIG} is not valid YAML: {error}.") from error
+            text = " ".join(str(error).split())
+            raise IntegrityError(
+                f"{self.path / CONFIG} is not valid YAML ({text}): it was cut or changed. Restore "
+                "it, or run the task again."
+            ) from error
         if not isinstance(content, dict):
             raise IntegrityError(f"{self.path / CONFIG} holds no keys: it was cut or changed.")
         return self._without_schema(CONFIG, content, CONFIG_SCHEMA)
@@ -166,7 +187,10 @@ class RunDirectory:
         try:
             content = json.loads(self._read(name))
         except json.JSONDecodeError as error:
-            raise IntegrityError(f"{self.path / name} is not valid JSON: {error}.") from error
+            raise IntegrityError(
+                f"{self.path / name} is not valid JSON ({error}): it was cut or changed. Restore "
+                "it, or run the task again."
+            ) from error
         if not isinstance(content, dict):
             raise IntegrityError(f"{self.path / name} holds no named values: it was changed.")
         return content
@@ -199,6 +223,27 @@ def open_run(path: str | Path, *, finished: bool = True) -> RunDirectory:
             "partial. Run it again, or see its provenance.json."
         )
     return run
+
+
+def _came_to_nothing(path: Path) -> bool:
+    """Whether all that a folder holds is the record of a run that failed without a result."""
+    if not {file.name for file in path.iterdir()} <= {CONFIG, PROVENANCE}:
+        return False
+    try:
+        return json.loads((path / PROVENANCE).read_text(encoding="utf-8"))["status"] == "failed"
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Removes folders, innermost first, up to the first that holds something."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return
 
 
 def _jsonable(value: Any) -> Any:

@@ -36,7 +36,10 @@ def read_column(path: str, column: str) -> np.ndarray:
         DataError: No such file or column, no rows, or values that are not finite numbers.
     """
     if not Path(path).is_file():
-        raise DataError(f"There is no file at {path}; a table distribution reads CSV or Parquet.")
+        raise DataError(
+            f"There is no file at {path}, which a table distribution of the scenario reads. Give a "
+            "CSV or Parquet file; paths are relative to the working directory."
+        )
     table = _read(path, Path(path).stat().st_mtime_ns)
     if column not in table.column_names:
         raise DataError(

@@ -34,7 +34,12 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     except (FileNotFoundError, IsADirectoryError):
         raise ConfigError(f"There is no file at {path}; expected a YAML file.") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from None
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            f"{path}, line {line}: the file is not UTF-8 text ({error.reason}). Save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     return parse_yaml(text, str(path))
 
 
@@ -49,16 +54,32 @@ def parse_yaml(text: str, origin: str) -> dict[str, Any]:
     try:
         data = yaml.load(text, Loader=_loader())
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{origin}{line}: {problem}.") from None
+        raise ConfigError(f"{origin}{_worded(error, text)}") from None
     except RecursionError:
         raise ConfigError(f"{origin}: nested too deeply to be read.") from None
     if not isinstance(data, dict):
-        kind = "nothing" if data is None else type(data).__name__
+        kinds = {type(None): "nothing", list: "a list", str: "a single word or text"}
+        kind = kinds.get(type(data), repr(data))
         raise ConfigError(f"{origin} holds {kind}; expected keys and values, 'key: value'.")
     return data
+
+
+def _worded(error: Any, text: str) -> str:
+    """Place, problem and remedy of what the parser refused, in one sentence or two."""
+    mark, begun = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    place = f", line {mark.line + 1}" if mark else ""
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+    if "stands twice" in problem:
+        return f"{place}: {problem}."
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return f"{place}: the line holds a tab, and YAML indents by spaces. Replace it by spaces."
+    apart = begun and mark and begun.line != mark.line
+    since = f" in what begins in line {begun.line + 1}" if apart else ""
+    remedy = "Check brackets, quotes and indentation there."
+    if "${" in line:
+        remedy = "Put a value that holds ${...} in quotes."
+    return f"{place}: this is not valid YAML: {problem}{since}. {remedy}"
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from torch import Tensor
 from twinml.expression import Expression
 from twinml.physics import Physics, Signal
 from twinml.solve.change import Change
+from twinml.solve.path import NoisePath
 
 
 @final
@@ -23,6 +24,7 @@ class LaneState:
         t: Time of each row, shape (B,), float64.
         y: Stacked states, shape (n, B).
         h: Next step proposed for each row, shape (B,), float64; 0 where unknown.
+        path: The noise each row goes on along; None for models without, or to begin a new path.
         side: Side of zero each event's guard was on last, (E, B) in -1, 0, 1; 0 until the guard
             leaves zero. None where no event was watched.
         near: What counts as zero for each guard, (E, B); None as for ``side``.
@@ -31,6 +33,7 @@ class LaneState:
     t: Tensor
     y: Tensor
     h: Tensor
+    path: NoisePath | None = None
     side: Tensor | None = None
     near: Tensor | None = None
 
@@ -54,6 +57,7 @@ class Problem:
         dt: Fixed step or None; h0: first step per row or None.
         max_step: Largest step, inf for no limit.
         max_steps: Attempted steps a row may take.
+        path: The Brownian path of each row; None for models without noise.
         side, near: As in ``LaneState``, None where guards are read anew.
         max_events: Times that each event may happen in a row.
     """
@@ -73,6 +77,7 @@ class Problem:
     max_step: float
     max_steps: int
     h0: Tensor | None = None
+    path: NoisePath | None = None
     side: Tensor | None = None
     near: Tensor | None = None
     max_events: int = 100

@@ -34,7 +34,8 @@ ADVICE: dict[Status, str] = {
         "or a stiff method is needed"
     ),
     Status.NOT_FINITE: (
-        "rhs gave nan or inf at every step size tried; check the values at fail_time"
+        "rhs gave nan or inf at every step size tried; look for a division by zero, a root or "
+        "logarithm of a negative number, or an overflow there"
     ),
     Status.SOLVER_FAILED: "the linear system of the stiff method was singular at every step size",
     Status.EVENT_STOP: "a terminal event ended the row",

@@ -64,14 +64,20 @@ def simulate_range(task: Task, start: int, stop: int) -> Table:
     return Table(columns, table_units(task))
 
 
-def simulate_values(task: Task, values: Mapping[str, np.ndarray]) -> Rows:
-    """Status and quantities at given values (N,), in blocks filled by repeating the last row."""
+def simulate_values(
+    task: Task, values: Mapping[str, np.ndarray], ids: np.ndarray | None = None
+) -> Rows:
+    """Status and quantities at given values (N,), in blocks filled by repeating the last row.
+
+    ``ids`` (N,) are the row numbers of the noise, for models with; 0 to N - 1 when None.
+    """
     count = len(next(iter(values.values())))
     parts = []
     with one_thread():
         for first in range(0, count, task.block):
             index = np.minimum(np.arange(first, first + task.block), count - 1)
-            parts.append(_simulate(task, {name: column[index] for name, column in values.items()}))
+            chosen = {name: column[index] for name, column in values.items()}
+            parts.append(_simulate(task, chosen, index if ids is None else ids[index]))
     names = parts[0].quantities
     return Rows(
         np.concatenate([part.status for part in parts])[:count],
@@ -84,7 +90,7 @@ def probe(task: Task) -> str:
     stop = min(2, task.samples)
     values = task.bound.draw(0, stop, task.samples, task.seed)
     with one_thread():
-        return _run(task, values, task.settings, stop).engine
+        return _run(task, values, task.settings, np.arange(stop)).engine
 
 
 def table_units(task: Task) -> dict[str, str]:
@@ -122,20 +128,20 @@ def _block_columns(task: Task, first: int) -> dict[str, np.ndarray]:
     if stop < first + task.block:
         index = np.minimum(np.arange(task.block), stop - first - 1)
         values = {name: column[index] for name, column in values.items()}
-    rows = _simulate(task, values)
     sample = np.arange(first, first + task.block, dtype=np.int64)
+    rows = _simulate(task, values, sample)
     return {"sample": sample, "status": rows.status, **values, **rows.quantities}
 
 
-def _simulate(task: Task, values: Mapping[str, np.ndarray]) -> Rows:
+def _simulate(task: Task, values: Mapping[str, np.ndarray], ids: np.ndarray) -> Rows:
     """One batch, its failed rows tried again by the ladder."""
-    result = _run(task, values, task.settings, task.block)
+    result = _run(task, values, task.settings, ids)
     for settings in ladder(task.settings):
         again = np.flatnonzero(result.failed)
         if len(again) == 0:
             break
         chosen = {name: column[again] for name, column in values.items()}
-        better = _run(task, chosen, settings, len(again))
+        better = _run(task, chosen, settings, ids[again])
         # a row keeps the bits of its first failure unless a rung succeeds
         good = ~better.failed
         result.status[again[good]] = better.status[good]
@@ -147,7 +153,12 @@ def _simulate(task: Task, values: Mapping[str, np.ndarray]) -> Rows:
 
 
 def ladder(settings: SolverSettings) -> tuple[SolverSettings, ...]:
-    """What a failed row is tried with next: a tighter step, then the stiff method."""
+    """What a failed row is tried with next: a tighter step, then the stiff method.
+
+    Nothing where the step is fixed: another one is another result, and with noise another path.
+    """
+    if settings.dt is not None:
+        return ()
     atol = settings.atol
     tighter = replace(
         settings,
@@ -161,7 +172,9 @@ def ladder(settings: SolverSettings) -> tuple[SolverSettings, ...]:
     return tighter, stiff
 
 
-def _run(task: Task, values: Mapping[str, np.ndarray], settings: SolverSettings, rows: int) -> Rows:
+def _run(
+    task: Task, values: Mapping[str, np.ndarray], settings: SolverSettings, ids: np.ndarray
+) -> Rows:
     import torch
 
     from twinml.engines import simulate
@@ -169,6 +182,9 @@ def _run(task: Task, values: Mapping[str, np.ndarray], settings: SolverSettings,
     bound = task.bound
     by_row: dict[str, Any] = bound.arguments(values)
     by_row["inputs"] = {**task.inputs, **by_row["inputs"]}
+    if task.model.has_noise:
+        # The sample is the row of the noise, whatever the block it is simulated in.
+        by_row |= {"seed": task.seed, "ids": torch.as_tensor(ids)}
     with torch.no_grad():
         solution = simulate(
             task.model,
@@ -179,12 +195,13 @@ def _run(task: Task, values: Mapping[str, np.ndarray], settings: SolverSettings,
             rtol=settings.rtol,
             atol=settings.atol,
             max_steps=settings.max_steps,
+            dt=settings.dt,
             dtype=getattr(torch, settings.dtype),
             **by_row,
         )
 
     def column(tensor: Any, dtype: Any) -> np.ndarray:
-        return tensor.detach().cpu().expand(rows).numpy().astype(dtype)  # astype copies
+        return tensor.detach().cpu().expand(len(ids)).numpy().astype(dtype)  # astype copies
 
     return Rows(
         column(solution.status, np.int64),

@@ -30,6 +30,7 @@ def identity(task: Task) -> dict[str, Any]:
         **task.settings.to_mapping(),
         "block_size": task.block,
         **({} if nested else {"samples": task.samples}),
+        **({"noise": "philox4x32-10/1"} if task.model.has_noise else {}),
         **_arithmetic(),
     }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
 from twinml.errors import ArgumentError
@@ -69,6 +71,24 @@ class Plan:
             + (f", {done:,} of them done" if done else "")
             + f": {count} shard{'s' * (count != 1)} of up to {self.shard_size:,} on {self.engine}, "
             f"{self.workers} worker{'s' * (self.workers != 1)}, table about {max(size, 0.1):.1f} MB"
+        )
+
+
+def check_room(rows: int, columns: int, path: Path) -> None:
+    """Refuses a table that the disk cannot hold, before the work that would be lost.
+
+    Raises:
+        ArgumentError: with the size of the table and the room there is.
+    """
+    size = 8 * columns * rows
+    path = path.absolute()
+    there = next(folder for folder in (path, *path.parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    if size > free:
+        raise ArgumentError(
+            f"samples={rows:,} would give a table of {size / 1e9:,.0f} GB; the disk of {there} has "
+            f"{free / 1e9:,.0f} GB free. Ask for fewer samples, or name a folder on a larger disk "
+            "with out=."
         )
 
 

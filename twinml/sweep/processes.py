@@ -146,7 +146,8 @@ def _start(task_file: Path, out: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
     environment.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     return subprocess.Popen(
-        [sys.executable, "-m", "twinml.sweep.worker", str(task_file), str(out)],
+        # -P: without it the working directory would go first, before Python's own modules
+        [sys.executable, "-P", "-m", "twinml.sweep.worker", str(task_file), str(out)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,

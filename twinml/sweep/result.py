@@ -105,7 +105,9 @@ class Sweep:
         """
         if not self.prefix:
             raise SweepError(
-                f"{self.path} has no finished rows yet (0 of {self.samples:,}). Resume it first."
+                f"{self.path} has no finished rows (0 of {self.samples:,}): it was stopped early, "
+                "or its shards were cut or removed. Compute them with twinml sweep "
+                f"resume={self.path}."
             )
         store = Store(self.path)
         parts = [store.read_shard(report) for report in self.prefix]
@@ -156,7 +158,11 @@ class Sweep:
             raise SweepError("Nothing varies in this scenario, so nothing has a sensitivity.")
 
         def simulate(points: np.ndarray) -> np.ndarray:
-            rows = simulate_values(task, task.bound.draw_at(points))
+            # The noise is one more factor that is never exchanged: a point of the first matrix and
+            # those mixed from it share theirs, the second matrix has its own.
+            number = np.arange(len(points))
+            ids = np.where(number // samples == 1, samples, 0) + number % samples
+            rows = simulate_values(task, task.bound.draw_at(points), ids)
             return np.stack([rows.quantities[name] for name in self.quantities], axis=1)
 
         seed = task.seed if seed is None else seed
@@ -171,7 +177,7 @@ class Sweep:
                 f"{self.path} was opened without its model. Write sensitivity(model=...)."
             )
         known = self.manifest["identity"]
-        settings = {name: known[name] for name in SolverSettings().to_mapping()}
+        settings = {n: known[n] for n in SolverSettings().to_mapping() if n in known}
         task = Task(
             model, self.scenario, self.posterior, self.samples, known["seed"],
             SolverSettings(**settings), dict(inputs or {}), known["block_size"],

@@ -80,7 +80,10 @@ class Store:
             manifest = json.loads(self.manifest_path.read_text())
             schema = manifest["schema"]
         except (ValueError, KeyError, TypeError):
-            raise DataError(f"{self.manifest_path} is not a sweep's manifest.") from None
+            raise DataError(
+                f"{self.manifest_path} is not a sweep's manifest: it was cut or changed. Restore "
+                "it, or sweep again into another folder."
+            ) from None
         if schema != SCHEMA:
             raise DataError(
                 f"{self.path} has schema '{schema}'; this version reads '{SCHEMA}'. "
@@ -158,7 +161,8 @@ class Store:
                 raise ArgumentError(
                     f"{self.path} cannot be resumed: {name} differs ({_short(before.get(name))} "
                     f"when it was begun, {_short(identity.get(name))} now), and the rows would "
-                    "not belong together. Use another out=, or restore what it was."
+                    "not belong together. Restore what it was, or begin a new sweep in another "
+                    "out=."
                 )
 
     def _ledger(self) -> Iterator[ShardReport]:

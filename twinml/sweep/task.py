@@ -30,6 +30,7 @@ class SolverSettings:
     atol: float | Mapping[str, float] = 1e-9
     max_steps: int = 100_000
     dtype: str = "float64"
+    dt: float | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in ("float64", "float32"):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from twinml.errors import ArgumentError
 from twinml.sweep.digest import identity
 from twinml.sweep.executor import make_executor
-from twinml.sweep.plan import Plan, missing_shards, shard_rows
+from twinml.sweep.plan import Plan, check_room, missing_shards, shard_rows
 from twinml.sweep.processes import importable
 from twinml.sweep.result import Sweep, open_sweep, write_summary
 from twinml.sweep.store import SCHEMA, Store
@@ -48,6 +48,7 @@ def sweep(
     max_steps: int = 100_000,
     block_size: int | None = None,
     announce: Callable[[Plan], None] | None = None,
+    dt: float | None = None,
 ) -> Sweep:
     """Simulate a scenario for many samples and store the rows.
 
@@ -55,12 +56,13 @@ def sweep(
 
     Args:
         samples: How many. On ``resume`` it may be larger than before (not for ``latin``, ``grid``).
-        seed: Of the design; sample i is a function of (seed, design, i).
+        seed: Of the design and of the noise of a model with ``noise()``; sample i is a function
+            of (seed, design, i), and its number is the row id of its noise.
         executor: Who computes: ``local``.
         workers: Processes; None for one per available core.
         out: Directory of the sweep; one that holds a sweep needs ``resume=True``.
         calibration: A calibration, its ``Posterior``, or the posterior's plain data.
-        engine, method, rtol, atol, dtype, max_steps: As in ``simulate``.
+        engine, method, rtol, atol, dtype, max_steps, dt: As in ``simulate``.
         shard_size: Rows per file, rounded up to whole blocks.
         resume: Compute what is missing of the sweep in ``out``; begins one if there is none.
         dry_run: Stop at the plan (``.plan`` of what is returned); nothing is written.
@@ -83,7 +85,15 @@ def sweep(
     if workers is not None and (isinstance(workers, bool) or workers < 1):
         raise ArgumentError(f"workers is {workers!r}; expected a whole number, at least 1.")
     tolerance = dict(atol) if isinstance(atol, Mapping) else float(atol)
-    settings = SolverSettings(engine, method, float(rtol), tolerance, int(max_steps), dtype)
+    settings = SolverSettings(
+        engine,
+        method,
+        float(rtol),
+        tolerance,
+        int(max_steps),
+        dtype,
+        None if dt is None else float(dt),
+    )
     task = Task(
         model, scenario, _posterior(calibration), samples, seed, settings, dict(inputs or {}),
         _block(block_size, store if resume else None),
@@ -101,6 +111,7 @@ def sweep(
     task = replace(task, settings=replace(settings, engine=probe(task)))
     done = _resumable(store, task) if store.exists else ()
     columns = 2 + len(task.bound.columns) + len(task.bound.quantities)
+    check_room(samples - sum(len(report.shard) for report in done), columns, store.path)
     size = shard_rows(samples, columns, task.block, shard_size)
     shards = missing_shards(samples, [report.shard for report in done], size)
     plan = Plan(

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 from twinml.cli.common import Common, MethodKeys, check_level
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
-from twinml.cli.twin import TwinKeys, build_model, build_record
+from twinml.cli.twin import TwinKeys, build_model, build_record, record_digests
 from twinml.errors import ConfigError
 
 if TYPE_CHECKING:
     from twinml.calibrate import Calibration
     from twinml.data.record import Record
     from twinml.physics import Physics
+
+
+FIGURES = 12  # experiments drawn
 
 
 def tight() -> MethodKeys:
@@ -47,20 +50,22 @@ def calibrate(config: Calibrate, job: Job) -> Outcome:
             f"Twin '{twin.name}' names nothing to fit: give fit=[...] with some of "
             f"{', '.join(model.declared.parameters)}, and fit_initial=[...] for initial values."
         )
-    run = job.start({"model": digest_source(type(model)), "record": record.digest})
+    run = job.start({"model": digest_source(type(model)), **record_digests(record)})
+    aside = _set_aside(record, run.path)
     fitted = fit_record(job, twin, model, record, config.starts, config.seed, config.solver)
     path = fitted.save(run.path)
     figures = draw(fitted, model, record, config.level, run.path)
     return Outcome(
-        fitted.metrics(config.level),
+        {**fitted.metrics(config.level), **record.metrics()},
         *estimates(fitted, config.level),
         f"{twin.name}: {', '.join(_quality(fitted))}",
-        [("calibration", path), *figures],
+        [("calibration", path), *figures, *aside],
         headline=tuple(
             name
             for name in fitted.metrics(config.level)
             if name.endswith(".value") or name.endswith("rmse")
         ),
+        notes=tuple(f"Record: {note}." for note in record.notes),
     )
 
 
@@ -96,6 +101,15 @@ def fit_record(
     return fitted
 
 
+def _set_aside(record: Record, folder: Path) -> list[tuple[str, Path]]:
+    """Rows of the file that the record's rules left out, kept beside the fit."""
+    if not len(record.set_aside):
+        return []
+    path = folder / "set_aside.parquet"
+    record.set_aside.write_parquet(path)
+    return [("rows set aside", path)]
+
+
 def estimates(fitted: Calibration, level: float) -> tuple[tuple[str, ...], list[list[Any]]]:
     """Columns and rows of the table that ends a calibration."""
     percent = f"{100 * level:g} %"
@@ -117,25 +131,31 @@ def _quality(fitted: Calibration) -> list[str]:
 def draw(
     fitted: Calibration, model: Physics, record: Record, level: float, folder: Path
 ) -> list[tuple[str, Path]]:
-    """The figure of a fit: measured values on both bands, residuals below."""
+    """A figure of the fit per experiment: measured values on both bands, residuals below."""
     import numpy as np
 
     from twinml.calibrate import bands
     from twinml.report.fit import fit_figure
 
-    times = record.time_in(model.time_unit)
-    dense = np.linspace(times[0], times[-1], 241) if len(times) < 241 else times
-    found = bands(model, fitted, record, dense, level)
-    outputs = model.declared.outputs
-    path = fit_figure(
-        folder / "fit.png",
-        found,
-        times,
-        {name: record.values_in(name, outputs[name].unit) for name in found},
-        {name: outputs[name].unit for name in found},
-        model.time_unit,
-    )
-    return [("figure", path)]
+    names = record.experiments[:FIGURES] if len(record.experiments) > 1 else ("",)
+    drawn = []
+    for name in names:
+        one = record.experiment(name) if name else record
+        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+        times = one.time_in(model.time_unit)
+        dense = np.linspace(times[0], times[-1], 241) if len(times) < 241 else times
+        found = bands(model, fitted, one, dense, level)
+        outputs = model.declared.outputs
+        path = fit_figure(
+            folder / (f"fit_{safe}.png" if name else "fit.png"),
+            found,
+            times,
+            {output: one.values_in(output, outputs[output].unit) for output in found},
+            {output: outputs[output].unit for output in found},
+            model.time_unit,
+        )
+        drawn.append((f"figure {name}".strip(), path))
+    return drawn
 
 
 TASK = Task(

@@ -15,6 +15,7 @@ from twinml.cli.schema import build, key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.errors import ConfigError, DataError, ReproductionError
 from twinml.run import Difference, RunDirectory, compare_metrics, open_run
+from twinml.run.directory import CONFIG
 
 SHOWN = 10
 
@@ -39,7 +40,7 @@ def reproduce(config: Reproduce, job: Job) -> Outcome:
     metrics = before.metrics()
     stored = before.config()
     run = job.start({})
-    again = Job(task, _composed(task, stored, block, run), job.console, block["command"])
+    again = Job(task, _composed(task, before, stored, run), job.console, block["command"])
     again.out = run.path / "again"
     job.console.notice(f"doing {config.run} again: twinml {name}")
     outcome = execute(again)
@@ -60,13 +61,19 @@ def reproduce(config: Reproduce, job: Job) -> Outcome:
 
 
 def _composed(
-    task: Task, stored: dict[str, Any], block: dict[str, Any], run: RunDirectory
+    task: Task, before: RunDirectory, stored: dict[str, Any], run: RunDirectory
 ) -> Composed:
     """The stored configuration, with products in the new folder and nothing resumed."""
     plain = {**stored, "out": None if task.out_is_run else str(run.path / "product")}
     if plain.get("resume"):
         plain["resume"] = None
-    return Composed(build(task.schema, plain), plain, block["choices"], ())
+    try:
+        typed = build(task.schema, plain)
+    except ConfigError as error:
+        raise DataError(
+            f"{before.path / CONFIG} does not fit this version of twinml {task.name}: {error}"
+        ) from error
+    return Composed(typed, plain, before.provenance()["choices"], ())
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

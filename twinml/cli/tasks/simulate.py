@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from twinml.cli.common import Common, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
-from twinml.cli.twin import TwinKeys, build_model, build_record, recorded_inputs
-from twinml.errors import ConfigError
+from twinml.cli.twin import (
+    TwinKeys,
+    build_model,
+    build_record,
+    noise_step,
+    record_digests,
+    recorded_inputs,
+)
+from twinml.errors import ConfigError, SolveError
 
 if TYPE_CHECKING:
     from twinml.physics import Physics
+
+MOST_POINTS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,7 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     from twinml.engines import simulate as run_simulation
     from twinml.report.fit import trajectory_figure
     from twinml.run.provenance import digest_source
+    from twinml.solve.status import describe
     from twinml.units import quantity
 
     assert config.twin is not None
@@ -60,6 +70,8 @@ def simulate(config: Simulate, job: Job) -> Outcome:
                     f"{high:g}]. Give a value inside them."
                 )
     t, inputs, digests = _times(config, model)
+    solver = config.solver.arguments()
+    solver["dt"] = noise_step(config.twin, model, config.solver.dt)
     run = job.start({"model": digest_source(type(model)), **digests})
     solution = run_simulation(
         model,
@@ -67,9 +79,13 @@ def simulate(config: Simulate, job: Job) -> Outcome:
         initial=initial or None,
         inputs=inputs or None,
         seed=config.seed,
-        **config.solver.arguments(),
+        **solver,
     )
-    solution.raise_if_failed()
+    if not bool(solution.ok):
+        when = f"{float(solution.fail_time[0]):g} {model.time_unit}"
+        raise SolveError(
+            f"{config.twin.name} failed at t = {when} with {describe(int(solution.status[0]))}."
+        )
     names = [*states, *model.declared.outputs]
     columns = {"time": solution.t.reshape(-1).numpy(force=True)}
     units = {"time": model.time_unit}
@@ -115,9 +131,23 @@ def _times(config: Simulate, model: Physics) -> tuple[Any, dict[str, Any], dict[
             )
         record = build_record(twin, model)
         t = torch.as_tensor(record.time_in(model.time_unit))
-        return t, recorded_inputs(record, model), {"record": record.digest}
-    if horizon.points < 2:
-        raise ConfigError(f"horizon.points={horizon.points} cannot be used: both ends need one.")
+        return t, recorded_inputs(record, model), record_digests(record)
+    if not 2 <= horizon.points <= MOST_POINTS:
+        raise ConfigError(
+            f"horizon.points={horizon.points:,} cannot be used: expected from 2, for both ends, to "
+            f"{MOST_POINTS:,} stored times."
+        )
+    for name, value in (("start", horizon.start), ("stop", horizon.stop)):
+        if not isfinite(value):
+            raise ConfigError(
+                f"horizon.{name}={value} cannot be used: expected a finite time in "
+                f"{model.time_unit}, the time unit of {type(model).__name__}."
+            )
+    if horizon.start == horizon.stop:
+        raise ConfigError(
+            f"horizon.stop={horizon.stop:g} is horizon.start: nothing lies between them. Give a "
+            f"later time in {model.time_unit}."
+        )
     t = torch.linspace(horizon.start, horizon.stop, horizon.points, dtype=torch.float64)
     return t, {}, {}
 

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 from twinml.cli.common import Common, ExecutorKeys, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
-from twinml.cli.twin import TwinKeys, build_model, build_record, load_posterior, recorded_inputs
+from twinml.cli.twin import (
+    TwinKeys,
+    build_model,
+    build_record,
+    load_posterior,
+    noise_step,
+    recorded_inputs,
+)
 from twinml.errors import ConfigError, DataError, SweepError
 
 if TYPE_CHECKING:
@@ -52,7 +59,8 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     assert config.twin is not None
     model = build_model(config.twin)
     where = f"scenario {job.composed.choices['scenario']}"
-    scenario = Scenario.from_mapping(config.scenario, where=where)
+    with job.blaming("scenario"):
+        scenario = Scenario.from_mapping(config.scenario, where=where)
     posterior, origin = load_posterior(config.twin, model, config.calibration)
     arguments: dict[str, Any] = {
         "seed": config.seed,
@@ -62,12 +70,18 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
         "inputs": _driven(config.twin, model, scenario),
         **solver_arguments(config.solver),
     }
+    arguments["dt"] = noise_step(config.twin, model, config.solver.dt)
     resumed = config.resume is not None
     _check_place(config)
+    if config.samples < 1:
+        raise ConfigError(f"samples={config.samples} cannot be used: expected at least 1.")
     check_base_samples("sensitivity", config.sensitivity, none_allowed=True)
     # Planned once before the run directory is touched, so that bad input leaves nothing behind.
     place = Path(config.resume) if config.resume else Path(config.out or "runs") / ".plan"
-    run_sweep(model, scenario, config.samples, dry_run=True, out=place, resume=resumed, **arguments)
+    with job.blaming("scenario"):
+        run_sweep(
+            model, scenario, config.samples, dry_run=True, out=place, resume=resumed, **arguments
+        )
     run = job.start(
         {"model": digest_source(type(model)), "scenario": scenario.digest, **origin},
         resume=config.resume,
@@ -87,7 +101,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     done.table().write_parquet(table)
     metrics = summary_metrics(done)
     notes = [f"{name} {text}" for name, text in risk_lines(done)]
-    if done.failed:
+    if 0 < done.failed < done.done:
         notes.append(f"{done.failed:,} of {done.done:,} samples failed: {reasons(done)}.")
     for line in notes:
         job.console.notice(line)
@@ -124,12 +138,11 @@ def solver_arguments(solver: SolverKeys) -> dict[str, Any]:
     Raises:
         ConfigError: a key that a sweep cannot use.
     """
-    for name in ("dt", "device"):
-        if getattr(solver, name) is not None:
-            raise ConfigError(
-                f"solver.{name}={getattr(solver, name)} cannot be used: a sweep chooses its steps "
-                "and its processes itself. Leave it unset."
-            )
+    if solver.device is not None:
+        raise ConfigError(
+            f"solver.device={solver.device} cannot be used: a sweep chooses its processes itself. "
+            "Leave it unset."
+        )
     if isinstance(solver.atol, Mapping):
         raise ConfigError("solver.atol cannot be a mapping in a sweep; give one number.")
     return {
@@ -139,6 +152,7 @@ def solver_arguments(solver: SolverKeys) -> dict[str, Any]:
         "atol": solver.atol,
         "max_steps": solver.max_steps,
         "dtype": solver.dtype,
+        "dt": solver.dt,
     }
 
 

@@ -1,0 +1,1 @@
+"""Formats: each reader turns bytes into ``Columns`` and gives them no meaning."""
