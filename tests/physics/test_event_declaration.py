@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import twinml as tw
-from twinml.errors import DeclarationError, ShapeError
+from twinml.errors import DeclarationError, EquationError, ShapeError
 from twinml.physics.event_values import after_reset, guard_value
 
 
@@ -192,6 +192,36 @@ def test_a_reset_that_returns_something_else_is_named(action, message):
     named, y = values()
     with pytest.raises(ShapeError, match=message):
         after_reset(model, "impact", named, y)
+
+
+def test_an_error_in_a_guard_or_a_reset_shows_the_users_line():
+    def broken(self, height):
+        return height.no_such_thing()
+
+    named, y = values()
+    model = type("Plant", (Ball,), {"impact": tw.event()(broken)})()
+    with pytest.raises(EquationError, match=r"Plant\.impact failed: .*no_such_thing"):
+        guard_value(model, "impact", named, y)
+    broken.__name__ = "impact"
+    model = type("Plant", (Ball,), {"impact": Ball.impact.reset(broken)})()
+    with pytest.raises(EquationError, match=r"Plant\.impact\.reset failed: .*no_such_thing"):
+        after_reset(model, "impact", named, y)
+
+
+def test_units_are_followed_through_guards_and_resets():
+    assert tw.check_dimensions(Ball()).ok
+
+    class Mixed(Ball):
+        @tw.event(direction=-1)
+        def impact(self, height, velocity):
+            return height - velocity
+
+        @impact.reset
+        def impact(self, height):
+            return {"velocity": height}
+
+    text = str(tw.check_dimensions(Mixed()))
+    assert "Mixed.impact" in text and "'velocity'" in text and "Mixed.impact.reset" in text
 
 
 def test_a_vector_state_can_be_reset():

@@ -47,6 +47,10 @@ class Event:
     def __get__(self, instance: object | None, owner: type) -> Event | MethodType:
         return self if instance is None else MethodType(self.guard, instance)
 
+    def apply(self, model: object, arguments: Iterable[Any]) -> Any:
+        """What the reset of a model returns; an empty dict for an event without one."""
+        return {} if self.action is None else self.action(model, *arguments)
+
     def reset(self, action: Method) -> Event | Reset:
         """Mark the method that returns the states this event changes, by name.
 

@@ -27,8 +27,7 @@ def guard_value(model: Physics, event: str, values: Mapping[str, Tensor], like: 
     Raises:
         ShapeError: the guard returned anything else.
     """
-    method = model.declared.events[event].guard
-    result: Any = method(model, *[values[name] for name in model.arguments(event)])
+    result: Any = model._evaluate(event, values)
     origin = f"{type(model).__name__}.{event}"
     if not isinstance(result, Tensor):
         raise ShapeError(
@@ -57,12 +56,10 @@ def after_reset(model: Physics, event: str, values: Mapping[str, Tensor], like: 
     Raises:
         ShapeError: the reset returned no dict, an unknown state or another shape.
     """
-    method = model.declared.events[event].action
-    if method is None:
-        return like
     declared = model.declared
-    arguments = [values[name] for name in model.arguments(f"{event}.reset")]
-    result: Any = method(model, *arguments)
+    if declared.events[event].action is None:
+        return like
+    result: Any = model._evaluate(f"{event}.reset", values)
     origin = f"{type(model).__name__}.{event}.reset"
     if not isinstance(result, Mapping):
         raise ShapeError(

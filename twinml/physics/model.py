@@ -206,17 +206,26 @@ class Physics(nn.Module):
         return tuple(self._arguments)
 
     def forward(self, equation: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """One equation evaluated on values by name."""
-        return getattr(self, equation)(*[values[name] for name in self._arguments[equation]])
+        """One equation evaluated on values by name; "<event>.reset" is the reset of an event."""
+        arguments = [values[name] for name in self._arguments[equation]]
+        event, _, reset = equation.partition(".")
+        if reset:
+            return self.declared.events[event].apply(self, arguments)
+        return getattr(self, equation)(*arguments)
 
-    def _call(self, equation: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        origin = f"{type(self).__name__}.{equation}"
+    def _evaluate(self, equation: str, values: Mapping[str, Tensor]) -> Any:
         try:
-            result = self.forward(equation, values)
+            return self.forward(equation, values)
         except (TwinmlError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:
-            raise EquationError(f"{origin} failed: {own_line(error)}.{_advice(error)}") from error
+            raise EquationError(
+                f"{type(self).__name__}.{equation} failed: {own_line(error)}.{_advice(error)}"
+            ) from error
+
+    def _call(self, equation: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        origin = f"{type(self).__name__}.{equation}"
+        result = self._evaluate(equation, values)
         if not isinstance(result, Mapping):
             named = self.declared.outputs if equation == "outputs" else self.declared.states
             what = "nothing" if result is None else type(result).__name__
