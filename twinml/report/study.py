@@ -175,7 +175,7 @@ def _fit(page: Page, study: Study, folder: Path) -> None:
     calibration, model, record = study.calibration, study.model, study.record
     times = record.time_in(model.time_unit)
     drawn = bands(
-        model, calibration, record, np.linspace(times[0], times[-1], 281), study.level,
+        model, calibration, record, np.union1d(np.linspace(times[0], times[-1], 281), times), study.level,
         seed=study.seed,
     )  # fmt: skip
     units = {name: model.declared.outputs[name].unit for name in drawn}
