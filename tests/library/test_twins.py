@@ -70,8 +70,9 @@ def test_a_shipped_scenario_runs_on_the_twin_without_a_record(name, tmp_path):
     scenarios = [s for s in map(tw.Scenario.from_yaml, SCENARIOS) if fits(s, keys, model)]
     for number, scenario in enumerate(scenarios):
         swept = tw.sweep(
-            model, scenario, samples=3, workers=1, calibration=posterior, out=tmp_path / str(number)
-        )
+            model, scenario, samples=3, workers=1, calibration=posterior, dt=keys.dt,
+            out=tmp_path / str(number), block_size=4,
+        )  # fmt: skip
         assert swept.failed == 0
         table = swept.table()
         for quantity in scenario.quantities:
