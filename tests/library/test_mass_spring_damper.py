@@ -41,8 +41,12 @@ def test_a_constant_force_is_borne_by_the_spring():
 def test_energy_is_kept_without_damping(cubic, start):
     t = torch.linspace(0.0, 3.0, 31, dtype=torch.float64)
     sol = tw.simulate(
-        MassSpringDamper(), t, {"damping": 0.0, "cubic": cubic}, {"displacement": start},
-        rtol=1e-9, atol=1e-11,
+        MassSpringDamper(),
+        t,
+        {"damping": 0.0, "cubic": cubic},
+        {"displacement": start},
+        rtol=1e-9,
+        atol=1e-11,
     )
     x, v = sol["displacement"][0], sol["velocity"][0]
     energy = 0.5 * v**2 + 0.5 * 100.0 * x**2 + 0.25 * cubic * x**4
