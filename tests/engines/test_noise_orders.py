@@ -125,8 +125,11 @@ def test_a_brownian_particle_shares_its_energy_equally():
 
 def test_gene_expression_has_the_moments_of_its_reactions():
     model = GeneExpression()
-    k_m, k_p = model.default("transcription"), model.default("translation")
-    g_m, g_p = model.default("mrna_decay"), model.default("protein_decay")
+    declared = model.declared.parameters
+    k_m, k_p, g_m, g_p = (
+        float(declared[name].default or 0.0)
+        for name in ("transcription", "translation", "mrna_decay", "protein_decay")
+    )
     mean = [k_m / g_m, k_m * k_p / (g_m * g_p)]
     start = {"mrna": mean[0], "protein": mean[1]}
     sol = tw.simulate(
@@ -149,7 +152,7 @@ def losses(theta: Tensor, keep) -> Tensor:
         initial={"x": start}, dt=0.05, ids=[7, 8], seed=3, keep=keep,
         changes=[tw.Change(0.4321, "set", "u", jump)],
     )  # fmt: skip
-    return sum((sol[name] ** 2).sum() for name in sol.names)
+    return torch.stack([(sol[name] ** 2).sum() for name in sol.names]).sum()
 
 
 @pytest.mark.parametrize(

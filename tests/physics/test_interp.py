@@ -40,6 +40,8 @@ def test_any_shape_and_stride_is_kept():
     x = torch.rand((4, 3), dtype=torch.float64).T
     assert tw.interp(x, KNOTS, VALUES).shape == (3, 4)
     assert tw.interp(x[0, 0], KNOTS, VALUES).shape == ()
+    both = torch.stack([KNOTS, VALUES], dim=1)
+    assert torch.equal(tw.interp(x, both[:, 0], both[:, 1]), tw.interp(x, KNOTS, VALUES))
 
 
 def test_slopes_are_those_of_the_intervals_in_reverse_and_forward_mode():
@@ -80,6 +82,7 @@ def table(**entries):
         ({"knots": [0.0, 1.0]}, ArgumentError, "a list as knots.*register_buffer"),
         ({"values": torch.arange(4)}, ArgumentError, "torch.int64 as values"),
         ({"x": 0.5}, ArgumentError, "a float as x"),
+        ({"x": torch.zeros(2, device="meta")}, ArgumentError, r"model\.to\('meta'\)"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused_with_the_place(entries, error, words):

@@ -53,12 +53,17 @@ def bands(
     Args:
         model: The calibrated physics.
         calibration: Its calibration.
-        record: Gives inputs and, unless ``t`` is given, the times.
+        record: Gives inputs and, unless ``t`` is given, the times. It holds one experiment; where
+            that was fitted together with others, its own initial values are used.
         t: Times in the model's time unit, inside the record.
         level: Probability of the bands.
         draws: Draws behind the quantiles.
         seed: Key of the draws.
     """
+    if calibration.experiments:
+        name = "".join(record.experiments[:1])
+        known = name in calibration.experiments
+        calibration = calibration.experiment(name) if known else calibration.shared()
     axis = torch.as_tensor(record.time_in(model.time_unit))
     times = axis if t is None else torch.as_tensor(t, dtype=torch.float64)
     inputs = signals(model, record, axis)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -14,7 +14,7 @@ import numpy as np
 from twinml.calibrate.named import NamedArray
 from twinml.data.atomic import replacing
 from twinml.data.posterior import Posterior
-from twinml.errors import ArgumentError, DataError
+from twinml.errors import ArgumentError, DataError, nearest
 
 SCHEMA = "calibration/1"
 FILE = "calibration.json"
@@ -116,6 +116,40 @@ class Calibration:
             for n in self.names
             if n.startswith("initial.")
         }
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """Experiments with initial values of their own, in the order of the record."""
+        return tuple(dict.fromkeys(n.partition("@")[2] for n in self.names if "@" in n))
+
+    def experiment(self, name: str) -> Calibration:
+        """What holds for one experiment: the parameters and its own initial values.
+
+        Raises:
+            DataError: no experiment of that name was fitted.
+        """
+        if name not in self.experiments:
+            known = ", ".join(self.experiments) or "none with initial values of its own"
+            raise DataError(
+                f"the calibration knows no experiment '{name}'; it has {known}."
+                + nearest(name, self.experiments)
+            )
+        return self._part({n: n.partition("@")[0] for n in self.names if n.endswith(f"@{name}")})
+
+    def shared(self) -> Calibration:
+        """What holds for all experiments: the parameters, without anyone's initial values."""
+        return self._part({})
+
+    def _part(self, own: Mapping[str, str]) -> Calibration:
+        """The marginal of what all experiments share and of ``own``, name -> new name."""
+        kept = [i for i, n in enumerate(self.names) if "@" not in n or n in own]
+        marginal = self.posterior.subset([self.names[i] for i in kept])
+        names = tuple(own.get(n, n) for n in marginal.names)
+        return replace(
+            self,
+            posterior=replace(marginal, names=names),
+            covariance=self.covariance[np.ix_(kept, kept)],
+        )
 
     def metrics(self, level: float = 0.9) -> dict[str, float]:
         """Flat figures for ``metrics.json``."""

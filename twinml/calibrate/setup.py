@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
@@ -46,6 +46,10 @@ class Setup:
     def present(self) -> Tensor:
         """Samples that were measured, (m, T) bool."""
         return torch.isfinite(self.data)
+
+    def with_options(self, options: Mapping[str, Any]) -> Setup:
+        """The same problem, solved otherwise."""
+        return replace(self, options=options)
 
     def problem(self, theta: Tensor) -> Problem:
         """The simulation at unconstrained unknowns (B, p)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,14 +11,16 @@ from torch import Tensor
 
 from twinml.calibrate.calibration import Calibration
 from twinml.calibrate.coordinates import Unknown, unknowns
+from twinml.calibrate.joint import Joint, build_setup
 from twinml.calibrate.levenberg import Fit, minimise
-from twinml.calibrate.setup import Setup, measured, signals
+from twinml.calibrate.setup import Setup
 from twinml.data.posterior import Posterior
 from twinml.data.record import Record
 from twinml.errors import ArgumentError, CalibrationError, DataError, nearest
 from twinml.physics import Physics
 
 Progress = Callable[[int, int, str], None]
+Fitted = Setup | Joint
 
 _REFINED = 8  # starts that go on after the screening
 _STRAY = 2  # a trial that needs this many times the steps of the best start has gone astray
@@ -51,7 +52,9 @@ def calibrate(
 
     Args:
         model: The physics; parameters that are not fitted keep their defaults.
-        record: Measured outputs and inputs by the model's names.
+        record: Measured outputs and inputs by the model's names. Several experiments are fitted
+            together: they share the parameters, and each has its own initial values, called
+            ``initial.<state>@<experiment>``.
         fit: Parameters to fit.
         fit_initial: States whose value at the first sample is fitted.
         starts: Starts to try; the first is the model's defaults, the others a Sobol sequence.
@@ -91,10 +94,9 @@ def calibrate(
     sought = unknowns(model, fit, fit_initial)
     if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:
         raise ArgumentError(f"starts={starts!r}; expected a whole number from 1.")
-    t = torch.as_tensor(record.time_in(model.time_unit))
-    outputs, data = measured(model, record)
     options = {"method": method, "rtol": rtol, "atol": atol, "dt": dt, "max_steps": max_steps}
-    setup = Setup(model, t, signals(model, record, t), outputs, data, sought, options)
+    setup = build_setup(model, record, sought, options)
+    sought, outputs, data = setup.unknowns, setup.outputs, setup.data
     counts = setup.present.sum(1)
     total = int(counts.sum())
     if total <= len(sought):
@@ -183,7 +185,7 @@ def _starts(sought: tuple[Unknown, ...], starts: int, seed: int) -> Tensor:
     return torch.cat([first, torch.tensor(rest, dtype=torch.float64)])
 
 
-def _loosened(setup: Setup) -> Setup:
+def _loosened(setup: Fitted) -> Fitted:
     """The same problem at a tolerance that tells starts apart, at a fraction of the steps."""
     options = dict(setup.options)
     ratio = max(_ROUGH / options["rtol"], 1.0)
@@ -193,12 +195,12 @@ def _loosened(setup: Setup) -> Setup:
     else:
         options["atol"] = atol * ratio
     options["rtol"] = options["rtol"] * ratio
-    return replace(setup, options=options)
+    return setup.with_options(options)
 
 
 def _screen(
-    setup: Setup, sigma: Tensor, theta: Tensor, progress: Progress | None
-) -> tuple[Tensor, Setup]:
+    setup: Fitted, sigma: Tensor, theta: Tensor, progress: Progress | None
+) -> tuple[Tensor, Fitted]:
     """The starts worth refining, best first, and the problem with its steps bounded.
 
     A few absurd parameter values can make a model stiff and cost more than all other starts
@@ -213,7 +215,7 @@ def _screen(
     if bool(torch.isfinite(cost[0])):
         budget = min(most, _STRAY * int(steps[0]) + 100)
     if theta.shape[0] > 1:
-        bounded = replace(setup, options={**setup.options, "max_steps": budget})
+        bounded = setup.with_options({**setup.options, "max_steps": budget})
         others, more = _costs(bounded, sigma, theta[1:])
         cost, steps = torch.cat([cost, others]), torch.cat([steps, more])
     if not bool(torch.isfinite(cost).any()):
@@ -229,10 +231,10 @@ def _screen(
     if 0 not in kept and bool(torch.isfinite(cost[0])):
         kept[-1] = 0
     allowed = min(most, _STRAY * int(steps[kept[0]]) + 100)
-    return theta[kept], replace(setup, options={**setup.options, "max_steps": allowed})
+    return theta[kept], setup.with_options({**setup.options, "max_steps": allowed})
 
 
-def _costs(setup: Setup, sigma: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+def _costs(setup: Fitted, sigma: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
     """Sum of squared residuals of each start, inf where it failed, and the steps it took."""
     values, steps = setup.predicted(theta)
     gap = (values - setup.data[:, None, :]) / sigma[:, None, None]
@@ -242,7 +244,7 @@ def _costs(setup: Setup, sigma: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _refine(
-    setup: Setup,
+    setup: Fitted,
     sigma: Tensor,
     theta: Tensor,
     progress: Progress | None,
@@ -279,7 +281,7 @@ def _refine(
     return sorted_fit, agreeing
 
 
-def _estimated(setup: Setup, fit: Fit, given: list[float | None], sigma: Tensor) -> Tensor:
+def _estimated(setup: Fitted, fit: Fit, given: list[float | None], sigma: Tensor) -> Tensor:
     """Noise per output: as given, else from the residuals with the unknowns shared out."""
     residuals = fit.residuals[:, 0].reshape(setup.data.shape) * sigma[:, None]
     counts = setup.present.sum(1).to(torch.float64)
@@ -297,7 +299,7 @@ def _estimated(setup: Setup, fit: Fit, given: list[float | None], sigma: Tensor)
     )
 
 
-def _posterior(setup: Setup, fit: Fit, sigma: Tensor, total: int) -> tuple[Posterior, np.ndarray]:
+def _posterior(setup: Fitted, fit: Fit, sigma: Tensor, total: int) -> tuple[Posterior, np.ndarray]:
     """Moments at the best start, in unconstrained coordinates and in physical units."""
     theta = fit.theta[0]
     _, jacobian = setup.linearised(theta[None])

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from twinml import resources
+from twinml.cli.console import Console
 from twinml.cli.schema import key
 from twinml.cli.target import build_target, import_target
 from twinml.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
+    from twinml.calibrate import Calibration
     from twinml.data.posterior import Posterior
     from twinml.data.record import Record
     from twinml.physics import Physics, Signal
@@ -43,6 +45,8 @@ class DataKeys:
     format: str | None = key(None, "csv, parquet or mat; by the file's ending when unset")
     experiments: str | list[str] | None = key(None, "column(s) that label the experiment of a row")
     experiment: str | None = key(None, "the one experiment to use")
+    start: float | None = key(None, "first time to use, in time.unit since the first row")
+    stop: float | None = key(None, "last time to use; what lies behind stays unseen")
     late: Literal["refuse", "sort", "set_aside"] = key(
         "refuse", "rows whose time runs backwards: refuse, sort, set_aside"
     )
@@ -61,7 +65,7 @@ class DataKeys:
 
     def rules(self) -> dict[str, Any]:
         """The keywords of ``Record.read`` that these keys stand for."""
-        apart = ("path", "experiment")
+        apart = ("path", "experiment", "start", "stop")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
 
 
@@ -232,7 +236,9 @@ def build_record(twin: TwinKeys, model: Physics) -> Record:
         **twin.data.rules(),
     )
     if twin.data.experiment is not None:
-        return record.experiment(twin.data.experiment)
+        record = record.experiment(twin.data.experiment)
+    if twin.data.start is not None or twin.data.stop is not None:
+        record = record.between(twin.data.start, twin.data.stop)
     return record
 
 
@@ -278,4 +284,19 @@ def load_posterior(
             f"The calibration in {source} is of {found.model}, but twin '{twin.name}' is a "
             f"{type(model).__name__}. Make one with 'twinml calibrate twin={twin.name}'."
         )
+    if found.experiments:
+        found = _one_start(twin, found, source)
     return found.posterior, {"calibration": found.posterior.digest}
+
+
+def _one_start(twin: TwinKeys, found: Calibration, source: str) -> Calibration:
+    """Of a fit of several experiments the part with the initial values to start from."""
+    chosen = None if twin.data is None else twin.data.experiment
+    if chosen is not None:
+        return found.experiment(chosen)
+    Console().notice(
+        f"{source} was fitted to {len(found.experiments)} experiments with initial values of their "
+        f"own ({', '.join(found.experiments)}); none is drawn, the model's or the scenario's are "
+        "used. data.experiment=<name> takes those of one."
+    )
+    return found.shared()

@@ -40,10 +40,10 @@ def read_ids(ids: Any, device: Any, batch: Batch) -> Tensor | None:
         raise ArgumentError(
             f"ids is {ids!r}; expected whole numbers of shape (B,), one per row."
         ) from None
-    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-        raise ArgumentError(f"ids holds {tensor.dtype} values; expected whole numbers (int64).")
     if tensor.ndim != 1 or tensor.shape[0] == 0:
         raise ShapeError(f"ids has shape {tuple(tensor.shape)}; expected (B,), one per row.")
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise ArgumentError(f"ids holds {tensor.dtype} values; expected whole numbers (int64).")
     tensor = tensor.to(torch.int64)
     outside = ((tensor < 0) | (tensor >= MOST_IDS)).nonzero()[:, 0]
     if outside.shape[0]:

@@ -40,10 +40,10 @@ class BatteryEcm(Physics):
 
     ocv_soc: Tensor
     ocv_voltage: Tensor
-    soc = State("1", initial=0.5, low=0.0, high=1.0)
+    soc = State("1", initial=0.9, low=0.0, high=1.0)
     v1 = State("V", initial=0.0)
     v2 = State("V", initial=0.0)
-    current = Input("A", default=0.0)
+    current = Input("A", default=5.0)
     capacity = Parameter("A*h", default=5.0, low=0.05, high=500.0)
     r0 = Parameter("ohm", default=0.0312, low=1e-5, high=1.0)
     r1 = Parameter("ohm", default=0.0015, low=1e-4, high=1.0)

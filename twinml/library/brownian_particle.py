@@ -37,10 +37,10 @@ class BrownianParticle(Physics):
     force = Input("nN", default=0.0)
     radius = Parameter("um", default=1.5, low=0.05, high=50.0)
     density = Parameter("g/cm^3", default=1.96, low=0.1, high=20.0)
-    viscosity = Parameter("mPa*s", default=0.0183, low=0.0, high=10.0)
-    temperature = Parameter("K", default=297.0, low=0.0, high=1000.0)
+    viscosity = Parameter("mPa*s", default=0.0183, low=1e-6, high=10.0)
+    temperature = Parameter("K", default=297.0, low=1.0, high=1000.0)
     stiffness = Parameter("nN/um", default=0.01, low=0.0, high=10.0)
-    boltzmann = Parameter("fJ/K", default=1.380649e-8)  # exact in the SI since 2019
+    boltzmann = Parameter("fJ/K", default=1.380649e-8, low=1e-9)  # exact in the SI
     position = Output("um")
 
     def rhs(

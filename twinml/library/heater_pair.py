@@ -44,7 +44,7 @@ class HeaterPair(Physics):
     area = Parameter("m^2", default=1e-3, low=1e-5, high=0.1)
     facing_area = Parameter("m^2", default=2e-4, low=0.0, high=0.1)
     emissivity = Parameter("1", default=0.9, low=0.0, high=1.0)
-    stefan_boltzmann = Parameter("W/(m^2*K^4)", default=5.670374419e-8, low=0.0)  # CODATA 2018
+    stefan_boltzmann = Parameter("W/(m^2*K^4)", default=5.670374419e-8, low=5.67e-8, high=5.671e-8)
     temperature1 = Output("degC")
     temperature2 = Output("degC")
 

@@ -38,15 +38,16 @@ def interp(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
         some rejected steps.
 
     Raises:
-        ArgumentError: a table that is no tensor, knots not strictly increasing, nan or inf in the
-            table. Contents are looked at when a tensor is first seen and after changes in place.
+        ArgumentError: a table that is no tensor or on another device than ``x``, knots not
+            strictly increasing, nan or inf in the table. Contents are looked at when a tensor is
+            first seen and after changes in place.
         ShapeError: ``knots`` and ``values`` disagree on K, or K is below 2.
     """
     if has_torch_function((x, knots, values)):
         # Whoever traces sees one node and need not look inside.
         return handle_torch_function(interp, (x, knots, values), x, knots, values)
     _check(x, knots, values)
-    places, heights = knots.to(x.dtype), values.to(x.dtype)
+    places, heights = knots.to(x.dtype).contiguous(), values.to(x.dtype)
     # The search has no derivative, so it is given plain numbers.
     with torch.no_grad():
         right = torch.searchsorted(places, x.contiguous(), right=True)
@@ -68,6 +69,11 @@ def _check(x: Tensor, knots: Tensor, values: Tensor) -> None:
             )
             raise ArgumentError(
                 f"interp was given {what} as {name}; expected a floating tensor. {fix}"
+            )
+        if part.device != x.device:
+            raise ArgumentError(
+                f"interp was given {name} on {part.device} and x on {x.device}; expected one "
+                f"device. Move the model, tables and all, by model.to('{x.device}')."
             )
     if knots.ndim != 1 or knots.shape != values.shape:
         raise ShapeError(

@@ -74,7 +74,8 @@ def _worded(error: Any, text: str) -> str:
         return f"{place}: {problem}."
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return f"{place}: the line holds a tab, and YAML indents by spaces. Replace it by spaces."
-    since = f" in what begins in line {begun.line + 1}" if begun and begun.line != mark.line else ""
+    apart = begun and mark and begun.line != mark.line
+    since = f" in what begins in line {begun.line + 1}" if apart else ""
     remedy = "Check brackets, quotes and indentation there."
     if "${" in line:
         remedy = "Put a value that holds ${...} in quotes."

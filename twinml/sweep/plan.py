@@ -81,7 +81,8 @@ def check_room(rows: int, columns: int, path: Path) -> None:
         ArgumentError: with the size of the table and the room there is.
     """
     size = 8 * columns * rows
-    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
+    path = path.absolute()
+    there = next(folder for folder in (path, *path.parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
     if size > free:
         raise ArgumentError(

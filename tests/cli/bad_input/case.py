@@ -7,7 +7,9 @@ import io
 import os
 import re
 import shlex
+import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,24 @@ from pathlib import Path
 from tests.cli.bad_input.plant import FILES
 from twinml import resources
 from twinml.cli.main import main
+
+BEGIN = r"^twinml( \w+)?: "
+VARYING = {
+    r"\d{4}-\d\d-\d\d/\d{6}-[0-9a-f]{6}": "<date>/<time>",
+    r"[\d,]+ GB free": "<n> GB free",
+    r"[\d,]+ bytes": "<n> bytes",
+    r"\b[0-9a-f]{12}\b": "<sha256>",
+    r"\d+\.\d{8,}": "<number>",
+    r"line \d+ column \d+ \(char \d+\)": "<place>",
+}
+# Steps that make what later tasks take; each runs in the folder of the files of ``plant.py``.
+STEPS = (
+    "calibrate twin=kiln starts=1 out=cal",
+    "sweep twin=kiln scenario=soak samples=128 workers=1 sensitivity=0 out=swp",
+    "train sweep=swp surrogate=gp out=trn",
+    "export run=trn out=dist/hottest",
+)
+FAILING = "sweep twin=kiln scenario=soak samples=128 workers=1 solver.max_steps=1 out=failed"
 
 
 @dataclass(frozen=True)
@@ -25,7 +45,7 @@ class Bad:
         words: What follows ``twinml``, as a shell would split it.
         says: Fragments that the message must hold: what is wrong, where, and the fix.
         files: Files laid over those of ``plant.py``; None removes one.
-        given: Products of earlier tasks to copy into the folder: cal, swp, trn, dist.
+        given: Products of earlier tasks to copy into the folder: cal, swp, trn, dist, failed.
         prepare: Anything else to do to the folder, called with it.
         environment: Variables set for the call.
         code: Expected exit code.
@@ -45,8 +65,6 @@ class Bad:
 
     def lay(self, folder: Path, products: Path) -> None:
         """Fills the empty folder."""
-        import shutil
-
         for product in self.given:
             shutil.copytree(products / product, folder / product)
         for name, content in {**FILES, **self.files}.items():
@@ -67,20 +85,33 @@ class Ended:
     out: str
     err: str
 
-    def text(self, folder: Path) -> str:
-        """The message, without what differs from one machine and one second to the next."""
-        text = self.err.replace(str(folder.resolve()), "<here>").replace(str(folder), "<here>")
-        text = text.replace(str(resources.configs()), "<package>/configs")
-        text = text.replace(str(resources.PACKAGE), "<package>")
-        return re.sub(r"\d{4}-\d\d-\d\d/\d{6}-[0-9a-f]{6}", "<date>/<time>", text)
+    def message(self, folder: Path) -> str:
+        """The last paragraph, without what differs between machines, seconds and versions."""
+        begun = [found.start() for found in re.finditer(BEGIN, self.err, re.MULTILINE)]
+        text = self.err[begun[-1] if begun else 0 :].rstrip("\n")
+        for path, short in (
+            (folder.resolve(), "<here>"),
+            (folder, "<here>"),
+            (resources.configs(), "<package>/configs"),
+            (resources.PACKAGE, "<package>"),
+        ):
+            text = text.replace(str(path), short)
+        for pattern, short in VARYING.items():
+            text = re.sub(pattern, short, text)
+        return re.sub(r"(Known: |one of: |Choose among |Shipped: )([^.<]*)", _without_shipped, text)
 
 
 def call(words: str, folder: Path, environment: Mapping[str, str]) -> Ended:
     """The program in this process, in ``folder``; the process is as before afterwards."""
     out, err = io.StringIO(), io.StringIO()
-    with _inside(folder, environment):
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(shlex.split(words))
+    with (
+        _inside(folder, environment),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("default")  # a warning is a line that the user would see
+        code = main(shlex.split(words))
     return Ended(code, out.getvalue(), err.getvalue())
 
 
@@ -101,6 +132,25 @@ def _inside(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
                 del sys.modules[name]
         os.environ.clear()
         os.environ.update(before[3])
+
+
+def make_products(folder: Path) -> Path:
+    """Runs the tasks in order and returns the folder that holds what they wrote."""
+    Bad("", ()).lay(folder, folder)
+    for words in STEPS:
+        ended = call(words, folder, {})
+        assert ended.code == 0, ended.err
+    assert call(FAILING, folder, {}).code == 1
+    return folder
+
+
+def _without_shipped(found: re.Match[str]) -> str:
+    """A list of names without those that ship, which become more with every version."""
+    shipped = {file.stem for file in resources.configs().rglob("*.yaml")}
+    shipped |= {file.name for file in (resources.PACKAGE / "library" / "data").iterdir()}
+    names = found[2].split(", ")
+    kept = [name for name in names if name not in shipped]
+    return found[1] + ", ".join([*kept, *(["..."] if len(kept) < len(names) else [])])
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

@@ -50,9 +50,7 @@ IMPORT: dict[str, Bad] = {
         ("kiln.py, line 2", "sys.exit(3)", "SystemExit"),
         kiln("import torch", "import sys\nsys.exit(3)"),
     ),
-    "no such class": Bad(
-        SIMULATE, ("has no 'Kilm'", "'Kiln'"), twin("kiln.Kiln", "kiln.Kilm")
-    ),
+    "no such class": Bad(SIMULATE, ("has no 'Kilm'", "'Kiln'"), twin("kiln.Kiln", "kiln.Kilm")),
     "no such module": Bad(
         SIMULATE, ("No module 'klin'", "<here>", "'kiln'"), twin("kiln.Kiln", "klin.Kiln")
     ),
@@ -72,7 +70,10 @@ IMPORT: dict[str, Bad] = {
     "a class that needs arguments": Bad(
         SIMULATE,
         ("kiln.Kiln", "no arguments", "layers"),
-        kiln("    def rhs", "    def __init__(self, layers):\n        super().__init__()\n\n    def rhs"),
+        kiln(
+            "    def rhs",
+            "    def __init__(self, layers):\n        super().__init__()\n\n    def rhs",
+        ),
         foreign=True,
     ),
     "an argument that the class does not take": Bad(
@@ -111,18 +112,26 @@ DECLARED: dict[str, Bad] = {
     ),
     "a unit left out": Bad(SIMULATE, ("kiln.py, line 9", "unit"), kiln('"kW", ', ""), foreign=True),
     "a time unit that is no time": Bad(
-        SIMULATE, ("time_unit='kg'", "measure time"), kiln("    wall =", "    time_unit = 'kg'\n    wall =")
+        SIMULATE,
+        ("time_unit='kg'", "measure time"),
+        kiln("    wall =", "    time_unit = 'kg'\n    wall ="),
     ),
     "no rhs": Bad(SIMULATE, ("declares states", "no rhs"), kiln("def rhs", "def right")),
-    "no outputs": Bad(SIMULATE, ("declares outputs", "no outputs()"), kiln("def outputs", "def seen")),
+    "no outputs": Bad(
+        SIMULATE, ("declares outputs", "no outputs()"), kiln("def outputs", "def seen")
+    ),
     "an undeclared argument": Bad(
-        SIMULATE, ("Kiln.rhs", "'los'", "'loss'"), kiln("fuel, loss, capacity):", "fuel, los, capacity):")
+        SIMULATE,
+        ("Kiln.rhs", "'los'", "'loss'"),
+        kiln("fuel, loss, capacity):", "fuel, los, capacity):"),
     ),
     "arguments by *args": Bad(
         SIMULATE, ("Kiln.rhs", "*rest", "by name"), kiln("fuel, loss, capacity):", "*rest):")
     ),
     "a name that is taken": Bad(
-        SIMULATE, ("declares 't'", "already taken"), kiln("    fuel =", '    t = tw.Input("s")\n    fuel =')
+        SIMULATE,
+        ("declares 't'", "already taken"),
+        kiln("    fuel =", '    t = tw.Input("s")\n    fuel ='),
     ),
     "a state without an initial value": Bad(
         SIMULATE, ("'wall'", "no initial value"), kiln("initial=290.0, ", "")
@@ -151,7 +160,9 @@ RETURNS: dict[str, Bad] = {
     "a numpy array": bad(
         rhs('import numpy\n        return {"wall": numpy.ones(1)}'), "Kiln.rhs", "ndarray", "'wall'"
     ),
-    "a derivative that is None": bad(rhs('return {"wall": None}'), "Kiln.rhs", "NoneType", "'wall'"),
+    "a derivative that is None": bad(
+        rhs('return {"wall": None}'), "Kiln.rhs", "NoneType", "'wall'"
+    ),
     "a complex derivative": bad(
         rhs('return {"wall": torch.sqrt(fuel + 0j)}'), "Kiln.rhs", "'wall'", "complex"
     ),
@@ -166,7 +177,9 @@ RETURNS: dict[str, Bad] = {
             'if wall > 300.0:\n            fuel = 0.0 * fuel\n        return {"wall": fuel}',
             "sweep twin=kiln scenario=soak samples=8 workers=1 out=a",
         ),
-        "kiln.py, line 15", "if wall > 300.0", "torch.where",
+        "kiln.py, line 15",
+        "if wall > 300.0",
+        "torch.where",
         foreign=True,
     ),
     "an rhs that leaves torch": bad(
@@ -174,11 +187,14 @@ RETURNS: dict[str, Bad] = {
             'import math\n        return {"wall": fuel - math.exp(wall)}',
             "sweep twin=kiln scenario=soak samples=8 workers=1 out=a",
         ),
-        "kiln.py, line 16", "math.exp(wall)",
+        "kiln.py, line 16",
+        "math.exp(wall)",
         foreign=True,
     ),
     "an rhs without end": bad(
-        rhs("return self.rhs(wall, fuel, loss, capacity)"), "kiln.py, line 15", "RecursionError",
+        rhs("return self.rhs(wall, fuel, loss, capacity)"),
+        "kiln.py, line 15",
+        "RecursionError",
         foreign=True,
     ),
     "outputs that lack one": Bad(
@@ -187,7 +203,10 @@ RETURNS: dict[str, Bad] = {
     "an initial() with an unknown state": Bad(
         SIMULATE,
         ("Kiln.initial", "'wal'", "'wall'"),
-        kiln("    def rhs", '    def initial(self, loss):\n        return {"wal": loss}\n\n    def rhs'),
+        kiln(
+            "    def rhs",
+            '    def initial(self, loss):\n        return {"wal": loss}\n\n    def rhs',
+        ),
     ),
 }
 
@@ -198,11 +217,17 @@ FAILS: dict[str, Bad] = {
     ),
     "a model that fails everywhere, calibrated": bad(
         rhs(NAN, "calibrate twin=kiln starts=2 out=a"),
-        "2 starts", "finite", code=1, keeps=("a",),
+        "2 starts",
+        "finite",
+        code=1,
+        keeps=("a",),
     ),
     "a model that fails everywhere, swept": bad(
         rhs(NAN, "sweep twin=kiln scenario=soak samples=8 workers=1 out=a"),
-        "Every sample failed", "table.parquet", code=1, keeps=("a",),
+        "Every sample failed",
+        "table.parquet",
+        code=1,
+        keeps=("a",),
     ),
     "a model that takes too many steps": Bad(
         SIMULATE + " solver.max_steps=2", ("kiln failed at t = ", "max_steps"), code=1, keeps=("a",)
@@ -211,6 +236,7 @@ FAILS: dict[str, Bad] = {
         "calibrate twin=kiln fit=[capacity] starts=1 out=a",
         ("says nothing about capacity",),
         rhs('return {"wall": fuel - loss * (wall - 290.0)}')[1],
-        code=1, keeps=("a",),
+        code=1,
+        keeps=("a",),
     ),
 }

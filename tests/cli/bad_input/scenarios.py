@@ -52,14 +52,17 @@ FORM: dict[str, Bad] = {
     "a grid that does not come out": Bad(
         "sweep twin=kiln scenario=soak samples=10 workers=1",
         ("grid", "10", "samples=9"),
-        scenario(VARIED, VARIED + "\n  capacity: {distribution: uniform, low: 1, high: 9}\ndesign: grid"),
+        scenario(
+            VARIED, VARIED + "\n  capacity: {distribution: uniform, low: 1, high: 9}\ndesign: grid"
+        ),
     ),
     "a scenario that is a list": Bad(SWEEP, (FILE, "list", "key: value"), {FILE: "- horizon\n"}),
     "a scenario with a key twice": Bad(
         SWEEP, (FILE, "line 6", "hottest"), scenario("(reading)\n", "(reading)\n  hottest: 1\n")
     ),
     "a threshold for an unknown quantity": Bad(
-        SWEEP, ("exceedance", "'hotest'", "'hottest'"),
+        SWEEP,
+        ("exceedance", "'hotest'", "'hottest'"),
         scenario("vary:", "exceedance: {hotest: 300}\nvary:"),
     ),
     "a scenario's key from the command line": Bad(
@@ -75,7 +78,10 @@ VARY: dict[str, Bad] = {
     "an output to vary": vary("reading: 300", "vary reading", "output"),
     "an unknown initial value": vary("initial.wal: 300", "initial.wal", "'wall'"),
     "an unknown distribution": vary(
-        "loss: {distribution: unifrom, low: 0.01, high: 0.05}", "vary loss", "'unifrom'", "'uniform'"
+        "loss: {distribution: unifrom, low: 0.01, high: 0.05}",
+        "vary loss",
+        "'unifrom'",
+        "'uniform'",
     ),
     "a distribution that lacks a key": vary(
         "loss: {distribution: uniform, low: 0.01}", "vary loss", "'high'"
@@ -101,33 +107,47 @@ VARY: dict[str, Bad] = {
     ),
     "weights that do not fit": vary(
         "loss: {distribution: choice, values: [0.01, 0.02], weights: [1]}",
-        "vary loss", "1 weights for 2 values",
+        "vary loss",
+        "1 weights for 2 values",
     ),
     "a table that is not there": vary(
         "loss: {distribution: table, path: loss.csv, column: loss}", "loss.csv", "CSV or Parquet"
     ),
     "a table without the column": vary(
-        "loss: {distribution: table, path: kiln.csv, column: burnr}", "kiln.csv", "'burnr'", "'burner'"
+        "loss: {distribution: table, path: kiln.csv, column: burnr}",
+        "kiln.csv",
+        "'burnr'",
+        "'burner'",
     ),
     "calibrated without a calibration": vary(
         "loss: {distribution: calibrated}", "loss", "calibration=", "twinml calibrate"
     ),
     "calibrated and not fitted": vary(
-        "capacity: {distribution: calibrated}", "'capacity'", "fitted loss",
-        words=SWEEP + " calibration=cal", given=("cal",),
+        "capacity: {distribution: calibrated}",
+        "'capacity'",
+        "fitted loss",
+        words=SWEEP + " calibration=cal",
+        given=("cal",),
     ),
     "calibrated with a unit": vary(
         "loss: {distribution: calibrated, unit: kW/K}", "vary loss", "leave 'unit' out"
     ),
     "excepted and not fitted": vary(
-        "capacity: 6\nexcept: [los]", "except", "'los'",
-        words=SWEEP + " calibration=cal", given=("cal",),
+        "capacity: 6\nexcept: [los]",
+        "except",
+        "'los'",
+        words=SWEEP + " calibration=cal",
+        given=("cal",),
     ),
 }
 
 EXPRESSIONS: dict[str, Bad] = {
-    "an unknown name in a quantity": quantity("hottest: max(raeding)", "hottest", "'raeding'", "'reading'"),
-    "an unknown function in a quantity": quantity("hottest: maxx(reading)", "hottest", "maxx", "max"),
+    "an unknown name in a quantity": quantity(
+        "hottest: max(raeding)", "hottest", "'raeding'", "'reading'"
+    ),
+    "an unknown function in a quantity": quantity(
+        "hottest: maxx(reading)", "hottest", "maxx", "max"
+    ),
     "a state without a time": quantity("hottest: wall - 290", "hottest", "final(wall)"),
     "half an expression": quantity("hottest: max(reading", "hottest", "max(reading"),
     "Python in a quantity": quantity("hottest: __import__('os').getcwd()", "hottest"),
@@ -145,8 +165,12 @@ EXPRESSIONS: dict[str, Bad] = {
         "{at: 10, multiply: {loss: 2}, add: {fuel: 1}}", "change 1", "2 actions"
     ),
     "a change with an unknown action": change("{at: 10, scale: {loss: 2}}", "change 1", "'scale'"),
-    "a change that divides by zero": change("{at: 10, multiply: {loss: 1 / 0}}", "change 1", "zero"),
+    "a change that divides by zero": change(
+        "{at: 10, multiply: {loss: 1 / 0}}", "change 1", "zero"
+    ),
     "a change at an unknown time": change("{at: dya, multiply: {loss: 2}}", "change 1", "'dya'"),
-    "a change at a time with a unit": change("{at: 10 min, multiply: {loss: 2}}", "change 1", "10 min"),
+    "a change at a time with a unit": change(
+        "{at: 10 min, multiply: {loss: 2}}", "change 1", "10 min"
+    ),
     "a change with Python": change("{at: 10, set: {fuel: open('/etc/passwd')}}", "change 1"),
 }

@@ -31,17 +31,23 @@ YAML: dict[str, Bad] = {
         SIMULATE, (FILE, "line 2", "tab"), {FILE: "model:\n\t_target_: kiln.Kiln\n"}, foreign=True
     ),
     "YAML with a wrong indent": Bad(
-        SIMULATE, (FILE, "line 3"), {FILE: "model:\n    _target_: kiln.Kiln\n  other: 1\n"},
+        SIMULATE,
+        (FILE, "line 3"),
+        {FILE: "model:\n    _target_: kiln.Kiln\n  other: 1\n"},
         foreign=True,
     ),
     "YAML with a key twice": Bad(
         SIMULATE, (FILE, "parameters", "line 8"), {FILE: TWIN + "parameters: {loss: 0.03}\n"}
     ),
-    "a twin that is a list": Bad(SIMULATE, (FILE, "list", "key: value"), {FILE: "- model\n- time\n"}),
+    "a twin that is a list": Bad(
+        SIMULATE, (FILE, "list", "key: value"), {FILE: "- model\n- time\n"}
+    ),
     "a twin that is a word": Bad(SIMULATE, (FILE, "key: value"), {FILE: "kiln\n"}),
     "an empty twin": Bad(SIMULATE, (FILE, "nothing", "key: value"), {FILE: ""}),
     "a twin that is not UTF-8": Bad(
-        SIMULATE, (FILE, "UTF-8"), {FILE: "# Größe\n".encode("latin-1") + TWIN.encode()},
+        SIMULATE,
+        (FILE, "UTF-8"),
+        {FILE: "# Größe\n".encode("latin-1") + TWIN.encode()},
         foreign=True,
     ),
     "a twin that is a folder": Bad(
@@ -54,7 +60,9 @@ YAML: dict[str, Bad] = {
         SIMULATE, ("paths.dat",), twin("kiln.csv", "'${paths.dat}/kiln.csv'"), foreign=True
     ),
     "a reference without quotes": Bad(
-        SIMULATE, (FILE, "line 4", "${...} in quotes"), twin("kiln.csv", "${paths.data}/kiln.csv"),
+        SIMULATE,
+        (FILE, "line 4", "${...} in quotes"),
+        twin("kiln.csv", "${paths.data}/kiln.csv"),
         foreign=True,
     ),
 }
@@ -64,13 +72,17 @@ KEYS: dict[str, Bad] = {
         SIMULATE, ("'twin.outptus'", "'twin.outputs'", FILE), twin("outputs:", "outptus:")
     ),
     "a misspelt key below": Bad(
-        SIMULATE, ("'twin.time.colum'", "'twin.time.column'", FILE), twin("{column: time", "{colum: time")
+        SIMULATE,
+        ("'twin.time.colum'", "'twin.time.column'", FILE),
+        twin("{column: time", "{colum: time"),
     ),
     "a word where a list is meant": Bad(
         SIMULATE, ("twin.calibrate.fit='loss'", "list", FILE), twin("[loss]", "loss")
     ),
     "a word where keys are meant": Bad(
-        SIMULATE, ("twin.data='kiln.csv'", "twin.data.path", FILE), twin("{path: kiln.csv}", "kiln.csv")
+        SIMULATE,
+        ("twin.data='kiln.csv'", "twin.data.path", FILE),
+        twin("{path: kiln.csv}", "kiln.csv"),
     ),
     "an unknown kind of input": Bad(
         CALIBRATE, ("kind='spline'", "hold, linear"), twin("kind: hold", "kind: spline")
@@ -95,10 +107,15 @@ KEYS: dict[str, Bad] = {
         CALIBRATE, ("'reading'", "-0.5", "positive"), twin("unit: K}", "unit: K, noise: -0.5}")
     ),
     "a noise that is no number": Bad(
-        CALIBRATE, ("twin.outputs.reading.noise", "'small'", "number"),
+        CALIBRATE,
+        ("twin.outputs.reading.noise", "'small'", "number"),
         twin("unit: K}", "unit: K, noise: small}"),
     ),
-    "no time": Bad(CALIBRATE, ("where time comes from", "column", "period"), twin("{column: time, unit: s}", "{}")),
+    "no time": Bad(
+        CALIBRATE,
+        ("where time comes from", "column", "period"),
+        twin("{column: time, unit: s}", "{}"),
+    ),
     "no record": Bad(CALIBRATE, ("has no record", "data.path="), twin("{path: kiln.csv}", "{}")),
     "no record and no horizon": Bad(
         "simulate twin=kiln", ("horizon.stop=",), twin("data: {path: kiln.csv}", "data: null")
@@ -110,7 +127,9 @@ KEYS: dict[str, Bad] = {
         CALIBRATE, ("paths.data", "TWINML_DATA"), twin("kiln.csv", "'${paths.data}/kiln.csv'")
     ),
     "a record under a wrong folder": Bad(
-        CALIBRATE, ("/nowhere/kiln.csv", "does not exist"), twin("kiln.csv", "'${paths.data}/kiln.csv'"),
+        CALIBRATE,
+        ("/nowhere/kiln.csv", "does not exist"),
+        twin("kiln.csv", "'${paths.data}/kiln.csv'"),
         environment={"TWINML_DATA": "/nowhere"},
     ),
     "a record that does not ship": Bad(

@@ -24,7 +24,8 @@ CASES: dict[str, Bad] = {
         "train sweep=swp surrogate=gpp", ("No surrogate 'gpp'", "'gp'"), given=("swp",)
     ),
     "unknown target": Bad(
-        "export run=trn target=torchscrip", ("No target 'torchscrip'", "'torchscript'"),
+        "export run=trn target=torchscrip",
+        ("No target 'torchscrip'", "'torchscript'"),
         given=("trn",),
     ),
     "a group of another task": Bad(
@@ -34,16 +35,16 @@ CASES: dict[str, Bad] = {
         "train experiment=outbreak", ("experiment=outbreak", "another task")
     ),
     "unknown key": Bad("simulate twin=kiln sed=1", ("'sed'", "'seed'")),
-    "unknown nested key": Bad("simulate twin=kiln solver.rtl=1e-3", ("'solver.rtl'", "solver.rtol")),
+    "unknown nested key": Bad(
+        "simulate twin=kiln solver.rtl=1e-3", ("'solver.rtl'", "solver.rtol")
+    ),
     "unknown key of a twin": Bad("simulate twin=kiln twin.tim.unit=s", ("'twin.tim'", "twin.time")),
     "a key below a value": Bad("simulate twin=kiln seed.x=1", ("seed is a single value",)),
     "an added key": Bad("simulate twin=kiln +speed=3", ("+speed=3", "cannot be added")),
     "a deleted key": Bad("simulate twin=kiln ~seed", ("~seed", "cannot be deleted")),
     "a key of Hydra": Bad("simulate twin=kiln hydra.run.dir=a", ("hydra.run.dir=a", "not part")),
     "several values without -m": Bad("simulate twin=kiln seed=1,2", ("2 values", "-m", "[a,b]")),
-    "an interval": Bad(
-        "simulate -m twin=kiln seed=interval(1,2)", ("interval", "seed=a,b")
-    ),
+    "an interval": Bad("simulate -m twin=kiln seed=interval(1,2)", ("interval", "seed=a,b")),
     "unbalanced brackets": Bad("simulate twin=kiln fit=[loss", ("fit=[loss", "quoted")),
     "a list for a twin": Bad("simulate twin=[kiln]", ("twin takes the name of a choice",)),
     "a folder of configs that is not there": Bad(
@@ -71,20 +72,19 @@ VALUES: dict[str, Bad] = {
         "sweep twin=kiln scenario=soak samples=1.5", ("samples=1.5", "a whole number")
     ),
     "no samples": Bad("sweep twin=kiln scenario=soak samples=0", ("samples=0", "at least 1")),
-    "negative samples": Bad("sweep twin=kiln scenario=soak samples=-5", ("samples=-5", "at least 1")),
+    "negative samples": Bad(
+        "sweep twin=kiln scenario=soak samples=-5", ("samples=-5", "at least 1")
+    ),
     "too many samples": Bad(
-        "sweep twin=kiln scenario=soak samples=1e18", ("samples=1,000,000,000,000,000,000", "GB", "out=")
+        "sweep twin=kiln scenario=soak samples=1e18",
+        ("samples=1,000,000,000,000,000,000", "GB", "out="),
     ),
-    "no workers": Bad(
-        "sweep twin=kiln scenario=soak workers=0", ("workers", "0", "at least 1")
-    ),
+    "no workers": Bad("sweep twin=kiln scenario=soak workers=0", ("workers", "0", "at least 1")),
     "a sensitivity that is too small": Bad(
         "sweep twin=kiln scenario=soak sensitivity=4", ("sensitivity=4", "0 for none")
     ),
     "a seed that is no number": Bad("simulate twin=kiln seed=abc", ("seed='abc'", "whole number")),
-    "a negative seed": Bad(
-        "sweep twin=kiln scenario=soak seed=-1", ("seed", "-1")
-    ),
+    "a negative seed": Bad("sweep twin=kiln scenario=soak seed=-1", ("seed", "-1")),
     "a level that is no probability": Bad("calibrate twin=kiln level=90", ("level=90", "0.9")),
     "no starts": Bad("calibrate twin=kiln starts=0", ("starts=0", "from 1")),
     "an unknown method": Bad("simulate twin=kiln solver.method=rk5", ("'rk5'", "rk4")),
@@ -94,7 +94,9 @@ VALUES: dict[str, Bad] = {
     "an unknown engine": Bad("simulate twin=kiln solver.engine=eagre", ("'eagre'", "eager")),
     "an unknown dtype": Bad("simulate twin=kiln solver.dtype=float16", ("float16", "float32")),
     "an unknown device": Bad("simulate twin=kiln solver.device=gpu7", ("gpu7",), foreign=True),
-    "a negative tolerance": Bad("simulate twin=kiln solver.rtol=-1e-6", ("rtol=-1e-06", "positive")),
+    "a negative tolerance": Bad(
+        "simulate twin=kiln solver.rtol=-1e-6", ("rtol=-1e-06", "positive")
+    ),
     "a tolerance for an unknown state": Bad(
         "simulate twin=kiln solver.atol={wal:1e-6}", ("wal", "wall")
     ),
@@ -102,18 +104,22 @@ VALUES: dict[str, Bad] = {
         "simulate twin=kiln solver.method=rk4 solver.dt=-1", ("dt=-1", "positive")
     ),
     "no steps": Bad("simulate twin=kiln solver.max_steps=0", ("max_steps=0", "from 1")),
-    "a step in a sweep": Bad("sweep twin=kiln scenario=soak solver.dt=1", ("solver.dt=1", "unset")),
+    "a device in a sweep": Bad(
+        "sweep twin=kiln scenario=soak solver.device=cpu", ("solver.device=cpu", "unset")
+    ),
     "one point": Bad("simulate twin=kiln horizon.stop=9 horizon.points=1", ("horizon.points=1",)),
     "far too many points": Bad(
         "simulate twin=kiln horizon.stop=9 horizon.points=10_000_000_000_000",
-        ("horizon.points=10",)
+        ("horizon.points=10",),
     ),
     "an infinite horizon": Bad("simulate twin=kiln horizon.stop=inf", ("horizon.stop=inf",)),
     "a horizon that is no number": Bad(
         "simulate twin=kiln horizon.stop=nan", ("horizon.stop=nan",)
     ),
     "a horizon without length": Bad("simulate twin=kiln horizon.stop=0", ("horizon",)),
-    "a horizon with a unit": Bad("simulate twin=kiln horizon.stop='2 h'", ("horizon.stop", "number")),
+    "a horizon with a unit": Bad(
+        "simulate twin=kiln horizon.stop='2 h'", ("horizon.stop", "number")
+    ),
     "an unknown parameter": Bad(
         "simulate twin=kiln parameters.los=0.01", ("no parameter 'los'", "'loss'")
     ),
@@ -130,8 +136,12 @@ VALUES: dict[str, Bad] = {
         "simulate twin=kiln parameters.loss=3", ("'loss'", "3", "[0.001, 0.1]")
     ),
     "a parameter that is nan": Bad("simulate twin=kiln parameters.loss=nan", ("'loss'", "nan")),
-    "a parameter that is null": Bad("simulate twin=kiln parameters.loss=null", ("'loss'", "number")),
-    "parameters that are no mapping": Bad("simulate twin=kiln parameters=3", ("twin.parameters=3",)),
+    "a parameter that is null": Bad(
+        "simulate twin=kiln parameters.loss=null", ("'loss'", "number")
+    ),
+    "parameters that are no mapping": Bad(
+        "simulate twin=kiln parameters=3", ("twin.parameters=3",)
+    ),
     "an unknown state": Bad("simulate twin=kiln initial.wal=300", ("no state 'wal'", "'wall'")),
     "an initial value of another dimension": Bad(
         "simulate twin=kiln initial.wall='3 kg'", ("initial.wall", "'kg'", "'K'")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from twinml.physics import Physics
 
 
+FIGURES = 12  # experiments drawn
+
+
 def tight() -> MethodKeys:
     """Tolerances for a fit: its Jacobian should carry no noise of the steps."""
     return MethodKeys(rtol=1e-8, atol=1e-10)
@@ -128,25 +131,31 @@ def _quality(fitted: Calibration) -> list[str]:
 def draw(
     fitted: Calibration, model: Physics, record: Record, level: float, folder: Path
 ) -> list[tuple[str, Path]]:
-    """The figure of a fit: measured values on both bands, residuals below."""
+    """A figure of the fit per experiment: measured values on both bands, residuals below."""
     import numpy as np
 
     from twinml.calibrate import bands
     from twinml.report.fit import fit_figure
 
-    times = record.time_in(model.time_unit)
-    dense = np.linspace(times[0], times[-1], 241) if len(times) < 241 else times
-    found = bands(model, fitted, record, dense, level)
-    outputs = model.declared.outputs
-    path = fit_figure(
-        folder / "fit.png",
-        found,
-        times,
-        {name: record.values_in(name, outputs[name].unit) for name in found},
-        {name: outputs[name].unit for name in found},
-        model.time_unit,
-    )
-    return [("figure", path)]
+    names = record.experiments[:FIGURES] if len(record.experiments) > 1 else ("",)
+    drawn = []
+    for name in names:
+        one = record.experiment(name) if name else record
+        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+        times = one.time_in(model.time_unit)
+        dense = np.linspace(times[0], times[-1], 241) if len(times) < 241 else times
+        found = bands(model, fitted, one, dense, level)
+        outputs = model.declared.outputs
+        path = fit_figure(
+            folder / (f"fit_{safe}.png" if name else "fit.png"),
+            found,
+            times,
+            {output: one.values_in(output, outputs[output].unit) for output in found},
+            {output: outputs[output].unit for output in found},
+            model.time_unit,
+        )
+        drawn.append((f"figure {name}".strip(), path))
+    return drawn
 
 
 TASK = Task(
