@@ -293,7 +293,7 @@ def test_measured_records_of_many_experiments_are_read_in_place():
     assert len(engines) == 20631 and len(engines.experiments) == 100
     pulses = DATA / "lgm50_battery/lgm50_pulses.csv"
     labels = ["temp_C", "soc_level", "cell"]
-    with pytest.raises(DataError, match=r"line 4, column 'prog_time_s'.*repeats.*589 more"):
+    with pytest.raises(DataError, match=r"line 4, column 'prog_time_s'.*repeats.*589 more like it"):
         Record.read(pulses, time="prog_time_s", experiments=labels)
     record = Record.read(pulses, time="prog_time_s", experiments=labels, duplicates="last")
     assert len(record.experiments) == 72 and len(record) + len(record.set_aside) == 8681

@@ -43,6 +43,6 @@ def refuse(source: str, problems: Sequence[Problem]) -> None:
     alike = sum(p.kind == first.kind for p in problems) - 1
     others = len(problems) - 1 - alike
     more = [f"{alike} more like it"] if alike else []
-    more += [f"{others} other problems"] if others else []
-    rest = f" ({' and '.join(more)}; 'twinml data {source}' lists all.)" if more else ""
+    more += [f"{others} other problem{'s'[: others > 1]}"] if others else []
+    rest = f" And {' and '.join(more)}: 'twinml data {source}' lists all." if more else ""
     raise DataError(first.sentence(source) + rest)
