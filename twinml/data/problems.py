@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from twinml.errors import DataError
 
@@ -44,5 +45,7 @@ def refuse(source: str, problems: Sequence[Problem]) -> None:
     others = len(problems) - 1 - alike
     more = [f"{alike} more like it"] if alike else []
     more += [f"{others} other problem{'s'[: others > 1]}"] if others else []
-    rest = f" And {' and '.join(more)}: 'twinml data {source}' lists all." if more else ""
+    rest = f" And {' and '.join(more)}" if more else ""
+    if more:
+        rest += f": 'twinml data {source}' lists all." if Path(source).is_file() else "."
     raise DataError(first.sentence(source) + rest)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from twinml.data.assemble import Request, agreed, group_rows, order_problems, time_axis
+from twinml.data.assemble import Request, agreed, chosen, group_rows, order_problems, time_axis
 from twinml.data.columns import Column, Columns
 from twinml.data.header import bare_name
 from twinml.data.numbers import number, numbers
@@ -47,6 +47,7 @@ def examine(
     Raises:
         DataError: a column that is named and does not exist, unless it is one of ``used``.
     """
+    found = chosen(found, rules)
     notes = list(found.notes)
     problems = list(found.problems)
     lost = _lost(found, used or {}, problems)
@@ -103,6 +104,7 @@ def examine(
         findings=tuple(findings),
         notes=tuple(notes),
         lines=found.lines,
+        counted="rows" if found.lines is None or found.word == "row" else "lines",
         axis=_since_start(axis, groups),
         data=data,
         groups=ordered,
