@@ -280,14 +280,14 @@ def _column_findings(found: Columns, report: ColumnReport) -> list[Finding]:
     name, findings = report.name, []
     unit = "" if report.unit in (None, "1") else f" {report.unit}"
     if values.missing:
-        longest = max(values.gaps, key=lambda gap: gap[1])
-        findings.append(
-            Finding(
-                "missing", name,
-                f"{values.missing} of {found.rows} samples are missing in {len(values.gaps)} "
-                f"stretches; the longest, {longest[1]} rows, begins at {found.place(longest[0])}",
+        text = f"{values.missing} of {found.rows} samples are missing"
+        if values.gaps:  # rows without a time lie in no stretch
+            longest = max(values.gaps, key=lambda gap: gap[1])
+            text += (
+                f" in {len(values.gaps)} stretches; the longest, {longest[1]} rows, begins at "
+                f"{found.place(longest[0])}"
             )
-        )  # fmt: skip
+        findings.append(Finding("missing", name, text))
     if values.behaviour == "stuck":
         edge = _edge(values)
         findings.append(
