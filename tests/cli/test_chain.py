@@ -255,3 +255,54 @@ def test_a_bad_call_is_refused_in_the_users_words(here, capsys, words, code, fra
         assert fragment in err
     assert "Traceback" not in err and "omegaconf" not in err.lower() and "hydra" not in err.lower()
     assert {p: p.read_bytes() for p in here.glob("*/*.json")} == before
+
+
+def test_two_sweeps_of_the_same_draws_are_compared_sample_by_sample(here, tmp_path, capsys):
+    other = tmp_path / "longer"
+    words = ["sweep", *TWIN, "fit=[beta]", "fit_initial=[]", "calibration=cal", "samples=256"]
+    changed = "scenario.quantities.over='time_above(in_bed, 200)'"
+    assert main([*words, "workers=1", "sensitivity=8", changed, f"out={other}"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "swp", str(other)]) == 0
+    out = capsys.readouterr().out
+    for fragment in ("a sweep: A = swp", "sample by sample: 1 differ, 1 do not", "quantities.over"):
+        assert fragment in out, out
+    assert main(["compare", "swp", "swp", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == "comparison/1" and told["kind"] == "a sweep"
+    assert not any(section["different"] for section in told["sections"])
+    assert sum(section["same"] for section in told["sections"]) > 20
+
+
+def test_two_calibrations_differ_in_standard_deviations(here, tmp_path, capsys):
+    assert main(["calibrate", "twin=outbreak", "starts=1", f"out={tmp_path / 'all'}"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "cal/calibration.json", f"{tmp_path}/all/calibration.json"]) == 0
+    out = capsys.readouterr().out
+    assert "in joint s.d." in out and "initial.infected" in out and "gamma" in out
+
+
+def test_two_artifacts_differ_in_files_and_answers(here, tmp_path, capsys):
+    place = tmp_path / "t"
+    words = ["train", "sweep=swp", "surrogate.steps=20", "surrogate.width=8", "seed=5"]
+    assert main([*words, f"out={place}"]) == 0
+    assert main(["export", f"run={place}", f"out={tmp_path / 'a'}"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "dist/small", str(tmp_path / "a")]) == 0
+    out = capsys.readouterr().out
+    assert "model.pt" in out and "B's answers at A's stored rows" in out and "peak" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        (["cal", "swp"], ["cal is a run of calibrate", "swp is a sweep"]),
+        (["cal", "nowhere"], ["nowhere does not exist"]),
+        (["configs", "cal"], ["configs cannot be compared"]),
+    ],
+)
+def test_unlike_things_are_not_compared(here, capsys, words, fragments):
+    assert main(["compare", *words]) == 2
+    err = capsys.readouterr().err
+    for fragment in fragments:
+        assert fragment in err
