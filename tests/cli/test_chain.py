@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.cli.small import put
-from twinml import resources
+from twinml import __version__, resources
 from twinml.calibrate import load_calibration
 from twinml.cli.compose import compose
 from twinml.cli.main import main
@@ -101,13 +101,37 @@ def test_the_artifact_verifies_and_a_changed_byte_does_not(here, tmp_path, capsy
     assert "model.pt" in capsys.readouterr().err
 
 
-def test_show_reads_everything_the_tasks_write(here, capsys):
+def test_show_reads_everything_the_tasks_write(here, tmp_path, capsys):
+    more = {
+        "simulate": ["twin=outbreak", "horizon.stop=2"],
+        "reproduce": ["run=cal"],
+    }
+    for task, words in more.items():
+        assert main([task, *words, f"out={tmp_path / task}"]) == 0
+    many = ["twin=outbreak", "horizon.stop=1,2", f"out={tmp_path / 'many'}", "-m"]
+    assert main(["simulate", *many]) == 0
     folders = [here / name for name in ("cal", "swp", "trn", "dist/small")]
+    folders += [tmp_path, *(p for p in tmp_path.iterdir()), here / "runs"]
     files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-    assert {".pt", ".parquet", ".json", ".yaml", ".html", ".png"} <= {f.suffix for f in files}
-    for path in [*folders, *files]:
+    assert {".pt", ".parquet", ".json", ".yaml", ".html", ".png", ".csv", ".jsonl"} <= {
+        f.suffix for f in files
+    }
+    capsys.readouterr()
+    for path in dict.fromkeys([*folders, *files]):
         assert main(["show", str(path)]) == 0, path
-        assert capsys.readouterr().out.strip()
+        out = capsys.readouterr().out
+        assert out.strip() and (path.suffix not in (".json", ".parquet") or "schema " in out), path
+        assert "not a format" not in out and "another version" not in out, path
+        if path not in (tmp_path, here / "runs") and path.name != "multirun.csv":
+            assert path == tmp_path / "many" or f"twinml {__version__}" in out, path
+
+
+def test_show_names_a_format_that_this_version_does_not_read(here, tmp_path, capsys):
+    put(tmp_path / "a.json", '{"schema": "calibration/9", "names": []}')
+    assert main(["show", str(tmp_path / "a.json")]) == 0
+    assert "another version of twinml wrote it; this one reads calibration/1" in (
+        capsys.readouterr().out
+    )
 
 
 def test_every_file_of_values_names_its_schema(here):
