@@ -135,7 +135,10 @@ def _convert_plain(hint: Any, value: Any, path: str) -> Any:
         return float(value)
     if hint is str and isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
-    raise _wrong(path, value, _WORDS[hint])
+    word = _WORDS[hint]
+    if hint in (int, float) and isinstance(value, str) and value.strip()[:1].isdigit():
+        word = f"{word}, without a unit or other text"
+    raise _wrong(path, value, word)
 
 
 _WORDS = {
