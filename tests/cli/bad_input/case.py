@@ -31,6 +31,7 @@ VARYING = {
     r"[\d,]+ bytes": "<n> bytes",
     r"(sha256|digest) [0-9a-f]{12}\b": r"\1 <hex>",
     r"\d+\.\d{8,}": "<number>",
+    r"Shipped: .*\.": "Shipped: <records>.",
     r"line \d+ column \d+ \(char \d+\)": "<place>",
 }
 # Steps that make what later tasks take; each runs in the folder of the files of ``plant.py``.
@@ -104,7 +105,7 @@ class Ended:
         text = text[begun[-1] if begun else 0 :].rstrip("\n")
         for pattern, short in VARYING.items():
             text = re.sub(pattern, short, text)
-        return re.sub(r"(Known: |one of: |Choose among |Shipped: )([^.<]*)", _without_shipped, text)
+        return re.sub(r"(Known: |one of: |Choose among )([^.<]*)", _without_shipped, text)
 
 
 def call(words: str, folder: Path, environment: Mapping[str, str]) -> Ended:
