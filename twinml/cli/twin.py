@@ -130,7 +130,10 @@ def build_model(twin: TwinKeys) -> Physics:
         )
     made = import_target(target, f"twin '{twin.name}'")
     if not (isinstance(made, type) and issubclass(made, Physics)):
-        raise ConfigError(f"{target} is not a Physics class; twin '{twin.name}' needs one.")
+        raise ConfigError(
+            f"{target} is not a Physics class; twin '{twin.name}' needs one. Name the class that "
+            "derives from tw.Physics, as in class Kiln(tw.Physics)."
+        )
     return build_target(made, target, arguments).set_defaults(**twin.parameters)
 
 
@@ -182,6 +185,11 @@ def _one_path(twin: TwinKeys, path: str) -> Path:
         )
     if path.startswith(SHIPPED):
         return resources.data(path.removeprefix(SHIPPED))
+    if Path(path).is_dir():
+        raise DataError(
+            f"The record of twin '{twin.name}', {path}, is a folder. Name the file in it, or a "
+            f"pattern such as {Path(path, '*.csv')}, with data.path=<file.csv>."
+        )
     if not Path(path).is_file() and not has_magic(path):
         raise DataError(
             f"The record of twin '{twin.name}', {path}, does not exist. Paths are relative to the "
