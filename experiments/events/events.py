@@ -156,6 +156,7 @@ def main(folder: Path) -> None:
             lw=0, label="heating on", step="post",
         )  # fmt: skip
         middle.set(ylabel="temperature [K]", xlabel="time [h]", title="A thermostat")
+        middle.set_ylim(290.8, 295.0)
         middle.legend(loc="upper right")
         for row, load in enumerate((1.0, 2.5, 5.0)):
             volts = discharged["voltage"][row].detach()
