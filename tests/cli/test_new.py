@@ -99,7 +99,8 @@ def test_two_twins_share_a_folder(folder):
 
 def test_the_synthetic_record_is_what_the_model_and_the_seed_give(folder):
     assert main(["new", "kiln"]) == 0
-    rows = [r for r in csv.reader((TEMPLATES / "record.csv").open()) if not r[0].startswith("#")]
+    text = (TEMPLATES / "record.csv").read_text().splitlines()
+    rows = [row for row in csv.reader(text) if not row[0].startswith("#")]
     minutes, fuel, measured = np.array(rows[1:], dtype=float).T
     t = torch.as_tensor(minutes * 60.0)
     solution = twinml.simulate(
@@ -127,5 +128,3 @@ def test_the_learned_term_of_the_example_starts_as_the_plain_physics(folder):
     assert torch.equal(twinml.simulate(model, t)["temperature"], before)
     torch.nn.init.ones_(model.residual.layers[-1].bias)
     assert not torch.equal(twinml.simulate(model, t)["temperature"], before)
-
-

@@ -1,4 +1,4 @@
-"""A twin of one's own, in an empty folder, with twinml from its wheel."""
+"""A twin of one's own in an empty folder, with twinml from its wheel: every file runs as it is."""
 
 from __future__ import annotations
 
@@ -8,74 +8,96 @@ import sys
 import sysconfig
 import venv
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.cli.small import put
 
-KILN = '''
-import twinml as tw
+ROOT = Path(__file__).resolve().parents[2]
 
 
-class Kiln(tw.Physics):
-    """Loses heat to a room of 20 degC."""
+class Place(NamedTuple):
+    """An empty folder and an environment that holds the wheel."""
 
-    time_unit = "min"
-    temperature = tw.State("degC", initial=20.0)
-    fuel = tw.Input("kg/min", default=0.0)
-    loss = tw.Parameter("1/min", default=0.1, low=0.001, high=1.0)
-    gain = tw.Parameter("delta_degC/kg", default=50.0, low=1.0, high=400.0)
+    work: Path
+    programs: Path
+    package: Path
 
-    def rhs(self, temperature, fuel, loss, gain):
-        return {"temperature": -loss * (temperature - 20.0) + gain * fuel}
-'''
-SCENARIO = """
-horizon: {start: 0, stop: 60, unit: min}
-vary:
-  loss: {distribution: uniform, low: 0.05, high: 0.2}
-  fuel: {distribution: uniform, low: 0.1, high: 0.6}
-quantities: {hottest: max(temperature)}
-"""
-
-
-@pytest.mark.slow
-def test_the_wheel_runs_a_twin_that_lies_in_the_working_directory(tmp_path):
-    root = Path(__file__).resolve().parents[2]
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)]
-    subprocess.run([*build, str(root)], check=True, capture_output=True)
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    (wheel,) = tmp_path.glob("*.whl")
-    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run([python, *install], check=True, capture_output=True)
-    # torch and the others come from this environment, behind the wheel's own folder
-    (site,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
-    (site / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    work = tmp_path / "work"
-    put(work / "kiln.py", KILN)
-    put(work / "configs/twin/kiln.yaml", "model: {_target_: kiln.Kiln}\n")
-    put(work / "configs/scenario/hot.yaml", SCENARIO)
-    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "TWINML_DATA")}
-
-    def twinml(*words: str) -> str:
-        program = tmp_path / "venv" / "bin" / "twinml"
+    def run(self, *words: str) -> str:
+        """What a program of the environment prints."""
+        clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "TWINML_DATA")}
+        program = self.programs / words[0]
         done = subprocess.run(
-            [program, *words], cwd=work, env=clean, capture_output=True, text=True
+            [program, *words[1:]],
+            cwd=self.work,
+            env={**clean, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    assert str(site) in subprocess.run(
-        [python, "-c", "import twinml; print(twinml.__file__)"],
-        cwd=work, env=clean, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    assert "configs/twin/kiln.yaml" in twinml("twins")
-    twinml("simulate", "twin=kiln", "horizon.stop=10", "solver=fixed")
-    # two workers: the working directory must be importable in each
-    twinml("sweep", "twin=kiln", "scenario=hot", "samples=16384", "workers=2", "out=swp")
-    twinml("train", "sweep=swp", "surrogate.steps=20", "surrogate.width=8", "out=trn")
-    twinml("export", "run=trn", "out=dist/kiln")
-    assert "unchanged" in twinml("verify", "dist/kiln")
-    assert sorted(p.name for p in work.iterdir() if p.name != "__pycache__") == [
-        "configs", "dist", "kiln.py", "runs", "swp", "trn",
+    def twinml(self, *words: str) -> str:
+        return self.run("twinml", *words)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Place:
+    """The wheel, built and installed; torch and the others come from this environment."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = ["-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run([sys.executable, *build], check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "venv")
+    python = folder / "venv" / "bin" / "python"
+    install = ["install", "--quiet", "--no-deps", "--no-index", "--no-compile", str(wheel)]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", python, *install], check=True, capture_output=True
+    )
+    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    # behind the wheel's own folder
+    (site / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (folder / "work").mkdir()
+    return Place(folder / "work", python.parent, site / "twinml")
+
+
+def test_a_new_twin_goes_all_the_way(place):
+    found = place.run("python", "-c", "import twinml; print(twinml.__file__)")
+    assert Path(found.strip()).parent == place.package
+    told = place.twinml("new", "kiln")
+    small = {
+        "calibrate": ["starts=4"],
+        "sweep": ["samples=512", "executor=local", "sensitivity=8"],
+        "train": ["surrogate.steps=50", "surrogate.width=8"],
+    }
+    commands = [line.split() for line in told.partition("Next")[2].splitlines()[1:]]
+    assert [words[1] for words in commands[:-1]] == [
+        "simulate", "calibrate", "sweep", "train", "export", "verify",
     ]  # fmt: skip
+    for program, word, *rest in commands[:-1]:
+        printed = place.run(program, word, *rest, *small.get(word, []))
+    assert "unchanged" in printed
+    assert "passed" in place.run(*commands[-1], "-p", "no:cacheprovider")
+    assert "configs/twin/kiln.yaml" in place.twinml("twins")
+    place.twinml("new", "heat_exchanger")
+    place.twinml("simulate", "twin=heat_exchanger")
+    assert sorted(p.name for p in place.work.iterdir() if p.name != "__pycache__") == [
+        "configs", "dist", "heat_exchanger.csv", "heat_exchanger.py", "kiln.csv", "kiln.py",
+        "runs", "tests",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", [["twinml"], ["python", "-m", "twinml"]], ids=["script", "-m"])
+def test_files_named_like_other_modules_are_in_nobodys_way(place, tmp_path, program):
+    place = place._replace(work=tmp_path)
+    place.run(*program, "new", "kiln")
+    for name in ("queue", "random", "yaml", "scipy", "scenario", "worker"):
+        put(tmp_path / f"{name}.py", "raise RuntimeError('the wrong module')\n")
+    # two workers, each of which must find kiln.py and none of the others
+    place.run(
+        *program, "sweep", "twin=kiln", "scenario=kiln_what_if", "samples=20000", "workers=2",
+        "scenario.vary={fuel: {distribution: uniform, low: 5e-4, high: 8e-4}}",
+        "scenario.changes=[]", "scenario.horizon.stop=0.05", "sensitivity=0", "out=swp",
+    )  # fmt: skip
+    assert (tmp_path / "swp/table.parquet").is_file()

@@ -88,3 +88,18 @@ def test_other_refusals(tmp_path):
         record.values_in("level", "kg")
     with pytest.raises(ShapeError, match="one value per time"):
         Record(np.arange(3.0), {"x": np.arange(2.0)}, {"x": "1"})
+
+
+def test_a_part_of_a_record_begins_at_zero_and_keeps_its_experiments():
+    whole = Record(
+        np.array([0.0, 1.0, 2.0, 3.0, 0.0, 2.0, 4.0]),
+        {"x": np.arange(7.0)},
+        {"x": "m"},
+        parts={"a": 0, "b": 4},
+    )
+    part = whole.between(1.0, 3.0)
+    assert part["x"].tolist() == [1.0, 2.0, 3.0, 5.0]
+    assert part.time.tolist() == [0.0, 1.0, 2.0, 0.0] and part.parts == {"a": 0, "b": 3}
+    assert whole.between().digest == whole.digest
+    with pytest.raises(DataError, match=r"experiment 'a'.*0 to 3"):
+        whole.between(3.5)

@@ -45,6 +45,8 @@ class DataKeys:
     format: str | None = key(None, "csv, parquet or mat; by the file's ending when unset")
     experiments: str | list[str] | None = key(None, "column(s) that label the experiment of a row")
     experiment: str | None = key(None, "the one experiment to use")
+    start: float | None = key(None, "first time to use, in time.unit since the first row")
+    stop: float | None = key(None, "last time to use; what lies behind stays unseen")
     late: Literal["refuse", "sort", "set_aside"] = key(
         "refuse", "rows whose time runs backwards: refuse, sort, set_aside"
     )
@@ -63,7 +65,7 @@ class DataKeys:
 
     def rules(self) -> dict[str, Any]:
         """The keywords of ``Record.read`` that these keys stand for."""
-        apart = ("path", "experiment")
+        apart = ("path", "experiment", "start", "stop")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
 
 
@@ -234,7 +236,9 @@ def build_record(twin: TwinKeys, model: Physics) -> Record:
         **twin.data.rules(),
     )
     if twin.data.experiment is not None:
-        return record.experiment(twin.data.experiment)
+        record = record.experiment(twin.data.experiment)
+    if twin.data.start is not None or twin.data.stop is not None:
+        record = record.between(twin.data.start, twin.data.stop)
     return record
 
 

@@ -14,9 +14,10 @@ from twinml.errors import ArgumentError
 _ISO = re.compile(
     r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})"
     r"(?:[T ](?P<H>\d{2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9})\d*)?)?)?"
-    r"\s*(?P<z>Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?"
+    r"\s*(?P<z>Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?",
+    re.ASCII,
 )
-_OFFSET = re.compile(r"(?:UTC)?([+-])(\d{2}):?(\d{2})?")
+_OFFSET = re.compile(r"(?:UTC)?([+-])(\d{2}):?(\d{2})?", re.ASCII)
 _MINUTE = 60 * 10**9
 YEARS = (1678, 2261)  # what nanoseconds in 64 bits can hold
 EXAMPLE = "2026-03-01T12:00:00+01:00"

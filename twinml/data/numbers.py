@@ -15,7 +15,7 @@ MISSING = ("", "nan")
 # Common in files; a message about them names the way out.
 MARKERS = ("na", "n/a", "#n/a", "null", "none", "-", "--", "---", ".", "?", "missing", "bad")
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?|[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d*")
 
 

@@ -196,6 +196,41 @@ class Record:
             parts={name: first for name, first in self.parts.items() if first < rows},
         )
 
+    def between(self, start: float | None = None, stop: float | None = None) -> Record:
+        """The samples from ``start`` to ``stop``, both included; the first kept is the new zero.
+
+        Args:
+            start, stop: Times in ``time_unit`` since the first row (of each experiment); None for
+                its end.
+
+        Raises:
+            DataError: an experiment has no sample there.
+        """
+        keep = np.ones(len(self), dtype=bool)
+        if start is not None:
+            keep &= self.time >= start
+        if stop is not None:
+            keep &= self.time <= stop
+        parts, first = {}, 0
+        for name, (begin, end) in self._bounds(len(self)).items():
+            count = int(keep[begin:end].sum())
+            if not count:
+                of = f" of experiment '{name}'" if name else ""
+                left = "its start" if start is None else f"{start:g}"
+                right = "its end" if stop is None else f"{stop:g}"
+                raise DataError(
+                    f"{self.source} has no sample{of} from {left} to {right} {self.time_unit}; it "
+                    f"reaches from 0 to {self.time[end - 1]:g}. Widen the part."
+                )
+            parts[name], first = first, first + count
+        return replace(
+            self,
+            time=self.time[keep],
+            columns={name: v[keep] for name, v in self.columns.items()},
+            parts=parts if self.parts else {},
+            notes=(*self.notes, f"{first} of {len(self)} samples used"),
+        )
+
     def filled(self, names: Sequence[str]) -> Record:
         """The record without missing samples in ``names``, filled by their kind.
 

@@ -18,6 +18,7 @@ from tests.cli.bad_input.plant import FILES
 from twinml import resources
 from twinml.cli.main import main
 
+BEGIN = r"^twinml( \w+)?: "
 VARYING = {
     r"\d{4}-\d\d-\d\d/\d{6}-[0-9a-f]{6}": "<date>/<time>",
     r"[\d,]+ GB free": "<n> GB free",
@@ -86,7 +87,8 @@ class Ended:
 
     def message(self, folder: Path) -> str:
         """The last paragraph, without what differs between machines, seconds and versions."""
-        text = self.err[max(self.err.rfind("\ntwinml: ") + 1, 0) :].rstrip("\n")
+        begun = [found.start() for found in re.finditer(BEGIN, self.err, re.MULTILINE)]
+        text = self.err[begun[-1] if begun else 0 :].rstrip("\n")
         for path, short in (
             (folder.resolve(), "<here>"),
             (folder, "<here>"),

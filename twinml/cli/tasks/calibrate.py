@@ -143,7 +143,10 @@ def draw(
         one = record.experiment(name) if name else record
         safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
         times = one.time_in(model.time_unit)
-        dense = np.linspace(times[0], times[-1], 241) if len(times) < 241 else times
+        dense = times
+        if len(times) < 241:
+            # The samples themselves belong to it: between others a residual at a jump is wrong.
+            dense = np.union1d(np.linspace(times[0], times[-1], 241), times)
         found = bands(model, fitted, one, dense, level)
         outputs = model.declared.outputs
         path = fit_figure(

@@ -78,6 +78,9 @@ def _with_index(frame: Any) -> Any:
 def _array(series: Any) -> Any:
     import pyarrow as pa
 
+    if getattr(series.dtype, "tz", None) is not None:
+        utc = pa.array(series.dt.tz_convert(None), from_pandas=True)
+        return utc.cast(pa.timestamp(utc.type.unit, "UTC"))
     try:
         return pa.array(series, from_pandas=True)
     except (pa.ArrowException, TypeError):  # cells of more than one type

@@ -52,7 +52,7 @@ def read_text(data: bytes, source: str, digest: str, options: TextOptions) -> Co
     rows, problems = _fitted(header, rows)
     decimal = options.decimal
     if decimal is None:
-        decimal, note = find_decimal((row for _, row in rows), source)
+        decimal, note = find_decimal((row for _, row in rows), delimiter, source)
         notes += [note] if note else []
     columns = {
         name: Column(name, [row[index] for _, row in rows], split_header(name)[1])
