@@ -134,9 +134,15 @@ def first_event(step: DenseStep, side: Tensor, directions: Sequence[int]) -> Fou
             slope = torch.zeros_like(value[0])
             slope[index] = guard_rate(step.select(index), name, start).nan_to_num(0.0)
             now = torch.where(disarmed, torch.sign(slope).to(now.dtype), now)
+            # What its event left there is zero, however short the step that follows.
+            left = torch.where(disarmed, 2 * values[number, 0].abs().nan_to_num(0.0), 0.0)
+            near[number] = torch.maximum(near[number], left.to(near.dtype))
+        still = disarmed.clone()  # it has not moved at all yet
         sides[number, 0] = now
         for node in range(1, _LAST + 1):
             sign = torch.sign(value[node]).nan_to_num(0.0).to(now.dtype)
+            still = still & (sign == 0)
+            sign = torch.where(still, now, sign)
             flips = (now != 0) & (sign != now) & finite[number, node] & (nodes[number] == 0)
             if direction:
                 flips = flips & (now == -direction)
@@ -152,7 +158,9 @@ def first_event(step: DenseStep, side: Tensor, directions: Sequence[int]) -> Fou
                 # A bounce rises by about a quarter of its slope times its length.
                 rise = 0.25 * slope[hit].abs().to(place.dtype) * place
                 stuck[number, hit] = disarmed[hit] & (rise <= near[number, hit])
-    return _earliest(step, places, nodes, sides, near, stuck, finite)
+    resting = (side == 0).unsqueeze(1) & (values.abs() <= near.unsqueeze(1))
+    resting = resting.long().cumprod(1).bool()
+    return _earliest(step, places, nodes, sides, near, stuck, finite, resting)
 
 
 def _root(
@@ -183,9 +191,12 @@ def _root(
 
 def _earliest(
     step: DenseStep, places: Tensor, nodes: Tensor, sides: Tensor, near: Tensor, stuck: Tensor,
-    finite: Tensor,
+    finite: Tensor, resting: Tensor,
 ) -> Found:  # fmt: skip
-    """The first of all guards, in declaration order among those within the roots' tolerance."""
+    """The first of all guards, in declaration order among those within the roots' tolerance.
+
+    ``resting`` (E, nodes, A): guards that have been disarmed and near zero from the start on.
+    """
     clock = torch.maximum(step.t.abs(), step.t1.abs())
     slack = 4 * _EPS * clock / step.h.abs().clamp(min=1e-300)
     best = places.amin(0)
@@ -197,12 +208,22 @@ def _earliest(
     chosen = event.clamp(min=0).unsqueeze(0)
     theta = torch.where(none, 1.0, places.gather(0, chosen)[0])
     node = torch.where(none, _LAST, nodes.gather(0, chosen)[0] - 1)
-    kept = sides.gather(1, node.expand(sides.shape[0], 1, -1))[:, 0]
+    behind = node.expand(sides.shape[0], 1, -1)
+    kept = sides.gather(1, behind)[:, 0]
+    near = _with_residual(step, event, theta, near)
+    # A guard that another event finds where its own left it has not left zero: still disarmed.
+    rests = resting.gather(1, behind)[:, 0]
+    for number, name in enumerate(step.at.model.declared.events):
+        mine = (rests[number] & ~none).nonzero()[:, 0]
+        if mine.shape[0]:
+            there = guard_along(step.select(mine), name, theta[mine]).abs().to(near.dtype)
+            rests[number, mine] = there <= near[number, mine]
+    kept = torch.where(rests, 0, kept)
     # What lies behind the event has not happened.
     steps = torch.arange(_LAST + 1, device=node.device)[:, None]
     lost = (~finite.all(0) & (steps <= node)).any(0)
     stuck = stuck.gather(0, chosen)[0] & ~none
-    return Found(event, theta, kept, _with_residual(step, event, theta, near), stuck, lost)
+    return Found(event, theta, kept, near, stuck, lost)
 
 
 def _with_residual(step: DenseStep, event: Tensor, theta: Tensor, near: Tensor) -> Tensor:

@@ -1,0 +1,67 @@
+"""Guards that reach zero together, where rounding decides which sign each of them shows."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import twinml as tw
+
+
+class Together(tw.Physics):
+    """Four guards of one instant, t = 1, none of which moves the others; ``order`` notes them."""
+
+    x = tw.State("1", initial=0.0)
+    order = tw.State("1", initial=0.0)
+
+    def rhs(self, x, order):
+        return {"x": 1 + 0 * x, "order": 0 * order}
+
+    @tw.event(direction=1)
+    def one(self, x):
+        return x - 1
+
+    @one.reset
+    def one(self, order):
+        return {"order": 10 * order + 1}
+
+    @tw.event(direction=0)
+    def two(self, x):
+        return 3 * (x - 1)
+
+    @two.reset
+    def two(self, order):
+        return {"order": 10 * order + 2}
+
+    @tw.event(direction=1)
+    def three(self, t):
+        return t - 1
+
+    @three.reset
+    def three(self, order):
+        return {"order": 10 * order + 3}
+
+    @tw.event(direction=-1)
+    def four(self, x):
+        return torch.cos(x * math.pi / 2)
+
+    @four.reset
+    def four(self, order):
+        return {"order": 10 * order + 4}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"method": "tsit5"}, {"method": "rodas5p"}, {"method": "rk4", "dt": 0.3},
+     {"method": "euler", "dt": 0.25}],
+    ids=lambda o: o["method"],
+)  # fmt: skip
+def test_guards_that_meet_within_rounding_each_happen_once(options):
+    sol = tw.simulate(Together(), torch.linspace(0, 3, 7, dtype=torch.float64), **options)
+    assert bool(sol.ok.all())
+    assert {name: int(e.count[0]) for name, e in sol.events.items()} == dict.fromkeys(
+        ("one", "two", "three", "four"), 1
+    )
+    assert sorted(str(int(sol["order"][0, -1]))) == ["1", "2", "3", "4"]
