@@ -133,3 +133,33 @@ def test_the_check_changes_no_result():
 def test_only_a_model_can_be_checked():
     with pytest.raises(ArgumentError, match="Physics"):
         tw.check_dimensions(torch.nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("unit", "shown", "outputs", "ok"),
+    [
+        ("m", "cm", lambda x: 100 * x, True),
+        ("m", "cm", lambda x: x / 100, False),
+        ("K", "degC", lambda x: x - 273.15, True),
+        ("K", "degC", lambda x: x + 273.15, False),
+        ("K", "degC", lambda x: x, False),
+        ("degC", "K", lambda x: 273.15 + x, True),
+        ("degC", "K", lambda x: x, False),
+        ("degC", "degC", lambda x: 0.5 * (x + x), True),
+    ],
+)
+def test_a_conversion_goes_the_right_way(unit, shown, outputs, ok):
+    class Plant(tw.Physics):
+        x = tw.State(unit, initial=300.0)
+        low = tw.Parameter(unit, default=1.0)
+        k = tw.Parameter("1/s", default=1.0)
+        y = tw.Output(shown)
+
+        def rhs(self, x, low, k):
+            return {"x": k * (low - x)}
+
+        def outputs(self, x):
+            return {"y": outputs(x)}
+
+    report = tw.check_dimensions(Plant())
+    assert report.ok == ok, str(report)

@@ -92,6 +92,20 @@ class Ledger:
                 f"{what} is returned in {value.measure}, and its declaration asks for {expected}.",
                 "",
             )
+        elif expected.offset and value.measure.unit == Measure.of("K").unit:
+            self.add(
+                "offset",
+                f"{what} is returned in {value.measure}, and its declaration asks for {expected}, "
+                "whose zero lies elsewhere. Subtract 273.15, or declare units that agree.",
+                "",
+            )
+        elif value.measure.offset and expected.unit == Measure.of("K").unit:
+            self.add(
+                "offset",
+                f"{what} is returned in {value.measure}, and its declaration asks for {expected}, "
+                "whose zero lies elsewhere. Add 273.15, or declare units that agree.",
+                "",
+            )
         elif not _explained(factor, value.numbers):
             self.add(
                 "scale",
@@ -214,7 +228,7 @@ def _same(word: str, operands: list[Any], ledger: Ledger) -> _Result:
             if base.numbers or other.numbers:
                 hint = " A constant written as a number has no unit: declare it as a tw.Parameter."
             ledger.add("dimension", f"{word} values in {measure} and {other.measure}.{hint}")
-        elif not _explained(factor, (*base.numbers, *other.numbers)):
+        elif not _explained(factor, other.numbers, base.numbers):
             ledger.add(
                 "scale",
                 f"{word} values in {measure} and {other.measure}, which differ by a factor of "
@@ -224,17 +238,30 @@ def _same(word: str, operands: list[Any], ledger: Ledger) -> _Result:
         if abs(number) < _TINY or math.isinf(number) or measure.factor(one) is not None:
             continue
         if abs(number) == 273.15 and word in ("adds", "subtracts"):
-            measure = Measure(measure.unit)  # degC to kelvin, by hand
+            up = (word == "adds") == (number > 0)
+            measure = _shifted(measure, up)
             continue
         ledger.add(
             "dimension",
             f"{word} a value in {measure} and the bare number {number:g}. Make the number a "
             "tw.Parameter with a unit.",
         )
-    offsets = sum(a.measure is not None and a.measure.offset for a in known)
-    if word == "subtracts" and offsets == 2:
+    placed = [a.measure for a in known if a.measure is not None and a.measure.offset]
+    if word == "subtracts" and len(placed) == 2:
         measure = Measure(measure.unit)
+    elif word == "adds" and len(placed) == 1 and not measure.offset and len(known) > 1:
+        measure = placed[0]  # a difference added to a temperature, whichever comes first
     return measure, base.numbers
+
+
+def _shifted(measure: Measure, up: bool) -> Measure:
+    """Between degC and kelvin by hand: the number 273.15 added (``up``) or subtracted."""
+    celsius, kelvin = Measure.of("degC"), Measure.of("K")
+    if up and measure == celsius:
+        return kelvin
+    if not up and not measure.offset and measure.factor(kelvin) == 1.0:
+        return celsius
+    return measure
 
 
 def _alike(operands: list[Any]) -> _Result:
@@ -331,16 +358,20 @@ def _measured(value: Any) -> _Result:
     return Measure.of("1"), (float(value),)
 
 
-def _explained(factor: float, numbers: tuple[float, ...]) -> bool:
-    """Whether units agree, or a number in the text is the factor between them."""
+def _explained(factor: float, numbers: tuple[float, ...], other: tuple[float, ...] = ()) -> bool:
+    """Whether units agree, or a number in the text is the factor between them.
 
-    def close(a: float, b: float) -> bool:
-        return math.isclose(a, b, rel_tol=1e-9)
+    Args:
+        factor: How many of the wanted unit one of the given unit is.
+        numbers: Factors by which the value in the given unit was multiplied.
+        other: The same for a value in the wanted unit; there it is the inverse that converts.
+    """
 
-    total = math.prod(numbers)
-    return close(factor, 1.0) or any(
-        close(factor, abs(v)) or close(1.0, factor * abs(v)) for v in (*numbers, total)
-    )
+    def among(wanted: float, numbers: tuple[float, ...]) -> bool:
+        values = (*numbers, math.prod(numbers))
+        return any(math.isclose(wanted, abs(v), rel_tol=1e-9) for v in values)
+
+    return among(factor, (1.0, *numbers)) or among(1.0 / factor, other)
 
 
 def _counts(value: Any) -> bool:

@@ -53,7 +53,8 @@ def check_dimensions(model: Physics) -> DimensionReport:
     powers and ratios of a value whose zero is arbitrary (degC); derivatives and outputs in
     another unit than the declared one. Numbers written in the text have no dimension; 0, inf
     and sizes below 1e-6 fit everywhere, and a factor that equals the ratio of two units is
-    taken as the conversion between them. Weights and tables end what can be followed.
+    taken as the conversion between them, 273.15 as that between degC and K. Weights and tables
+    end what can be followed.
 
     Args:
         model: An instance; a class is built without arguments.
