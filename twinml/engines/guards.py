@@ -186,7 +186,8 @@ def _root(
         found = guard_along(part.select(index), name, place) - base[index]
         return torch.where(disarmed[index], found / place, found)
 
-    return bracketed_root(function, low, high, at_low, at_high)
+    # At its event a guard has reached zero, so that first_time(x <= 0) sees a crossing of x.
+    return bracketed_root(function, low, high, at_low, at_high, beyond=True)
 
 
 def _earliest(

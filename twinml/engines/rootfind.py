@@ -13,7 +13,7 @@ _MOST = 110  # twice the halvings of [0, 1]; interpolation needs about 8
 
 def bracketed_root(
     function: Callable[[Tensor, Tensor], Tensor], low: Tensor, high: Tensor,
-    at_low: Tensor, at_high: Tensor,
+    at_low: Tensor, at_high: Tensor, beyond: bool = False,
 ) -> Tensor:  # fmt: skip
     """A root inside each bracket, to 4 eps.
 
@@ -24,6 +24,8 @@ def bracketed_root(
         function: Called with positions (P,) and their row numbers (P,); gives values (P,).
         low, high: Ends of the brackets, (P,), float64.
         at_low, at_high: Values there, of opposite sign or zero.
+        beyond: Return a place where the value is zero or has the sign it has at ``high``, instead
+            of the one where it is smallest.
 
     Returns:
         Positions (P,), without gradient.
@@ -32,6 +34,7 @@ def bracketed_root(
     fa, fb = at_low.detach().to(a.dtype), at_high.detach().to(a.dtype)
     root = torch.where(fa == 0, a, b)
     index = torch.arange(a.shape[0], device=a.device)
+    far = torch.sign(fb)
     open_ = (fa != 0) & (fb != 0)
     a, b, fa, fb, index = a[open_], b[open_], fa[open_], fb[open_], index[open_]
     step = torch.full_like(a, 0.5)
@@ -49,6 +52,8 @@ def bracketed_root(
         tolerance = 2 * _EPS * best.abs() + 0.5 * _EPS
         limit = tolerance / (b - a).abs().clamp(min=1e-300)
         done = (limit > 0.5) | (fa == 0) | ~torch.isfinite(fa)
+        if beyond:
+            best = torch.where(torch.sign(fa) == far[index], a, b)
         root[index] = torch.where(fa == 0, a, best)
         xi = (a - b) / (c - b)
         phi = (fa - fb) / (fc - fb)
