@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,9 @@ from twinml.library import CascadedTanks
 HERE = Path(__file__).resolve().parent
 BESIDE = HERE.parents[2] / "shared" / "data"
 FILE = Path(os.environ.get("TWINML_DATA", BESIDE)) / "cascaded_tanks" / "dataBenchmark.csv"
-BLOCK = 700  # the last samples of the training record are held out, from here on
-OUT_OF_REACH = {"k1": 0.05, "rim1": 50.0, "rim2": 50.0}
+# Of the training record, samples before the second number are fitted, the others held out.
+FULL, SHORT = (1024, 700), (320, 220)
+FIXED = {"k1": 0.05, "rim1": 50.0, "rim2": 50.0}
 
 
 def read(level: str, pump: str) -> tw.Record:
@@ -48,17 +48,14 @@ def physics_only(model: tw.Physics) -> Any:
     k1 only sets the unit of h1, which nobody measures; ``calibrate`` refuses to fit it beside
     the others and names them.
     """
-    return model.set_defaults(**OUT_OF_REACH)  # type: ignore[arg-type]
+    return model.set_defaults(**FIXED)  # type: ignore[arg-type]
 
 
-def calibrated(record: tw.Record, file: Path, again: bool, quick: bool) -> tw.Calibration:
+def calibrated(record: tw.Record, fitting: int) -> tw.Calibration:
     """The physics fitted to the samples that are not held out."""
-    if file.is_file() and not again:
-        return tw.load_calibration(file)
-    seen = record.head(BLOCK)
     return tw.calibrate(
-        physics_only(CascadedTanks()), seen, fit=list(FITTED), fit_initial=["h1", "h2"],
-        starts=1 if quick else 8, **SOLVER,
+        physics_only(CascadedTanks()), record.head(fitting), fit=list(FITTED),
+        fit_initial=["h1", "h2"], starts=4, **SOLVER,
     )  # fmt: skip
 
 
@@ -68,21 +65,20 @@ def main(arguments: Mapping[str, str]) -> dict[str, Any]:
     quick = arguments.get("quick", "false") == "true"
     out = Path(arguments.get("out", "runs/hybrid_first"))
     seeds = [int(s) for s in arguments.get("seeds", "0" if quick else "0,1,2").split(",")]
-    settings = Settings(iterations=int(arguments.get("iterations", 30 if quick else 200)))
-    if quick:
-        settings = replace(settings, every=15)
+    rows, fitting = SHORT if quick else FULL
+    settings = Settings(window=20, iterations=20, every=10) if quick else Settings()
+    stored = arguments.get("calibration", str(HERE / "calibration.json") if quick else None)
     out.mkdir(parents=True, exist_ok=True)
 
     # 1. Calibrate the physics.
-    record = read("yEst", "uEst")
-    stored = Path(arguments.get("calibration", HERE / "calibration.json"))
-    calibration = calibrated(record, stored, "calibration" not in arguments and not quick, quick)
+    record = read("yEst", "uEst").head(rows)
+    calibration = calibrated(record, fitting) if stored is None else tw.load_calibration(stored)
     calibration.save(out / "calibration.json")
     parameters, initial = calibration.parameters(), calibration.initial()
 
     # 2. Let it run on its own; what is left is what the physics misses.
     t, u, y = tensors(record)
-    held_out = torch.arange(len(t)) >= BLOCK
+    held_out = torch.arange(len(t)) >= fitting
     parts = {"train": ~held_out, "validation": held_out}
     physics = physics_only(CascadedTanks())
     base = free_run(physics, t, u, parameters, initial)["level"][0]
@@ -93,9 +89,7 @@ def main(arguments: Mapping[str, str]) -> dict[str, Any]:
     for seed in seeds:
         model = physics_only(HybridTanks(seed=seed))
         print(f"seed {seed}: iteration, free-run RMSE in V")
-        fit = train(
-            model, t, u, y, ~held_out, held_out, parameters, initial, settings, print
-        )
+        fit = train(model, t, u, y, ~held_out, held_out, parameters, initial, settings, print)
         fits.append((model, fit))
         torch.save(
             {"weights": fit.weights, "parameters": fit.parameters, "initial": fit.initial},
@@ -109,7 +103,7 @@ def main(arguments: Mapping[str, str]) -> dict[str, Any]:
     metrics["chosen_seed"] = seeds[pick]
 
     # 4. The test record, once, when nothing is left to choose.
-    time, pump, level = tensors(read("yVal", "uVal"))
+    time, pump, level = tensors(read("yVal", "uVal").head(rows))
     every = torch.ones(len(time), dtype=torch.bool)
     tested = free_run(physics, time, pump, parameters, initial)["level"][0]
     metrics["physics.test.rmse"] = rmse(tested, level, every)
@@ -129,14 +123,14 @@ def main(arguments: Mapping[str, str]) -> dict[str, Any]:
     metrics |= uncertain_start(out / f"hybrid_{seeds[pick]}.pt", time, pump, rows=64)
 
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    figure(out / "free_run.png", (t, y), (time, level), curves)
+    figure(out / "free_run.png", (t, y), (time, level), curves, fitting)
     print(table(metrics))
     print(f"written to {out}: metrics.json, free_run.png, calibration.json, hybrid_<seed>.pt")
     return metrics
 
 
 def uncertain_start(file: Path, t: Tensor, u: Tensor, rows: int) -> dict[str, float]:
-    """How far apart tanks of unknown first levels still are, at 10 min and at the highest."""
+    """How far apart tanks of unknown first levels still are, after 10 min and at the peak."""
     stored = torch.load(file, weights_only=True)
     model = physics_only(HybridTanks())
     model.load_state_dict(stored["weights"])
@@ -145,7 +139,7 @@ def uncertain_start(file: Path, t: Tensor, u: Tensor, rows: int) -> dict[str, fl
         name: value * (0.8 + 0.4 * torch.rand(rows, generator=draw, dtype=torch.float64))
         for name, value in stored["initial"].items()
     }
-    part = slice(0, 301)
+    part = slice(0, 201)
     with torch.no_grad():
         sol = tw.simulate(
             model, t[part], parameters=stored["parameters"], initial=initial,
@@ -176,6 +170,7 @@ def figure(
     training: tuple[Tensor, Tensor],
     test: tuple[Tensor, Tensor],
     curves: Mapping[str, tuple[Tensor, Tensor]],
+    fitting: int,
 ) -> None:
     """Measured level with both free runs, residuals below, for both records."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -195,7 +190,7 @@ def figure(
             lower.plot(minutes, run - level, color=colours[name], lw=1.3)
         if title == "training":
             for axis in (upper, lower):
-                axis.axvspan(float(minutes[BLOCK]), float(minutes[-1]), color="#2f7d4f", alpha=0.1)
+                axis.axvspan(*minutes[[fitting, -1]].tolist(), color="#2f7d4f", alpha=0.1)
             upper.plot([], [], lw=8, color="#2f7d4f", alpha=0.2, label="held out (validation)")
         upper.set_title(f"{title} record", loc="left", fontweight="bold")
         upper.set_ylabel("level [V]")

@@ -86,7 +86,8 @@ def train(
     goal, seen = goal[:, 1:], seen[:, 1:] / seen[:, 1:].sum()
     begin = free_run(model, t, u, parameters, initial)  # the physics: the correction is zero
     starts = {
-        name: windows(begin[name][0], length)[:, 0].clone().requires_grad_() for name in ("h1", "h2")
+        name: windows(begin[name][0], length)[:, 0].clone().requires_grad_()
+        for name in ("h1", "h2")
     }
     logs = {n: torch.tensor(math.log(parameters[n])).double().requires_grad_() for n in FITTED}
     weights = list(model.parameters())
@@ -121,9 +122,7 @@ def train(
         )
         good = sol.ok
         error = (((sol["level"][:, 1:] - goal) ** 2 * seen)[good]).sum()
-        gaps = sum(
-            ((sol[n][:-1, -1] - starts[n][1:])[good[:-1]] ** 2).mean() for n in ("h1", "h2")
-        )
+        gaps = sum(((sol[n][:-1, -1] - starts[n][1:])[good[:-1]] ** 2).mean() for n in ("h1", "h2"))
         tight = 0.1 * 100 ** (iteration / settings.iterations)
         size = sum((w**2).sum() for w in weights if w.ndim == 2)
         optimiser.zero_grad()

@@ -128,5 +128,3 @@ def test_the_learned_term_of_the_example_starts_as_the_plain_physics(folder):
     assert torch.equal(twinml.simulate(model, t)["temperature"], before)
     torch.nn.init.ones_(model.residual.layers[-1].bias)
     assert not torch.equal(twinml.simulate(model, t)["temperature"], before)
-
-

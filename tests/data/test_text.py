@@ -20,6 +20,7 @@ def put(folder, content, name="plant.csv"):
 READ = {
     "semicolons": ("t;x\n0;1.5\n1;2.5\n", "plant.csv", {}, ["semicolon"]),
     "decimal commas": ("t;x\n0,0;1,5\n1,0;2,5\n", "plant.csv", {}, ["decimal mark ','"]),
+    "decimal commas alike": ("t;x\n0;1,500\n1;2,500\n", "plant.csv", {}, ["as in 1,500"]),
     "tabs": ("t\tx\n0\t1.5\n1\t2.5\n", "plant.tsv", {}, ["tab"]),
     "bars": ("t|x\n0|1.5\n1|2.5\n", "plant.csv", {}, ["bar"]),
     "blanks": ("t   x\n0   1.5\n1   2.5\n", "plant.txt", {}, ["space"]),
@@ -53,8 +54,9 @@ def test_what_can_be_found_out_is_read_and_said(tmp_path, content, name, stated,
 REFUSED = {
     "nothing but blanks": ("\n \n", {}, ["is empty"]),
     "one column that might be two": ("a;b,c\nu;v,w\n", {}, ["comma", "semicolon", "both"]),
-    "thousands or decimals": ("t;x\n0;1,500\n1;2,500\n", {}, ["1,500", "thousands", "decimal:"]),
+    "thousands or decimals": ("t\tx\n0\t1,500\n1\t2,500\n", {}, ["1,500", "thousands", "decimal:"]),
     "thousands": ("t;x\n0;1.234,5\n1;2,5\n", {"decimal": ","}, ["line 2", "'x'", "'1.234,5'"]),
+    "many thousands": ("t;x\n0;1,500,000\n1;2,5\n", {}, ["line 2", "'1,500,000'", "thousands"]),
     "points where commas are": ("t;x\n0;1,5\n1;2.5\n", {}, ["line 2", "decimal"]),
     "NA": ("t,x\n0,1\n1,NA\n", {}, ["line 3", "'x'", "'NA'", "missing: ['NA']"]),
     "n/a": ("t,x\n0,1\n1,n/a\n", {}, ["line 3", "missing: ['n/a']"]),

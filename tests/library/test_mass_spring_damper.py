@@ -10,7 +10,7 @@ import torch
 import twinml as tw
 from twinml.library import MassSpringDamper
 
-TIGHT = {"rtol": 1e-11, "atol": 1e-13}
+TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 
 
 def test_frequency_and_damping_ratio_of_the_linear_one():
@@ -27,9 +27,11 @@ def test_frequency_and_damping_ratio_of_the_linear_one():
 
 def test_a_constant_force_is_borne_by_the_spring():
     sol = tw.simulate(
-        MassSpringDamper(), [0.0, 60.0], {"cubic": 50.0}, inputs={"force": 150.0}, **TIGHT
-    )
-    assert float(sol["gauge"][0, -1]) == pytest.approx(1.0, abs=1e-6)  # root of 100 x + 50 x^3 = 150
+        MassSpringDamper(), [0.0, 3.0], {"cubic": 50.0, "damping": 25.0},
+        inputs={"force": 150.0}, rtol=1e-8,
+    )  # fmt: skip
+    # the root of 100 x + 50 x^3 = 150
+    assert float(sol["gauge"][0, -1]) == pytest.approx(1.0, abs=1e-6)
     assert float(sol["reaction"][0, -1]) == pytest.approx(150.0, abs=1e-4)
 
 
@@ -37,9 +39,14 @@ def test_a_constant_force_is_borne_by_the_spring():
     ("cubic", "start"), [(400.0, 0.7), (-80.0, 1.0)], ids=["hardening", "softening"]
 )
 def test_energy_is_kept_without_damping(cubic, start):
-    t = torch.linspace(0.0, 10.0, 101, dtype=torch.float64)
+    t = torch.linspace(0.0, 3.0, 31, dtype=torch.float64)
     sol = tw.simulate(
-        MassSpringDamper(), t, {"damping": 0.0, "cubic": cubic}, {"displacement": start}, **TIGHT
+        MassSpringDamper(),
+        t,
+        {"damping": 0.0, "cubic": cubic},
+        {"displacement": start},
+        rtol=1e-9,
+        atol=1e-11,
     )
     x, v = sol["displacement"][0], sol["velocity"][0]
     energy = 0.5 * v**2 + 0.5 * 100.0 * x**2 + 0.25 * cubic * x**4
@@ -57,10 +64,10 @@ def test_the_period_of_the_hardening_one_is_the_elliptic_integral():
     total = 100.0 + cubic * amplitude**2
     period = 4 * ellipk(cubic * amplitude**2 / (2 * total)) / math.sqrt(total)
     sol = tw.simulate(
-        MassSpringDamper(), [0.0, 10 * period], {"damping": 0.0, "cubic": cubic},
+        MassSpringDamper(), [0.0, 3 * period], {"damping": 0.0, "cubic": cubic},
         {"displacement": amplitude}, **TIGHT,
     )  # fmt: skip
-    # ten periods later it is back, at rest; far from there after ten periods of the linear one
-    assert float(sol["displacement"][0, -1]) == pytest.approx(amplitude, abs=1e-8)
+    # three periods later it is back, at rest
+    assert float(sol["displacement"][0, -1]) == pytest.approx(amplitude, abs=1e-7)
     assert float(sol["velocity"][0, -1]) == pytest.approx(0.0, abs=1e-6)
     assert period == pytest.approx(2 * math.pi / 10 / 1.56, rel=0.02)

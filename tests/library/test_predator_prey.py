@@ -17,13 +17,13 @@ STARTS = {"prey": torch.tensor([30.0, 5.0]), "predator": torch.tensor([4.0, 60.0
 
 
 def test_the_first_integral_is_kept():
-    t = torch.linspace(0.0, 40.0, 81, dtype=torch.float64)
-    sol = tw.simulate(PredatorPrey(), t, RATES, STARTS, rtol=1e-11, atol=1e-12)
+    t = torch.linspace(0.0, 24.0, 49, dtype=torch.float64)
+    sol = tw.simulate(PredatorPrey(), t, RATES, STARTS, rtol=1e-10, atol=1e-11)
     prey, predator = sol["prey"], sol["predator"]
     kept = (
         0.026 * prey - 0.84 * torch.log(prey) + 0.028 * predator - 0.55 * torch.log(predator)
     )  # fmt: skip
-    assert float((kept - kept[:, :1]).abs().max()) < 1e-8
+    assert float((kept - kept[:, :1]).abs().max()) < 1e-7
     assert float(prey.max() / prey.min()) > 5  # it does go round
 
 
@@ -36,14 +36,14 @@ def test_both_rest_where_growth_meets_loss():
 
 def test_taking_predators_leaves_more_prey_and_as_many_predators():
     """Volterra's third law: over a cycle prey averages (gamma + taken) / delta."""
-    t = [0.0, 400.0]
+    t = [0.0, 150.0]
     taken = torch.tensor([0.0, 0.2], dtype=torch.float64)
     sol = tw.simulate(
         PredatorPrey(), t, {**RATES, "gamma": 0.84 + taken},
-        keep={"prey": "mean(hare)", "predator": "mean(lynx)"},
+        keep={"prey": "mean(hare)", "predator": "mean(lynx)"}, rtol=1e-5,
     )  # fmt: skip
-    np.testing.assert_allclose(sol["prey"], (0.84 + taken) / 0.026, rtol=0.02)
-    np.testing.assert_allclose(sol["predator"], 0.55 / 0.028, rtol=0.02)
+    np.testing.assert_allclose(sol["prey"], (0.84 + taken) / 0.026, rtol=0.03)
+    np.testing.assert_allclose(sol["predator"], 0.55 / 0.028, rtol=0.03)
 
 
 @pytest.fixture(scope="module")

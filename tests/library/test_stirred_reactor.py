@@ -16,7 +16,9 @@ COLD = (0.87725294608097, 324.475443431599)
 
 def slopes(state: torch.Tensor) -> torch.Tensor:
     model = StirredReactor()
-    values = {n: torch.tensor([model.default(n)], dtype=torch.float64) for n in model.declared.inputs}
+    values = {
+        n: torch.tensor([model.default(n)], dtype=torch.float64) for n in model.declared.inputs
+    }
     values |= {
         n: torch.tensor([model.default(n)], dtype=torch.float64) for n in model.declared.parameters
     }

@@ -114,7 +114,9 @@ def _report(text: str, code: int) -> int:
     sys.stdout.flush()
     if _debugging() and code in (FAILED, BAD_INPUT):
         traceback.print_exc()
-    print(f"twinml: {text}", file=sys.stderr)
+    # A tool's own complaint begins with its name already.
+    begun = any(text.startswith(f"twinml {name}: ") for name in COMMANDS)
+    print(text if begun else f"twinml: {text}", file=sys.stderr)
     return code
 
 

@@ -135,5 +135,9 @@ class Table:
             # partitioning=None: 'x=1' in a folder name is part of the path, never a column
             arrow = pq.read_table(path, partitioning=None)  # type: ignore
         except pa.ArrowException as error:
-            raise DataError(f"{path} cannot be read as a Parquet file: {error}.") from error
+            first = str(error).splitlines()[0].rstrip(".")
+            raise DataError(
+                f"{path} cannot be read as a Parquet file ({first}). It is damaged, unfinished or "
+                "of another format."
+            ) from error
         return cls.from_arrow(arrow, origin=str(path))

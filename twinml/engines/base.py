@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from dataclasses import replace as _replace
 from typing import Any, ClassVar, final
 
 from torch import Tensor
 
+from twinml.solve.event_times import EventTimes
 from twinml.solve.problem import LaneState, Problem
 
 
@@ -24,6 +25,7 @@ class Outcome:
         status, fail_time, steps, rejected: (B,).
         state: Where every row stopped.
         method: Name, or names (B,).
+        events: Times by event.
     """
 
     states: Tensor | None
@@ -34,6 +36,7 @@ class Outcome:
     rejected: Tensor
     state: LaneState
     method: Any
+    events: Mapping[str, EventTimes] = field(default_factory=dict)
 
     def replace(self, **changes: Any) -> Outcome:
         """The outcome with some fields exchanged."""

@@ -28,15 +28,20 @@ class DenseStep:
         stages: Stages of the method, each (n, A).
         at: The forcing during the step.
         stepper: The method, which knows its interpolant.
+        jumps: Rows whose state jumps at the arrival, (A,): values there belong to what follows.
+            None for no row.
+        stops: Rows whose path ends here before its horizon, (A,); None for no row.
     """
 
     def __init__(
         self, rows: Tensor, t: Tensor, t1: Tensor, h: Tensor, y: Tensor, y1: Tensor,
         stages: tuple[Tensor, ...], at: Interval, stepper: AbstractInterpolant,
+        jumps: Tensor | None = None, stops: Tensor | None = None,
     ) -> None:  # fmt: skip
         self.rows, self.t, self.t1, self.h = rows, t, t1, h
         self.y, self.y1, self.stages = y, y1, stages
         self.at, self.stepper = at, stepper
+        self.jumps, self.stops = jumps, stops
 
     def select(self, index: Tensor) -> DenseStep:
         """The same step for a choice of its rows (repeats allowed)."""
@@ -46,6 +51,8 @@ class DenseStep:
         chosen = DenseStep(
             self.rows[index], self.t[index], self.t1[index], self.h[index],
             self.y[:, index], self.y1[:, index], stages, self.at.select(index), self.stepper,
+            None if self.jumps is None else self.jumps[index],
+            None if self.stops is None else self.stops[index],
         )  # fmt: skip
         if ready:
             chosen.__dict__["coefficients"] = [c[:, index] for c in self.coefficients]
@@ -56,11 +63,33 @@ class DenseStep:
         """Coefficients of theta^j, each (n, A)."""
         return self.stepper.polynomial(self.at, self.t, self.h, self.y, self.y1, self.stages)
 
+    def cut(self, theta: Tensor, t1: Tensor, whole: Tensor) -> DenseStep:
+        """The step up to ``theta``, where it arrives at ``t1``; ``whole`` rows stay, (A,) each."""
+        place = theta.to(self.y.dtype)
+        power, coefficients = torch.ones_like(place), []
+        for term in self.coefficients:
+            coefficients.append(torch.where(whole, term, term * power))
+            power = power * place
+        end = self.motion(theta)[0]
+        part = DenseStep(
+            self.rows, self.t, t1, torch.where(whole, self.h, theta * self.h), self.y,
+            torch.where(whole, self.y1, end), (), self.at, self.stepper, self.jumps, self.stops,
+        )  # fmt: skip
+        part.__dict__["coefficients"] = coefficients
+        return part
+
+    def ends(self, last: Tensor) -> Tensor:
+        """Rows whose path ends with this step, (A,), given the end of every horizon (B,)."""
+        ending = self.t1.detach() == last[self.rows]
+        if self.jumps is not None:
+            ending = ending & ~self.jumps
+        return ending if self.stops is None else ending | self.stops
+
     def states(self, theta: Tensor) -> Tensor:
         """States (n, A) at ``theta`` (A,) in [0, 1]; the ends are the step's own values."""
-        return torch.where(theta == 1.0, self.y1, self._motion(theta)[0])
+        return torch.where(theta == 1.0, self.y1, self.motion(theta)[0])
 
-    def _motion(self, theta: Tensor, expression: Expression | None = None) -> tuple[Tensor, Tensor]:
+    def motion(self, theta: Tensor, expression: Expression | None = None) -> tuple[Tensor, Tensor]:
         """States and their derivatives by theta, for ``theta`` (A,), or (K, 1) for K nodes.
 
         Given an expression, components it does not read are left at zero.
@@ -94,7 +123,7 @@ class DenseStep:
 
     def value_and_rate(self, expression: Expression, theta: Tensor) -> tuple[Tensor, Tensor]:
         """The value and its derivative by ``theta``, (A,) each."""
-        y, moving = self._motion(theta, expression)
+        y, moving = self.motion(theta, expression)
         return _along(expression, self.at, self.t + theta * self.h, self.h, y, moving)
 
     def curvature(self, expression: Expression, theta: Tensor) -> Tensor:
@@ -124,7 +153,7 @@ class DenseStep:
             left, right = self.profile(expression.left), self.profile(expression.right)
             return left[0] - right[0], left[1] - right[1]
         nodes = torch.tensor(NODES, dtype=torch.float64, device=self.t.device)[:, None]
-        y, moving = self._motion(nodes, expression)
+        y, moving = self.motion(nodes, expression)
         y = torch.cat([y[:, :-1], self.y1.unsqueeze(1)], dim=1)  # the end is the step's own
         index = torch.arange(rows, device=self.t.device).repeat(len(NODES))
         n, count = self.y.shape[0], index.shape[0]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.events import EventLog
 from twinml.engines.forcing import Forcing
 from twinml.engines.lanes import Lanes, Rows
 from twinml.engines.noise import check_gradient
@@ -49,8 +50,10 @@ class EagerEngine(AbstractEngine):
             check_gradient(problem)
         with torch.no_grad():
             plain = _detached(problem)
-            outcome, records = _solve(plain, method, keep_record=wanted)
-        return _with_gradient(problem, outcome, records) if wanted else outcome
+            outcome, records, log = _solve(plain, method, keep_record=wanted)
+        if log is not None:
+            outcome = outcome.replace(events=log.times())
+        return _with_gradient(problem, outcome, records, log) if wanted else outcome
 
     def linearise(
         self,
@@ -84,7 +87,7 @@ class EagerEngine(AbstractEngine):
                     "linearise was given a problem that keeps quantities; it differentiates saved "
                     "states. Use keep='all' or keep='final'."
                 )
-            outcome, records = _solve(problem, method, keep_record=True)
+            outcome, records, _ = _solve(problem, method, keep_record=True)
             assert outcome.states is not None
             values = observe(problem, outcome.states)
             # Failed rows have no derivative; their recorded steps would only bring nan.
@@ -105,7 +108,9 @@ def _steppers(problem: Problem, method: str) -> list[AbstractStepper]:
     return [stepper_for(method_named(name), fixed) for name in names]
 
 
-def _solve(problem: Problem, method: str, keep_record: bool) -> tuple[Outcome, list[Record]]:
+def _solve(
+    problem: Problem, method: str, keep_record: bool
+) -> tuple[Outcome, list[Record], EventLog | None]:
     forcing = Forcing(problem)
     state = Rows(problem, forcing)
     sinks = _sinks(problem)
@@ -127,14 +132,17 @@ def _solve(problem: Problem, method: str, keep_record: bool) -> tuple[Outcome, l
         rows = torch.cat(parts)
         if record is not None:
             records.append(record)
+    book = state.book
     path = None if problem.path is None else replace(problem.path, cell=state.grid)
-    final_state = LaneState(state.t, state.y, state.h, path=path)
+    final_state = LaneState(
+        state.t, state.y, state.h, path, book and book.side, book and book.near
+    )  # fmt: skip
     outcome = Outcome(
         states=None, quantities={}, status=state.status, fail_time=state.fail_time,
         steps=state.steps, rejected=state.rejected, state=final_state,
         method=names[0] if len(set(names)) == 1 else names,
     )  # fmt: skip
-    return _filled(problem, outcome, sinks, state.y), records
+    return _filled(problem, outcome, sinks, state.y), records, book and book.log
 
 
 def _sinks(problem: Problem) -> list[Trajectory | Quantities]:
@@ -193,7 +201,9 @@ def _detached(problem: Problem) -> Problem:
     return _map_problem(problem, torch.Tensor.detach, torch.Tensor.detach)
 
 
-def _with_gradient(problem: Problem, plain: Outcome, records: list[Record]) -> Outcome:
+def _with_gradient(
+    problem: Problem, plain: Outcome, records: list[Record], log: EventLog | None
+) -> Outcome:
     """Values of the plain run, gradients of the replay; failed rows get exactly zero."""
     failed = (plain.status & int(FAILURE)) != 0
     if bool(failed.any()):
@@ -213,8 +223,9 @@ def _with_gradient(problem: Problem, plain: Outcome, records: list[Record]) -> O
         problem = _map_problem(problem, heal, lambda y: heal(y.T).T)
         records = [record.without(failed) for record in records]
     sinks = _sinks(problem)
-    _, y = replay(problem, records, sinks)
-    traced = _filled(problem, plain, sinks, y)
+    events = EventLog(problem)
+    _, y = replay(problem, records, sinks, events)
+    traced = _filled(problem, plain, sinks, y).replace(events=events.times(log, failed))
 
     def merge(value: Tensor, base: Tensor) -> Tensor:
         mask = failed if value.ndim == 1 else failed[:, None]
@@ -272,6 +283,8 @@ def _adjoint(problem: Problem, method: str) -> Outcome:
     reason = None
     if problem.path is not None:
         reason = "a model that has noise(); torchdiffeq's adjoint knows ordinary equations only"
+    elif problem.model.declared.events:
+        reason = f"events ({list(problem.model.declared.events)}); the adjoint knows no resets"
     elif chosen not in ADJOINT_METHODS:
         reason = f"method={method!r}; the adjoint knows {list(ADJOINT_METHODS)} and 'auto'"
     elif problem.keep == "quantities" or problem.t.ndim != 1:

@@ -60,7 +60,7 @@ class Final(AbstractFunctional):
         super().__init__(functional, problem, float("nan"))
 
     def add(self, step: DenseStep) -> None:
-        done = (step.t1.detach() == self.problem.last[step.rows]).nonzero()[:, 0]
+        done = step.ends(self.problem.last).nonzero()[:, 0]
         if done.shape[0]:
             part = step.select(done)
             self._store("total", part.rows, part.value(self.expression, _theta(part, 1.0)))
@@ -72,7 +72,9 @@ class Initial(AbstractFunctional):
         super().__init__(functional, problem, float("nan"))
 
     def add(self, step: DenseStep) -> None:
-        first = (step.t.detach() == self.problem.first[step.rows]).nonzero()[:, 0]
+        # Once: an event may follow so soon that time has not moved.
+        new = torch.isnan(self.total[step.rows].detach())
+        first = (new & (step.t.detach() == self.problem.first[step.rows])).nonzero()[:, 0]
         if first.shape[0]:
             part = step.select(first)
             self._store("total", part.rows, part.value(self.expression, _theta(part, 0.0)))
@@ -83,6 +85,7 @@ class Integral(AbstractFunctional):
     def __init__(self, functional: Functional, problem: Problem) -> None:
         super().__init__(functional, problem, 0.0)
         self.mean = functional.kind == "mean"
+        self.share = torch.ones_like(problem.first)  # of the horizon, where an event ends the row
 
     def add(self, step: DenseStep) -> None:
         piece = torch.zeros_like(step.y[0])
@@ -94,7 +97,15 @@ class Integral(AbstractFunctional):
             still = whole == 0
             span = span / torch.where(still, 1.0, whole)
             span = torch.where(still, 1.0, span).to(piece.dtype)
+            if step.stops is not None and bool(step.stops.any()):
+                part = step.stops.nonzero()[:, 0]
+                rows = step.rows[part]
+                lived = step.t1[part] - self.problem.first[rows]
+                self._store("share", rows, lived / whole[part])
         self._store("total", step.rows, self.total[step.rows] + span * piece)
+
+    def result(self, kind: str) -> Tensor:
+        return self.total / self.share.to(self.total.dtype) if kind == "mean" else self.total
 
 
 @final
@@ -111,7 +122,7 @@ class At(AbstractFunctional):
         time = self.time[step.rows]
         now, begin, end = sign * time.detach(), sign * step.t.detach(), sign * step.t1.detach()
         # A time on a boundary belongs to the step that begins there: values after a jump.
-        last = step.t1.detach() == self.problem.last[step.rows]
+        last = step.ends(self.problem.last)
         hit = ((now >= begin) & ((now < end) | (last & (now == end)))).nonzero()[:, 0]
         if hit.shape[0]:
             part, time = step.select(hit), time[hit]

@@ -8,12 +8,15 @@ import torch
 from torch import Tensor
 
 from twinml.engines.dense import DenseStep, rest
+from twinml.engines.events import book_for
 from twinml.engines.forcing import Forcing, Interval
+from twinml.engines.guards import Found
 from twinml.engines.noise import brownian_paths
 from twinml.engines.quantities import Quantities
 from twinml.engines.record import Record, Steps
 from twinml.engines.saving import Trajectory
 from twinml.engines.stepper import AbstractStepper, Trial
+from twinml.engines.watch import Watch
 from twinml.solve import control
 from twinml.solve.problem import Problem
 from twinml.solve.status import Status
@@ -47,6 +50,8 @@ class Rows:
             self.grid, self.origin = problem.path.cell.clone(), problem.path.origin
         self.noise = brownian_paths(problem, forcing)
         self.pointers = forcing.start(self.t)
+        everyone = torch.arange(count, device=device)
+        self.book = book_for(problem, forcing.interval(self.pointers, everyone))
 
 
 @final
@@ -80,6 +85,7 @@ class Lanes:
         self.at: Interval = forcing.interval(self.pointers, rows)
         self.limit = forcing.nearest(self.pointers, rows, self.end)
         self.k1: Tensor | None = None
+        self.watch = None if state.book is None else Watch(state.book, rows)
 
     def run(self) -> Tensor:
         """Integrate until every row has ended or was handed over; returns rows handed over."""
@@ -99,8 +105,14 @@ class Lanes:
                 return True
         self.k1 = self.at.rhs(self.t, self.y)
         lost = ~torch.isfinite(self.k1).all(0) | ~torch.isfinite(self.y).all(0)
+        if self.watch is not None:
+            lost = lost | self.watch.unready(self)
         if bool(lost.any()):
             self._fail(lost, Status.NOT_FINITE)
+            if self.rows.shape[0] == 0:
+                return True
+        if self.watch is not None and bool((stopped := self.watch.begin(self)).any()):
+            self._leave(stopped)
             if self.rows.shape[0] == 0:
                 return True
         if not self.stepper.adaptive:
@@ -150,15 +162,38 @@ class Lanes:
             noise = noise.to(self.y.dtype)
         trial = self.stepper.step(self.at, self.t, t1, self.sign * h, self.y, self.k1, noise=noise)
         self.steps = self.steps + 1
+        step = DenseStep(
+            self.rows, self.t, t1, self.sign * h, self.y, trial.y, trial.stages, self.at,
+            self.stepper,
+        )  # fmt: skip
+        found: Found | None = None
+        if self.watch is not None:
+            good = self._error(trial) <= 1 if self.stepper.adaptive else trial.finite
+            trial, step, found = self.watch.look(step, trial, good)
         if self.stepper.adaptive:
             accepted, error = self._judge(trial, h)
         else:
             accepted, error = trial.finite, None
-        if bool(accepted.all()):
-            self._accept(None, t1, h, clipped, trial, error, noise)
-        elif bool(accepted.any()):
-            self._accept(accepted, t1, h, clipped, trial, error, noise)
+        if bool(accepted.any()):
+            mask = None if bool(accepted.all()) else accepted
+            if found is None:
+                chosen = step if mask is None else step.select(mask.nonzero()[:, 0])
+                self._accept(mask, t1, h, clipped, trial, error, chosen, None, noise)
+            else:
+                chosen = found.cut(step)
+                index = accepted.nonzero()[:, 0]
+                # Where an event cut the step, the grid of fixed steps was not reached.
+                short = index[chosen.t1 != t1[index]]
+                self.grid = self.grid.index_copy(0, short, cell[short])
+                self._accept(mask, t1, h, clipped, trial, error, chosen, found, noise)
         self._end(accepted, trial, h)
+
+    def _error(self, trial: Trial) -> Tensor:
+        """Error of each trial in units of the tolerance, nan where it is not finite, (A,)."""
+        assert trial.error is not None
+        problem = self.problem
+        error = control.error_norm(trial.error, self.y, trial.y, problem.rtol, problem.atol)
+        return torch.where(trial.finite, error, torch.nan).to(torch.float64)
 
     def _target(self) -> tuple[Tensor, Tensor, Tensor]:
         """Arrival time, step size and whether the arrival is a boundary."""
@@ -183,10 +218,7 @@ class Lanes:
 
     def _judge(self, trial: Trial, h: Tensor) -> tuple[Tensor, Tensor]:
         """Which rows accept their trial; sets the next step of those that do not."""
-        assert trial.error is not None
-        problem = self.problem
-        error = control.error_norm(trial.error, self.y, trial.y, problem.rtol, problem.atol)
-        error = torch.where(trial.finite, error, torch.nan).to(torch.float64)
+        error = self._error(trial)
         # Written so that nan is a rejection.
         accepted = error <= 1
         if bool(accepted.all()):
@@ -202,21 +234,12 @@ class Lanes:
 
     def _accept(
         self, accepted: Tensor | None, t1: Tensor, h: Tensor, clipped: Tensor, trial: Trial,
-        error: Tensor | None, noise: Tensor | None = None,
+        error: Tensor | None, chosen: DenseStep, found: Found | None, noise: Tensor | None = None,
     ) -> None:  # fmt: skip
-        signed = self.sign * h
-        step = DenseStep(
-            self.rows, self.t, t1, signed, self.y, trial.y, trial.stages, self.at, self.stepper
-        )
         index = None if accepted is None else accepted.nonzero()[:, 0]
-        chosen = step if index is None else step.select(index)
-        if self.record is not None:
-            # A grid of fixed steps stands still when a boundary between its points moves.
-            fixed = clipped if self.stepper.adaptive else torch.ones_like(clipped)
-            taken = Steps(self.rows, self.t, t1, h, fixed, self.y, noise=noise)
-            self.record.taken.append(taken if index is None else taken.select(index))
-        for sink in self.sinks:
-            sink.add(chosen)
+        # A grid of fixed steps stands still when a boundary between its points moves.
+        fixed = clipped if self.stepper.adaptive else torch.ones_like(clipped)
+        taken = Steps(self.rows, self.t, t1, h, fixed, self.y, noise=noise)
         everyone = accepted is None
         mask = torch.ones_like(clipped) if accepted is None else accepted
 
@@ -239,22 +262,40 @@ class Lanes:
                 torch.where(tense, self.patience + 1, (self.patience - 1).clamp(min=0)),
                 self.patience,
             )
-        self.t, self.y = keep(t1, self.t), keep(trial.y, self.y)
+        end, y1 = t1, trial.y
+        if found is not None:
+            place = mask.nonzero()[:, 0]
+            end, y1 = t1.index_copy(0, place, chosen.t1), y1.index_copy(1, place, chosen.y1)
+        self.t, self.y = keep(end, self.t), keep(y1, self.y)
         # trial.last is the slope at the new point; after a jump it is taken again below.
         if trial.last is not None and self.k1 is not None:
             self.k1 = keep(trial.last, self.k1)
         else:
             self.k1 = None
-        self._cross(mask & clipped)
-
-    def _cross(self, arrived: Tensor) -> None:
-        """Boundaries just reached: new interval, new slope, no controller history."""
-        if self.forcing.constant or not bool(arrived.any()):
+        crossed = self._cross(mask & clipped & (end == t1))
+        if index is not None:
+            taken = taken.select(index)
+        if found is not None and self.watch is not None:
+            self.watch.happen(self, found, mask, crossed, chosen, taken)
             return
+        if self.record is not None:
+            self.record.taken.append(taken)
+        for sink in self.sinks:
+            sink.add(chosen)
+
+    def _cross(self, arrived: Tensor) -> Tensor:
+        """Boundaries just reached: new interval, new slope, no controller history.
+
+        Returns:
+            Rows that crossed one, (A,).
+        """
+        nothing = torch.zeros_like(arrived)
+        if self.forcing.constant or not bool(arrived.any()):
+            return nothing
         pointers, crossed = self.forcing.crossed(self.pointers, self.rows, self.t)
         crossed = crossed & arrived
         if not bool(crossed.any()):
-            return
+            return nothing
         self.pointers = torch.where(crossed, pointers, self.pointers)
         self.previous = torch.where(crossed, 1.0, self.previous)
         self.limit = self.forcing.nearest(self.pointers, self.rows, self.end)
@@ -263,11 +304,14 @@ class Lanes:
             index = crossed.nonzero()[:, 0]
             fresh = self.at.select(index).rhs(self.t[index], self.y[:, index])
             self.k1 = self.k1.index_copy(1, index, fresh)
+        return crossed
 
     def _end(self, accepted: Tensor, trial: Trial, h: Tensor) -> None:
         """Rows that arrived, failed or turned stiff leave."""
         arrived = self.t == self.end
         leaving = arrived.clone()
+        if self.watch is not None:
+            leaving = leaving | self.watch.stopped(self)
         if self.stepper.adaptive:
             # A row whose step no longer moves its time gets nowhere, accepted or not.
             tiny = trial.finite & (self.h < 4 * self._resolution())
@@ -319,3 +363,5 @@ class Lanes:
         self.y, self.pointers = self.y[:, index], self.pointers[:, index]
         self.k1 = None if self.k1 is None else self.k1[:, index]
         self.at = self.at.select(index)
+        if self.watch is not None:
+            self.watch.keep(leaving, rows, index)

@@ -51,6 +51,7 @@ def build_problem(
     start: LaneState | None = None,
     seed: int = 0,
     ids: Any = None,
+    max_events: int = 100,
 ) -> Problem:
     """Check and normalise; see ``simulate`` for the meaning of the arguments."""
     if not isinstance(model, Physics):
@@ -77,7 +78,7 @@ def build_problem(
     }
     timed = read_changes(model, changes, dtype, device, batch)
     number, own = read_seed(seed), read_ids(ids, device, batch)
-    h0 = None
+    h0 = side = near = None
     if start is not None:
         if initial:
             raise ArgumentError(
@@ -103,6 +104,7 @@ def build_problem(
                 "begin t where the earlier solution ended, and leave out rows that failed."
             )
         y0, h0 = y0.expand(-1, rows), h0.expand(rows)
+        side, near = _sides(model, start, rows)
     else:
         given = {
             key: read_initial(model, key, value, dtype, device, batch)
@@ -110,7 +112,7 @@ def build_problem(
         }
         y0 = initial_states(model, given, values, signals, times, batch.rows, dtype, device)
     rows = batch.rows
-    _check_solver(model, method, rtol, dt, dtype, max_step, max_steps)
+    _check_solver(model, method, rtol, dt, dtype, max_step, max_steps, max_events)
     quantities, mode = _keep(model, keep, extra)
     if times.ndim == 2 and times.shape[0] == 1:
         times = times[0]
@@ -129,13 +131,34 @@ def build_problem(
             "t runs backward and there are timed changes; a change has no meaning backward in "
             "time. Simulate forward, or fold the change into the inputs."
         )
+    if backward and model.declared.events:
+        raise ArgumentError(
+            f"t runs backward and {name} has events {list(model.declared.events)}; what a reset "
+            "replaced cannot be found again. Simulate forward, or take the events out of a "
+            "subclass by writing <event> = None."
+        )
     return Problem(
         model=model, t=times, y0=y0, parameters=values, inputs=signals, changes=timed,
         quantities=quantities, constants=extra, keep=mode, rtol=float(rtol),
         atol=_atol(model, atol, dtype, device), dt=None if dt is None else float(dt),
         max_step=math.inf if max_step is None else float(max_step), max_steps=int(max_steps), h0=h0,
-        path=path,
+        path=path, side=side, near=near, max_events=int(max_events),
     )  # fmt: skip
+
+
+def _sides(
+    model: Physics, start: LaneState, rows: int
+) -> tuple[Tensor | None, Tensor | None]:  # fmt: skip
+    """Sides of the guards where an earlier solution stopped, (E, B) each."""
+    count = len(model.declared.events)
+    if not count or start.side is None or start.near is None:
+        return None, None
+    if start.side.shape[0] != count:
+        raise ShapeError(
+            f"start knows {start.side.shape[0]} events and {type(model).__name__} has {count} "
+            f"({list(model.declared.events)}). Use sol.state of the same model."
+        )
+    return start.side.expand(-1, rows), start.near.expand(-1, rows)
 
 
 def _check_solver(
@@ -146,6 +169,7 @@ def _check_solver(
     dtype: torch.dtype,
     max_step: float | None,
     max_steps: int,
+    max_events: int,
 ) -> None:
     if method != AUTO:
         tableau = method_named(method)
@@ -164,6 +188,11 @@ def _check_solver(
             raise ArgumentError(f"{what}={value!r}; expected a positive finite number.")
     if not isinstance(max_steps, int) or isinstance(max_steps, bool) or max_steps < 1:
         raise ArgumentError(f"max_steps={max_steps!r}; expected a whole number from 1.")
+    if not isinstance(max_events, int) or isinstance(max_events, bool) or max_events < 1:
+        raise ArgumentError(
+            f"max_events={max_events!r}; expected a whole number from 1, how often each event may "
+            "happen in a row."
+        )
     floor = 4 * torch.finfo(dtype).eps
     if dt is None and rtol < floor:
         warnings.warn(

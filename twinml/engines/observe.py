@@ -48,5 +48,13 @@ def _outputs(problem: Problem, states: Tensor, t: Tensor, chosen: Tensor) -> dic
     forcing = Forcing(problem)
     interval = forcing.interval(forcing.behind(flat_t, index), index)
     y = states.reshape(n, -1)
+    # After a terminal event there is nothing to see; nan would spoil gradients there.
+    after = torch.isnan(states.detach()).all(0)
+    hidden = torch.is_grad_enabled() and bool(after.any())
+    if hidden:
+        y = torch.where(after, states[:, :, :1], states).reshape(n, -1)
     values = problem.model.observe(interval.values(flat_t, y), y)
-    return {name: value.reshape(rows, samples) for name, value in values.items()}
+    values = {name: value.reshape(rows, samples) for name, value in values.items()}
+    if not hidden:
+        return values
+    return {name: torch.where(after, torch.nan, value) for name, value in values.items()}

@@ -27,8 +27,10 @@ class Trajectory:
         owner, column = self.at_start()
         self.pieces.append((problem.y0[:, owner], owner, column))
 
-    def _upto(self, rows: Tensor, t: Tensor) -> Tensor:
-        """How many save points of each row lie at or before ``t``."""
+    def _upto(self, rows: Tensor, t: Tensor, jumps: Tensor | None = None) -> Tensor:
+        """How many save points of each row lie at or before ``t``, before it where ``jumps``."""
+        if jumps is not None and bool(jumps.any()):
+            t = torch.where(jumps, torch.nextafter(t, torch.full_like(t, -torch.inf)), t)
         if self.t.ndim == 1:
             return torch.searchsorted(self.t, t.contiguous(), right=True)
         return torch.searchsorted(self.t[rows], t.unsqueeze(1), right=True)[:, 0]
@@ -46,14 +48,26 @@ class Trajectory:
         """Rows and columns of the save points at the first time (before any step is added)."""
         return self._pairs(torch.zeros_like(self.done), self.done)
 
-    def covered(self, steps: Steps) -> tuple[Tensor, Tensor, Tensor]:
-        """Save points after the start and up to the end of recorded steps.
+    def covered(self, steps: Steps, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Save points that recorded steps cover, as ``add`` takes them.
+
+        Args:
+            steps: The steps, those of a row in the order taken.
+            seen: Save points of each row before the first of them, (B,); brought up to date.
 
         Returns:
             Number of the step, column and time of each save point, (P,).
         """
-        begin = self._upto(steps.rows, self.sign * steps.t)
-        owner, column = self._pairs(begin, self._upto(steps.rows, self.sign * steps.t1))
+        jumps = None if steps.ends is None else steps.ends.jumps
+        end = self._upto(steps.rows, self.sign * steps.t1, jumps)
+        order = torch.argsort(steps.rows, stable=True)
+        mine, before = steps.rows[order], seen[steps.rows[order]]
+        follows = (mine[1:] == mine[:-1]).nonzero()[:, 0] + 1
+        before[follows] = end[order][follows - 1]
+        begin = torch.empty_like(end)
+        begin[order] = before
+        seen.scatter_reduce_(0, steps.rows, end, "amax")
+        owner, column = self._pairs(begin, end)
         rows = steps.rows[owner]
         return (
             owner,
@@ -64,7 +78,7 @@ class Trajectory:
     def add(self, step: DenseStep) -> None:
         """Take the save points that an accepted step covers."""
         begin = self.done[step.rows]
-        end = self._upto(step.rows, self.sign * step.t1.detach())
+        end = self._upto(step.rows, self.sign * step.t1.detach(), step.jumps)
         hit = (end > begin).nonzero()[:, 0]
         if hit.shape[0] == 0:
             return

@@ -45,6 +45,7 @@ def simulate(
     changes: Sequence[Change] = (),
     constants: Mapping[str, Any] | None = None,
     max_step: float | None = None,
+    max_events: int = 100,
     gradient: str = "frozen",
 ) -> Solution:
     """Integrate a batch of scenarios, each with its own steps, status and values.
@@ -77,6 +78,8 @@ def simulate(
         changes: Timed changes of parameters and inputs.
         constants: Further names that quantities may use, a number or (B,).
         max_step: Largest step, for inputs or peaks narrower than the solver would see.
+        max_events: Times that each event of the model may happen in a row; one more is a failure,
+            ``EVENT_LIMIT``.
         gradient: "frozen" (derivative of the numerical map with its steps frozen) or "adjoint"
             (torchdiffeq's adjoint: one step size for the batch, constant memory).
 
@@ -94,7 +97,7 @@ def simulate(
     _check_start(start)
     problem = build_problem(
         model, t, parameters, initial, inputs, changes, constants, method, rtol, atol, dt, dtype,
-        _device(device), max_step, max_steps, keep, start, seed, ids,
+        _device(device), max_step, max_steps, keep, start, seed, ids, max_events,
     )  # fmt: skip
     return _solution(problem, runner.run(problem, method, gradient), runner.name, reason)
 
@@ -156,5 +159,5 @@ def _solution(problem: Problem, outcome: Outcome, engine: str, reason: str) -> S
         t=problem.t, values=values, units=units, status=outcome.status,
         fail_time=outcome.fail_time, steps=outcome.steps, rejected=outcome.rejected,
         method=outcome.method, engine=engine, reason=reason, state=outcome.state,
-        time_unit=problem.model.time_unit, keep=problem.keep,
+        events=outcome.events, time_unit=problem.model.time_unit, keep=problem.keep,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from twinml.engines.forcing import Forcing
 from twinml.engines.record import Record, Steps
-from twinml.engines.replay import again
+from twinml.engines.replay import again, onward
 from twinml.engines.saving import Trajectory
 from twinml.engines.stepper import AbstractStepper
 from twinml.solve.problem import Problem
@@ -38,12 +38,14 @@ def state_tangents(build: Build, theta: Tensor, problem: Problem, records: list[
     Returns:
         (n, B, T, p); T = 1, the end, when only final states are kept.
     """
-    maps = _StepMaps(build, theta, _moves(build, theta))
+    moves = _moves(build, theta) or bool(problem.model.declared.events)
+    maps = _StepMaps(build, theta, moves)
     n, rows, unknowns = problem.y0.shape[0], problem.rows, theta.shape[1]
     # Rows of the tangent: states, then the time of the row where changes move it.
     now = torch.zeros((rows, maps.size(n), unknowns), dtype=theta.dtype, device=theta.device)
     now[:, :n] = maps.initial(n).to(now.dtype)
     samples = Trajectory(problem) if problem.keep == "all" else None
+    seen = None if samples is None else samples.done.clone()
     count = 1 if samples is None else problem.t.shape[-1]
     result = torch.zeros((rows, count, n, unknowns), dtype=theta.dtype, device=theta.device)
     if samples is not None:
@@ -62,9 +64,9 @@ def state_tangents(build: Build, theta: Tensor, problem: Problem, records: list[
             mine = steps.rows[part]
             before[part] = now[mine]
             now[mine] = torch.baddbmm(by_theta[part], by_state[part], before[part])
-        if samples is None:
+        if samples is None or seen is None:
             continue
-        owner, column, target = samples.covered(steps)
+        owner, column, target = samples.covered(steps, seen)
         at_end = target == steps.t1[owner]
         hit = owner[at_end]
         after = torch.baddbmm(by_theta[hit], by_state[hit], before[hit])
@@ -187,8 +189,14 @@ class _StepMaps:
             forcing = Forcing(problem)
             t, y = wide.t.clone().requires_grad_(self.moves), wide.y.clone().requires_grad_()
             rows = torch.arange(index.shape[0], device=index.device)
-            step = again(problem, forcing, stepper, wide, rows, forcing.start(t.detach()), t, y)
-            values = step.y1 if target is None else step.states((target[index] - step.t) / step.h)
+            step = again(
+                problem, forcing, stepper, wide, rows, forcing.start(t.detach()), t, y, False
+            )
+            if target is None:
+                behind = forcing.start(step.t1.detach())
+                values = onward(forcing, step, wide, rows, behind)
+            else:
+                values = step.states((target[index] - step.t) / step.h)
             results, weights = [values], [_pick(values, n, copies)]
             if ends and self.moves:
                 last = torch.zeros_like(step.t1.detach())

@@ -2,6 +2,7 @@
 
 from twinml.physics.declarations import Input, Output, Parameter, State
 from twinml.physics.dimensions import DimensionReport, check_dimensions
+from twinml.physics.event import event
 from twinml.physics.functions import sqrt0
 from twinml.physics.interpolation import interp
 from twinml.physics.model import Physics
@@ -16,6 +17,7 @@ __all__ = [
     "Signal",
     "State",
     "check_dimensions",
+    "event",
     "interp",
     "sqrt0",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import final
 
 from twinml.errors import DeclarationError
+from twinml.physics.event import Event
 from twinml.units import check_unit
 
 
@@ -150,10 +151,11 @@ class Declarations:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     inputs: Mapping[str, Input] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
+    events: Mapping[str, Event] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All declared names, states first."""
+        """All declared names of quantities, states first."""
         return (*self.states, *self.parameters, *self.inputs, *self.outputs)
 
     @property

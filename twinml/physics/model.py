@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from twinml.errors import DeclarationError, EquationError, ShapeError, TwinmlError, nearest
-from twinml.frames import own_line
+from twinml.frames import own_line, own_place
 from twinml.physics.declarations import (
     Declaration,
     Declarations,
@@ -20,6 +20,8 @@ from twinml.physics.declarations import (
     State,
     check_bounds,
 )
+from twinml.physics.event import Event
+from twinml.physics.event import collect as collect_events
 from twinml.units import check_unit, quantity, same_dimension
 
 D = TypeVar("D", bound=Declaration)
@@ -69,6 +71,11 @@ class Physics(nn.Module):
         self._defaults: dict[str, float] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).declared.events:
+            raise DeclarationError(
+                f"{type(self).__name__}.{name} is declared as an event and cannot be assigned on "
+                "the instance. Declare it again in a subclass."
+            )
         if name in type(self).declared.names:
             raise DeclarationError(
                 f"{type(self).__name__}.{name} is declared as "
@@ -199,17 +206,26 @@ class Physics(nn.Module):
         return tuple(self._arguments)
 
     def forward(self, equation: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """One equation evaluated on values by name."""
-        return getattr(self, equation)(*[values[name] for name in self._arguments[equation]])
+        """One equation evaluated on values by name; "<event>.reset" is the reset of an event."""
+        arguments = [values[name] for name in self._arguments[equation]]
+        event, _, reset = equation.partition(".")
+        if reset:
+            return self.declared.events[event].apply(self, arguments)
+        return getattr(self, equation)(*arguments)
 
-    def _call(self, equation: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        origin = f"{type(self).__name__}.{equation}"
+    def _evaluate(self, equation: str, values: Mapping[str, Tensor]) -> Any:
         try:
-            result = self.forward(equation, values)
+            return self.forward(equation, values)
         except (TwinmlError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:
-            raise EquationError(f"{origin} failed: {own_line(error)}.{_advice(error)}") from error
+            raise EquationError(
+                f"{type(self).__name__}.{equation} failed: {own_line(error)}.{_advice(error)}"
+            ) from error
+
+    def _call(self, equation: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        origin = f"{type(self).__name__}.{equation}"
+        result = self._evaluate(equation, values)
         if not isinstance(result, Mapping):
             named = self.declared.outputs if equation == "outputs" else self.declared.states
             what = "nothing" if result is None else type(result).__name__
@@ -260,7 +276,7 @@ def _advice(error: Exception) -> str:
         return " An equation sees all rows at once: choose with torch.where(condition, a, b)."
     if "only one element tensors" in text or "converted to Python scalars" in text:
         return " An equation sees all rows at once: use torch's functions instead of math's."
-    return ""
+    return " Correct that line." if own_place(error) else ""
 
 
 def _fit(value: Any, size: int | None, like: Tensor, origin: str, name: str) -> Tensor:
@@ -300,19 +316,31 @@ def _collect(cls: type[Physics]) -> Declarations:
                 found.pop(name, None)
                 found[name] = value
             elif name in found:
+                if isinstance(value, Event):
+                    raise DeclarationError(
+                        f"{cls.__name__}.{name} is an event, and a base declares "
+                        f"{type(found[name]).__name__} '{name}'. Give the event another name."
+                    )
                 del found[name]
+    events = collect_events(cls.__name__, [vars(base) for base in reversed(cls.__mro__)])
+    for name in events:
+        _check_free(cls, name)
     for name, value in found.items():
-        if name == "t" or name.startswith("_") or hasattr(Physics, name) or name in _TAKEN:
-            raise DeclarationError(
-                f"{cls.__name__} declares '{name}', a name that is already taken by time or by "
-                "torch modules. Choose another name."
-            )
+        _check_free(cls, name)
         value.check(name)
 
     def of(kind: type[D]) -> dict[str, D]:
         return {name: value for name, value in found.items() if isinstance(value, kind)}
 
-    return Declarations(of(State), of(Parameter), of(Input), of(Output))
+    return Declarations(of(State), of(Parameter), of(Input), of(Output), events)
+
+
+def _check_free(cls: type[Physics], name: str) -> None:
+    if name == "t" or name.startswith("_") or hasattr(Physics, name) or name in _TAKEN:
+        raise DeclarationError(
+            f"{cls.__name__} declares '{name}', a name that is already taken by time or by "
+            "torch modules. Choose another name."
+        )
 
 
 def _bind(cls: type[Physics]) -> dict[str, tuple[str, ...]]:
@@ -340,6 +368,10 @@ def _bind(cls: type[Physics]) -> dict[str, tuple[str, ...]]:
         function = getattr(cls, equation, None)
         if callable(function):
             bound[equation] = _names(cls, equation, function, known)
+    for name, event in declared.events.items():
+        bound[name] = _names(cls, name, event.guard, known)
+        if event.action is not None:
+            bound[f"{name}.reset"] = _names(cls, f"{name}.reset", event.action, known)
     if declared.outputs and "outputs" not in bound:
         raise DeclarationError(
             f"{cls.__name__} declares outputs {list(declared.outputs)} but has no outputs(). "

@@ -42,7 +42,8 @@ class Signal:
     kind: Kind = "hold"
 
     def __post_init__(self) -> None:
-        times = torch.as_tensor(self.times, dtype=torch.float64)
+        # A column of a table is a strided view, which torch.searchsorted warns about.
+        times = torch.as_tensor(self.times, dtype=torch.float64).contiguous()
         values = as_numbers(self.values)
         object.__setattr__(self, "times", times)
         object.__setattr__(self, "values", values)

@@ -74,8 +74,9 @@ def _worded(error: Any, text: str) -> str:
         return f"{place}: {problem}."
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return f"{place}: the line holds a tab, and YAML indents by spaces. Replace it by spaces."
-    apart = begun and mark and begun.line != mark.line
-    since = f" in what begins in line {begun.line + 1}" if apart else ""
+    since = ""
+    if begun and mark and begun.line != mark.line:
+        since = f" in what begins in line {begun.line + 1}"
     remedy = "Check brackets, quotes and indentation there."
     if "${" in line:
         remedy = "Put a value that holds ${...} in quotes."

@@ -25,12 +25,17 @@ class LaneState:
         y: Stacked states, shape (n, B).
         h: Next step proposed for each row, shape (B,), float64; 0 where unknown.
         path: The noise each row goes on along; None for models without, or to begin a new path.
+        side: Side of zero each event's guard was on last, (E, B) in -1, 0, 1; 0 until the guard
+            leaves zero. None where no event was watched.
+        near: What counts as zero for each guard, (E, B); None as for ``side``.
     """
 
     t: Tensor
     y: Tensor
     h: Tensor
     path: NoisePath | None = None
+    side: Tensor | None = None
+    near: Tensor | None = None
 
 
 @final
@@ -53,6 +58,8 @@ class Problem:
         max_step: Largest step, inf for no limit.
         max_steps: Attempted steps a row may take.
         path: The Brownian path of each row; None for models without noise.
+        side, near: As in ``LaneState``, None where guards are read anew.
+        max_events: Times that each event may happen in a row.
     """
 
     model: Physics
@@ -71,6 +78,9 @@ class Problem:
     max_steps: int
     h0: Tensor | None = None
     path: NoisePath | None = None
+    side: Tensor | None = None
+    near: Tensor | None = None
+    max_events: int = 100
 
     @property
     def rows(self) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from twinml.errors import ArgumentError, MissingDependencyError, SolveError, nearest
+from twinml.solve.event_times import EventTimes
 from twinml.solve.problem import LaneState
 from twinml.solve.status import FAILURE, describe
 
@@ -32,7 +33,9 @@ class Solution:
         state: Where every row stopped; hand it to ``start=`` to go on from there.
         time_unit: Unit of ``t``.
         keep: "all", "final" or "quantities".
-        events: Events by name.
+        events: By name; ``sol.events["impact"].time`` is (B, max_events), nan-padded, ``.count``
+            (B,). After a terminal event (status EVENT_STOP, ``ok`` stays true) samples are nan;
+            ``state`` and ``keep="final"`` are the row at the event, after its reset.
     """
 
     t: Tensor
@@ -48,7 +51,7 @@ class Solution:
     state: LaneState
     time_unit: str
     keep: str
-    events: Mapping[str, Any] = field(default_factory=dict)
+    events: Mapping[str, EventTimes] = field(default_factory=dict)
 
     @property
     def ok(self) -> Tensor:
@@ -120,6 +123,10 @@ class Solution:
             known = {"units": self.units[name]} if name in self.units else {}
             data[name] = (dims, array, known)
         data["status"] = (("row",), self.status.cpu().numpy())
+        for name, event in self.events.items():
+            times, unit = event.time.detach().cpu().numpy(), {"units": self.time_unit}
+            data[f"{name}.time"] = (("row", "happening"), times, unit)
+            data[f"{name}.count"] = (("row",), event.count.cpu().numpy())
         attributes = {"engine": self.engine, "method": str(self.method)}
         return xarray.Dataset(data, coords=coordinates, attrs=attributes)
 
@@ -134,6 +141,13 @@ class Solution:
             f"rows     {rows}, failed {failed}",
             f"steps    {int(self.steps.sum())} attempted, {int(self.rejected.sum())} rejected",
         ]
+        for name, event in self.events.items():
+            rows = int((event.count > 0).sum())
+            line = f"event    {name}: {int(event.count.sum())} times in {rows} rows"
+            if rows:
+                first = float(event.at.detach().min())
+                line += f", first at t = {first:g} {self.time_unit}"
+            lines.append(line)
         for word in torch.unique(self.status[~self.ok]).tolist():
             count = int((self.status == word).sum())
             lines.append(f"status   {count} x {describe(word)}")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
-
 from tests.cli.bad_input.case import Bad
+from tests.cli.bad_input.folder import changing, cutting, flipping, removing, writing
 from tests.cli.bad_input.plant import KILN, RECORD, scenario
 
 SIMULATE = "simulate twin=kiln horizon.stop=60"
@@ -15,54 +12,6 @@ SWEEP = "sweep twin=kiln scenario=soak samples=8 workers=1"
 CALIBRATED = scenario(
     "{distribution: uniform, low: 0.01, high: 0.05}", "{distribution: calibrated}"
 )
-
-
-def writing(path: str, content: str | bytes) -> Callable[[Path], object]:
-    """Puts a file in place."""
-
-    def write(folder: Path) -> None:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content if isinstance(content, bytes) else content.encode())
-
-    return write
-
-
-def cutting(path: str) -> Callable[[Path], object]:
-    """Cuts a file in half."""
-
-    def cut(folder: Path) -> None:
-        whole = (folder / path).read_bytes()
-        (folder / path).write_bytes(whole[: len(whole) // 2])
-
-    return cut
-
-
-def flipping(path: str) -> Callable[[Path], object]:
-    """Flips one bit in the middle of a file."""
-
-    def flip(folder: Path) -> None:
-        whole = bytearray((folder / path).read_bytes())
-        whole[len(whole) // 2] ^= 1
-        (folder / path).write_bytes(bytes(whole))
-
-    return flip
-
-
-def removing(path: str) -> Callable[[Path], object]:
-    """Removes a file."""
-    return lambda folder: (folder / path).unlink()
-
-
-def changing(path: str, **values: object) -> Callable[[Path], object]:
-    """Changes keys of a JSON file; None removes one."""
-
-    def change(folder: Path) -> None:
-        content = json.loads((folder / path).read_text())
-        content.update(values)
-        kept = {key: value for key, value in content.items() if value is not None}
-        (folder / path).write_text(json.dumps(kept))
-
-    return change
 
 
 OUT: dict[str, Bad] = {
@@ -326,31 +275,6 @@ REPRODUCE: dict[str, Bad] = {
         given=("cal",),
         code=1,
         keeps=("again",),
-    ),
-}
-
-SHOW: dict[str, Bad] = {
-    "nothing to show": Bad("show nowhere", ("nowhere", "does not exist")),
-    "a file of another program": Bad("show kiln.py", ("kiln.py", "expected one of")),
-    "a table that is cut off": Bad(
-        "show swp/table.parquet",
-        ("swp/table.parquet",),
-        given=("swp",),
-        prepare=cutting("swp/table.parquet"),
-        foreign=True,
-    ),
-    "JSON that is cut off": Bad(
-        "show cal/metrics.json",
-        ("cal/metrics.json", "JSON"),
-        given=("cal",),
-        prepare=cutting("cal/metrics.json"),
-        foreign=True,
-    ),
-    "YAML that is none": Bad(
-        "show bad.yaml", ("bad.yaml", "YAML"), {"bad.yaml": "a: [1\nb: 2\n"}, foreign=True
-    ),
-    "text that is not UTF-8": Bad(
-        "show bad.csv", ("bad.csv", "UTF-8"), {"bad.csv": b"a,b\n\xff,1\n"}, foreign=True
     ),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.cli.bad_input.case import Bad
+from tests.cli.bad_input.folder import cutting
 from tests.cli.bad_input.plant import RECORD, record, twin
 
 CALIBRATE = "calibrate twin=kiln starts=1"
@@ -18,7 +19,9 @@ CASES: dict[str, Bad] = {
     "no such file": Bad(
         CALIBRATE, ("klin.csv", "does not exist", "data.path="), twin("kiln.csv", "klin.csv")
     ),
-    "a record that is a folder": Bad(CALIBRATE, ("configs", "file"), twin("kiln.csv", "configs")),
+    "a record that is a folder": Bad(
+        CALIBRATE, ("configs, is a folder", "configs/*.csv"), twin("kiln.csv", "configs")
+    ),
     "no such column": Bad(CALIBRATE, ("kiln.csv", "'T_wal'", "'T_wall'"), twin("T_wall", "T_wal")),
     "no such column of time": Bad(
         CALIBRATE, ("kiln.csv", "'tiem'", "'time'"), twin("column: time", "column: tiem")
@@ -27,7 +30,7 @@ CASES: dict[str, Bad] = {
         CALIBRATE, ("reading", "'kPa'", "'K'"), twin("T_wall, unit: K", "T_wall, unit: kPa")
     ),
     "a column with an unknown unit": Bad(
-        CALIBRATE, ("reading", "'Kelvins'"), twin("T_wall, unit: K", "T_wall, unit: Kelvinz")
+        CALIBRATE, ("reading", "'Kelvinz'"), twin("T_wall, unit: K", "T_wall, unit: Kelvinz")
     ),
     "an input of another dimension": Bad(
         CALIBRATE, ("fuel", "'kg/s'", "'kW'"), twin("unit: kW", "unit: kg/s")
@@ -64,7 +67,7 @@ CASES: dict[str, Bad] = {
     ),
     "only nan in an output": Bad(
         CALIBRATE,
-        ("kiln.csv", "reading"),
+        ("kiln.csv", "0 measured values"),
         {"kiln.csv": HEADER + "".join(f"{10 * i},nan,2.0\n" for i in range(7))},
     ),
     "an empty file": Bad(CALIBRATE, ("kiln.csv", "empty", "header"), {"kiln.csv": ""}),
@@ -73,7 +76,9 @@ CASES: dict[str, Bad] = {
     ),
     "a single row": Bad(CALIBRATE, ("kiln.csv", "1"), {"kiln.csv": HEADER + "0,290.0,2.0\n"}),
     "no header": Bad(
-        CALIBRATE, ("kiln.csv", "'time'", "header"), {"kiln.csv": RECORD.partition("\n")[2]}
+        CALIBRATE,
+        ("kiln.csv", "first line holds numbers", "header: false"),
+        {"kiln.csv": RECORD.partition("\n")[2]},
     ),
     "a header with a name twice": Bad(
         CALIBRATE,
@@ -84,17 +89,83 @@ CASES: dict[str, Bad] = {
     "a row that is too long": Bad(
         CALIBRATE, ("kiln.csv", "line 4", "3"), record("20,296.4,2.0", "20,296.4,2.0,7")
     ),
-    "semicolons": Bad(
-        CALIBRATE, ("kiln.csv", "'time'", "comma"), {"kiln.csv": RECORD.replace(",", ";")}
-    ),
-    "a record that is not UTF-8": Bad(
-        CALIBRATE,
-        ("kiln.csv", "UTF-8"),
-        {"kiln.csv": ("# Größe\n" + RECORD).encode("latin-1")},
-        foreign=True,
-    ),
     "a record that is no text": Bad(
         CALIBRATE, ("kiln.csv",), {"kiln.csv": b"PK\x03\x04\x00\x00\xff\xfe\x00"}, foreign=True
+    ),
+    "a datetime of an unknown zone": Bad(
+        CALIBRATE,
+        ("'Europe/Berln'",),
+        {
+            **dated("2026-03-01T12:00:00", "2026-03-01T12:00:10"),
+            **twin("unit: s}", "zone: Europe/Berln}"),
+        },
+    ),
+    "an unknown rule for late rows": Bad(
+        CALIBRATE,
+        ("late='drop'", "set_aside"),
+        twin("path: kiln.csv", "path: kiln.csv, late: drop"),
+    ),
+    "an unknown rule for repeated times": Bad(
+        CALIBRATE,
+        ("duplicates='skip'", "mean"),
+        twin("path: kiln.csv", "path: kiln.csv, duplicates: skip"),
+    ),
+    "an unknown delimiter": Bad(
+        CALIBRATE,
+        ("delimiter", "'dash'", "semicolon"),
+        twin("path: kiln.csv", "path: kiln.csv, delimiter: dash"),
+    ),
+    "an unknown encoding": Bad(
+        CALIBRATE,
+        ("encoding", "'utf-88'"),
+        twin("path: kiln.csv", "path: kiln.csv, encoding: utf-88"),
+    ),
+    "an unknown format": Bad(
+        CALIBRATE, ("'xls'", "parquet, mat"), twin("path: kiln.csv", "path: kiln.csv, format: xls")
+    ),
+    "text that is said to be Parquet": Bad(
+        CALIBRATE,
+        ("kiln.csv", "Parquet"),
+        twin("path: kiln.csv", "path: kiln.csv, format: parquet"),
+        foreign=True,
+    ),
+    "Parquet that is cut off": Bad(
+        CALIBRATE,
+        ("swp/table.parquet",),
+        twin("path: kiln.csv", "path: swp/table.parquet"),
+        given=("swp",),
+        prepare=cutting("swp/table.parquet"),
+        foreign=True,
+    ),
+    "text that is said to be MATLAB's": Bad(
+        CALIBRATE,
+        ("kiln.csv", "MAT"),
+        twin("path: kiln.csv", "path: kiln.csv, format: mat"),
+        foreign=True,
+    ),
+    "an experiment that is not there": Bad(
+        CALIBRATE,
+        ("kiln.csv", "'9'"),
+        twin("path: kiln.csv", "path: kiln.csv, experiments: burner, experiment: 9"),
+    ),
+    "a column of experiments that is not there": Bad(
+        CALIBRATE,
+        ("kiln.csv", "'burnr'", "'burner'"),
+        twin("path: kiln.csv", "path: kiln.csv, experiments: burnr"),
+    ),
+    "a header whose unit is another": Bad(
+        CALIBRATE,
+        ("T_wall", "kPa"),
+        record("time,T_wall,", "time,T_wall [kPa],"),
+    ),
+    "a period and a column of time": Bad(
+        CALIBRATE, ("time", "period"), twin("unit: s}", "unit: s, period: 10}")
+    ),
+    "a period of nothing": Bad(
+        CALIBRATE, ("period", "0"), twin("{column: time, unit: s}", "{period: 0, unit: s}")
+    ),
+    "a pattern that finds nothing": Bad(
+        CALIBRATE, ("kiln_*.csv",), twin("path: kiln.csv", "path: kiln_*.csv")
     ),
     "a datetime without a zone": Bad(
         CALIBRATE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cli.bad_input import models, products, records, scenarios, twins, words
+from tests.cli.bad_input import models, products, records, scenarios, tools, twins, words
 from tests.cli.bad_input.case import Bad
 
 SECTIONS: dict[str, dict[str, Bad]] = {
@@ -25,8 +25,11 @@ SECTIONS: dict[str, dict[str, Bad]] = {
     "A surrogate to export": products.EXPORT,
     "An artifact to verify": products.VERIFY,
     "A run to do again": products.REPRODUCE,
-    "Something to show": products.SHOW,
     "Several runs at once": products.SEVERAL,
+    "Something to show": tools.SHOW,
+    "A new twin": tools.NEW,
+    "A record to look at": tools.DATA,
+    "Other tools": tools.REST,
 }
 
 CASES: dict[str, Bad] = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.bad_input.case import Bad, Ended, call, contents, make_products
+from tests.cli.bad_input.case import BEGIN, Bad, Ended, call, contents, make_products
 from tests.cli.bad_input.page import entry, read_entries
 from tests.cli.bad_input.table import CASES
 from twinml.errors import DataError
@@ -40,10 +41,12 @@ def check_paragraph(bad: Bad, ended: Ended, folder: Path) -> None:
     if bad.code == 2 and not bad.keeps:
         assert ended.err.count("\n") == 1 and not ended.out
     first, *listed = message.splitlines()
-    assert first.startswith("twinml: ") and first.endswith(":" if listed else ".")
+    assert re.match(BEGIN, first) and (
+        first.endswith(":" if listed else (".", "?", ")")) or "Usage: " in first
+    )
     assert all(line.startswith("  ") for line in listed)
     for fragment in bad.says:
-        assert fragment in f"{message}\n{ended.out}"
+        assert fragment in f"{ended.plain(folder)}\n{ended.out}"
 
 
 HINT = "TWINML_DEBUG=1 shows the whole traceback"  # where the fault is in the user's own file

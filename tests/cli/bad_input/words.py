@@ -104,7 +104,9 @@ VALUES: dict[str, Bad] = {
         "simulate twin=kiln solver.method=rk4 solver.dt=-1", ("dt=-1", "positive")
     ),
     "no steps": Bad("simulate twin=kiln solver.max_steps=0", ("max_steps=0", "from 1")),
-    "a step in a sweep": Bad("sweep twin=kiln scenario=soak solver.dt=1", ("solver.dt=1", "unset")),
+    "a device in a sweep": Bad(
+        "sweep twin=kiln scenario=soak solver.device=cpu", ("solver.device=cpu", "unset")
+    ),
     "one point": Bad("simulate twin=kiln horizon.stop=9 horizon.points=1", ("horizon.points=1",)),
     "far too many points": Bad(
         "simulate twin=kiln horizon.stop=9 horizon.points=10_000_000_000_000",

@@ -43,7 +43,8 @@ def calibrate(config: Calibrate, job: Job) -> Outcome:
     assert config.twin is not None
     check_level(config.level)
     twin = config.twin
-    model = build_model(twin)
+    with job.blaming("twin"):
+        model = build_model(twin)
     record = build_record(twin, model)
     if not twin.calibrate.fit and not twin.calibrate.fit_initial:
         raise ConfigError(
@@ -143,7 +144,10 @@ def draw(
         one = record.experiment(name) if name else record
         safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
         times = one.time_in(model.time_unit)
-        dense = np.linspace(times[0], times[-1], 241) if len(times) < 241 else times
+        dense = times
+        if len(times) < 241:
+            # The samples themselves belong to it: between others a residual at a jump is wrong.
+            dense = np.union1d(np.linspace(times[0], times[-1], 241), times)
         found = bands(model, fitted, one, dense, level)
         outputs = model.declared.outputs
         path = fit_figure(

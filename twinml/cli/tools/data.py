@@ -38,6 +38,7 @@ def run(words: Sequence[str]) -> int:
     from twinml.data.atomic import replacing
     from twinml.data.files.open import read_columns
     from twinml.data.quality.examine import examine
+    from twinml.units import check_unit
 
     given = _given(asked)
     file, twin = _file(asked)
@@ -50,7 +51,14 @@ def run(words: Sequence[str]) -> int:
         used, bounds = _declared(twin, model)
     request, rules, text, format = _stated(given, twin, model)
     bounds = {**bounds, **_ranges(asked.range)}
-    report = examine(read_columns(file, format, text, request.wanted), request, rules, used, bounds)
+    if asked.plot and Path(asked.plot).suffix.lower() != ".png":
+        raise ArgumentError(f"--plot {asked.plot}: figures are PNG files; end the name with .png.")
+    columns = read_columns(file, format, text, request.wanted)
+    for name, unit in given.get("units", {}).items():
+        check_unit(unit, f"column '{columns.find(name).name}' of {file}")
+    for word in asked.range:
+        columns.find(word.rpartition("=")[0])
+    report = examine(columns, request, rules, used, bounds)
     if asked.json:
         print(json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False))
     else:
@@ -59,8 +67,6 @@ def run(words: Sequence[str]) -> int:
         from twinml.report.record import record_figure
 
         target = Path(asked.plot)
-        if target.suffix.lower() != ".png":
-            raise ArgumentError(f"--plot {target}: figures are PNG files; end the name with .png.")
         with replacing(target) as temporary:
             made = record_figure(temporary.with_suffix(".png"), report)
             made.replace(temporary)
@@ -89,6 +95,7 @@ def _parser() -> Parser:
     add("--unit", action="append", default=[], metavar="COLUMN=UNIT", help="unit of a column")
     add("--range", action="append", default=[], metavar="COLUMN=LOW:HIGH", help="range to check")
     add("--experiments", action="append", metavar="COLUMN", help="column that labels experiments")
+    add("--experiment", metavar="NAME", help="the one experiment to look at")
     add("--late", help="refuse, sort or set_aside rows whose time runs backwards")
     add("--duplicates", help="refuse, first, last or mean of rows with one time")
     add("--missing", action="append", metavar="TEXT", help="text that marks a missing sample")
@@ -105,8 +112,8 @@ def _parser() -> Parser:
 def _given(asked: Any) -> dict[str, Any]:
     """What the words state, by the names of ``Record.read``."""
     plain = (
-        "time", "time_unit", "time_format", "zone", "period", "experiments", "late", "duplicates",
-        "missing", "format", "delimiter", "decimal", "encoding",
+        "time", "time_unit", "time_format", "zone", "period", "experiments", "experiment", "late",
+        "duplicates", "missing", "format", "delimiter", "decimal", "encoding",
     )  # fmt: skip
     given = {name: getattr(asked, name) for name in plain if getattr(asked, name) is not None}
     if asked.names is not None:

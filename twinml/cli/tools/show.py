@@ -43,7 +43,13 @@ def run(words: Sequence[str]) -> int:
         raise DataError(f"{path} does not exist. Give {', '.join(k.name for k in KINDS)}.")
     for kind in KINDS:
         if kind.matches(path):
-            kind.show(path, Console())
+            try:
+                kind.show(path, Console())
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{path} is not UTF-8 text ({error.reason}), as every text file of ours is. "
+                    "Save it as UTF-8."
+                ) from error
             for line in origin(path):
                 print(line)
             return 0
@@ -208,14 +214,9 @@ def _table(path: Path, console: Console) -> None:
 
 
 def _yaml(path: Path, console: Console) -> None:
-    import yaml
+    from twinml.scenario.yaml_file import load_yaml
 
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise DataError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} holds no keys; expected a twin, a scenario or another group file.")
+    content = load_yaml(path)
     kind = "twin" if "model" in content else "scenario" if "quantities" in content else "settings"
     print(f"{kind} {path}")
     console.table(("key", "value"), [[name, _short(value)] for name, value in _leaves(content)])
@@ -225,7 +226,10 @@ def _json(path: Path, console: Console) -> None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise DataError(f"{path} is not valid JSON: {error}.") from error
+        raise DataError(
+            f"{path} is not valid JSON ({error}): it was cut or changed. Restore it, or run the "
+            "task again."
+        ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}; expected named values.")
     print(f"{content.get('schema', 'file')} {path}")

@@ -55,31 +55,36 @@ def find_delimiter(lines: Sequence[str], source: str) -> str:
     return ranked[0]
 
 
-def find_decimal(rows: Iterable[Sequence[str]], source: str) -> tuple[str, str | None]:
-    """The decimal mark and a note where it is a comma.
+def find_decimal(
+    rows: Iterable[Sequence[str]], delimiter: str, source: str
+) -> tuple[str, str | None]:
+    """The decimal mark, and a note where it is a comma.
+
+    1,500 alone may be read both ways. Where semicolons separate cells it has a decimal comma,
+    since files have semicolons because the comma is taken.
 
     Raises:
-        DataError: numbers with a comma that could as well be thousands.
+        DataError: numbers with a comma that could as well mark thousands.
     """
-    commas = points = grouped = 0
-    example = ""
+    commas = points = 0
+    doubtful, example = True, ""
     for row in rows:
         for cell in row:
-            if "," in cell and (
-                _WITH_COMMA.fullmatch(text := cell.strip()) or _GROUPED.fullmatch(text)
-            ):
+            text = cell.strip()
+            if "," in text and (_WITH_COMMA.fullmatch(text) or _GROUPED.fullmatch(text)):
                 commas += 1
-                if _GROUPED.fullmatch(text):
-                    grouped += 1
-                    example = example or text
-            elif not points and "." in cell and _WITH_POINT.fullmatch(cell.strip()):
+                example = example or text
+                doubtful = doubtful and _GROUPED.fullmatch(text) is not None
+                if text.count(",") > 1:
+                    return ".", None  # marks between thousands: refused where it is a number
+            elif not points and "." in text and _WITH_POINT.fullmatch(text):
                 points += 1
     if not commas or points:
         return ".", None
-    if grouped == commas:
+    if doubtful and delimiter != ";":
         raise DataError(
             f"{source}: numbers such as {example} may have a decimal comma or a mark between "
             "thousands. Say which: decimal: ',' for the first; for the second write the numbers "
             "without it."
         )
-    return ",", "decimal mark ','"
+    return ",", f"decimal mark ',', as in {example}"

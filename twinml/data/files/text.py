@@ -52,7 +52,7 @@ def read_text(data: bytes, source: str, digest: str, options: TextOptions) -> Co
     rows, problems = _fitted(header, rows)
     decimal = options.decimal
     if decimal is None:
-        decimal, note = find_decimal((row for _, row in rows), source)
+        decimal, note = find_decimal((row for _, row in rows), delimiter, source)
         notes += [note] if note else []
     columns = {
         name: Column(name, [row[index] for _, row in rows], split_header(name)[1])
@@ -127,8 +127,9 @@ def _header(rows: Rows, source: str, options: TextOptions) -> tuple[list[str], R
         named = [name for name in header if name]
         if named and all(number(name) is not None for name in named):
             raise DataError(
-                f"{source}: its first line holds numbers, not names: {', '.join(named[:6])}. Give "
-                "the names of its columns (names: [time, level, ...]), or header: false."
+                f"{source}: its first line holds numbers ({', '.join(named[:6])}); expected a "
+                "header line that names the columns, such as 'time'. Add it, or give the names: "
+                "names: [time, level, ...]."
             )
     else:
         width = max(len(cells) for _, cells in rows)

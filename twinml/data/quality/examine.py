@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 
-from twinml.data.assemble import Request, agreed, group_rows, order_problems, time_axis
+from twinml.data.assemble import Request, agreed, chosen, group_rows, order_problems, time_axis
 from twinml.data.columns import Column, Columns
 from twinml.data.header import bare_name
 from twinml.data.numbers import number, numbers
@@ -19,9 +20,10 @@ from twinml.data.quality.report import ColumnReport, Finding, Report
 from twinml.data.rules import Rules
 from twinml.data.time_axis import Axis, read_axis, show_tick
 from twinml.errors import DataError, UnitError
-from twinml.units import conversion, same_dimension
+from twinml.units import check_unit, conversion, same_dimension
 
 TIME_NAMES = ("time", "datetime", "timestamp", "date", "zeit", "date time", "time stamp")
+T = TypeVar("T")
 _NAMED = 4  # places that a finding names
 
 
@@ -43,10 +45,18 @@ def examine(
         bounds: Column -> declared (low, high, unit); unit None for the column's own.
 
     Raises:
-        DataError: a column that is named and does not exist.
+        DataError: a column that is named and does not exist, unless it is one of ``used``.
     """
+    found = chosen(found, rules)
     notes = list(found.notes)
     problems = list(found.problems)
+    lost = _lost(found, used or {}, problems)
+    stated = _known(found, request.units or {}, lost)
+    for name, unit in stated.items():
+        check_unit(unit, f"column '{name}' of {found.source}")
+    assumed = _known(found, rules.assumed, lost)
+    ranges = _known(found, bounds or {}, lost)
+    names = None if used is None else _known(found, used, lost)
     clock = _time_column(found, request, notes)
     axis = _axis(found, clock, request, rules, problems, notes)
     labels = [found.find(name) for name in rules.labels]
@@ -70,12 +80,12 @@ def examine(
     columns, data = [], {}
     skipped = {c.name for c in [*([clock] if clock else []), *labels]}
     for column in found.columns.values():
-        known_as = _used(column, used)
-        if column.name in skipped or (used is not None and known_as is None):
+        if column.name in skipped or (names is not None and column.name not in names):
             continue
         report = _column(
-            found, column, request, rules, list(ordered.values()) or [np.arange(found.rows)],
-            known_as or "", (bounds or {}).get(column.name), problems, data,
+            found, column, stated.get(column.name), assumed.get(column.name), rules,
+            list(ordered.values()) or [np.arange(found.rows)],
+            (names or {}).get(column.name, ""), ranges.get(column.name), problems, data,
         )  # fmt: skip
         columns.append(report)
         findings += _column_findings(found, report)
@@ -94,6 +104,7 @@ def examine(
         findings=tuple(findings),
         notes=tuple(notes),
         lines=found.lines,
+        counted="rows" if found.lines is None or found.word == "row" else "lines",
         axis=_since_start(axis, groups),
         data=data,
         groups=ordered,
@@ -163,7 +174,8 @@ def _axis(
 def _column(
     found: Columns,
     column: Column,
-    request: Request,
+    stated: str | None,
+    assumed: str | None,
     rules: Rules,
     groups: list[np.ndarray],
     used: str,
@@ -180,9 +192,8 @@ def _column(
             distinct = len({cell.strip() for cell in column.cells})
             return ColumnReport(column.name, "text", distinct=distinct)
     problems += odd
-    stated = (request.units or {}).get(column.name)
     own = column.unit if rules.header_units else None
-    unit = stated or own or rules.assumed.get(column.name)
+    unit = stated or own or assumed
     if stated and column.unit and rules.header_units:
         try:
             agreed(found.source, column, stated)
@@ -207,10 +218,22 @@ def _column(
     )
 
 
-def _used(column: Column, used: Mapping[str, str] | None) -> str | None:
-    if used is None:
-        return None
-    return used.get(column.name, used.get(bare_name(column.name)))
+def _lost(found: Columns, used: Mapping[str, str], problems: list[Problem]) -> set[str]:
+    """Columns that a twin uses and the file does not have; each is a problem."""
+    lost = set()
+    for name, known_as in used.items():
+        try:
+            found.find(name)
+        except DataError as error:
+            lost.add(name)
+            text = str(error).removeprefix(found.source).lstrip(": ")
+            problems.append(Problem("column", f"{known_as}", text, name))
+    return lost
+
+
+def _known(found: Columns, by_column: Mapping[str, T], lost: set[str]) -> dict[str, T]:
+    """The same under the full names of the columns."""
+    return {found.find(n).name: value for n, value in by_column.items() if n not in lost}
 
 
 def _clock_findings(
@@ -257,14 +280,14 @@ def _column_findings(found: Columns, report: ColumnReport) -> list[Finding]:
     name, findings = report.name, []
     unit = "" if report.unit in (None, "1") else f" {report.unit}"
     if values.missing:
-        longest = max(values.gaps, key=lambda gap: gap[1])
-        findings.append(
-            Finding(
-                "missing", name,
-                f"{values.missing} of {found.rows} samples are missing in {len(values.gaps)} "
-                f"stretches; the longest, {longest[1]} rows, begins at {found.place(longest[0])}",
+        text = f"{values.missing} of {found.rows} samples are missing"
+        if values.gaps:  # rows without a time lie in no stretch
+            longest = max(values.gaps, key=lambda gap: gap[1])
+            text += (
+                f" in {len(values.gaps)} stretches; the longest, {longest[1]} rows, begins at "
+                f"{found.place(longest[0])}"
             )
-        )  # fmt: skip
+        findings.append(Finding("missing", name, text))
     if values.behaviour == "stuck":
         edge = _edge(values)
         findings.append(
