@@ -174,10 +174,8 @@ def _fit(page: Page, study: Study, folder: Path) -> None:
 
     calibration, model, record = study.calibration, study.model, study.record
     times = record.time_in(model.time_unit)
-    drawn = bands(
-        model, calibration, record, np.union1d(np.linspace(times[0], times[-1], 281), times), study.level,
-        seed=study.seed,
-    )  # fmt: skip
+    dense = np.union1d(np.linspace(times[0], times[-1], 281), times)
+    drawn = bands(model, calibration, record, dense, study.level, seed=study.seed)
     units = {name: model.declared.outputs[name].unit for name in drawn}
     measured = {name: record.values_in(name, units[name]) for name in drawn}
     page.heading("The model on the record")
