@@ -330,7 +330,8 @@ def _inverse(weighted: np.ndarray, sought: tuple[Unknown, ...]) -> np.ndarray:
         idle = [u.name for u, n in zip(sought, norms, strict=True) if not n > 0]
         raise CalibrationError(
             f"the record says nothing about {', '.join(idle) or 'the unknowns'}: the outputs do "
-            "not depend on it at the best fit. Fix it, or use a record that excites it."
+            "not depend on it at the best fit. Leave it out of the fit, or use a record that "
+            "excites it."
         )
     _, singular, rotation = np.linalg.svd(weighted / norms, full_matrices=False)
     if singular[-1] < 1e-7 * singular[0]:

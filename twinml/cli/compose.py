@@ -253,7 +253,10 @@ def _resolve(raw: dict[str, Any]) -> dict[str, Any]:
         plain = OmegaConf.to_container(OmegaConf.create(raw), resolve=True)
     except OmegaConfBaseException as error:
         text = str(error).splitlines()[0]
-        raise ConfigError(f"A reference of the configuration leads nowhere: {text}") from error
+        where = f" of {error.full_key}" if error.full_key else ""
+        raise ConfigError(
+            f"A reference{where} leads nowhere: {text}. Correct the name inside ${{...}}."
+        ) from error
     assert isinstance(plain, dict)
     return {str(k): v for k, v in plain.items()}
 

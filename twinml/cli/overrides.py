@@ -99,7 +99,10 @@ def _override(text: str) -> Word:
         )
     key, _, raw = text.partition("=")
     if key.split(".")[0].split("/")[0] == "hydra" or "@" in key:
-        raise ConfigError(f"'{text}': keys of Hydra itself are not part of twinml.")
+        raise ConfigError(
+            f"'{text}': keys of Hydra itself are not part of twinml; out=<folder> names the run "
+            "directory, and 'twinml <task> --help' lists the keys."
+        )
     return Word(key, _values(key, raw, text), text)
 
 
@@ -144,7 +147,9 @@ def selections(arguments: Arguments) -> list[Selection]:
         for word, value in zip(arguments.words, values, strict=True):
             if word.is_group:
                 if value is not None and not isinstance(value, str | int):
-                    raise ConfigError(f"'{word.text}': {word.key} takes the name of a choice.")
+                    raise ConfigError(
+                        f"'{word.text}': {word.key} takes the name of a choice, {word.key}=<name>."
+                    )
                 selection.groups[word.key] = None if value is None else str(value)
             else:
                 selection.values[word.key] = value

@@ -97,8 +97,10 @@ def convert(hint: Any, value: Any, path: str) -> Any:
         return value
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            known = ", ".join(f"{path}.{name}" for name in fields(typing.cast(type, hint)))
-            raise _wrong(path, value, f"the keys below it ({known})")
+            known = list(fields(typing.cast(type, hint)))
+            listed = f"{', '.join(known[:-1])} and {known[-1]}" if len(known) > 1 else known[0]
+            example = f"{{{known[0]}: ...}}"
+            raise _wrong(path, value, f"keys below it, as in {example}; they are {listed}")
         return build(typing.cast(type, hint), value, f"{path}.")
     if origin is list:
         if not isinstance(value, list | tuple):
@@ -135,7 +137,10 @@ def _convert_plain(hint: Any, value: Any, path: str) -> Any:
         return float(value)
     if hint is str and isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
-    raise _wrong(path, value, _WORDS[hint])
+    word = _WORDS[hint]
+    if hint in (int, float) and isinstance(value, str) and value.strip()[:1].isdigit():
+        word = f"{word}, without a unit or other text"
+    raise _wrong(path, value, word)
 
 
 _WORDS = {

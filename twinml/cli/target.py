@@ -14,6 +14,8 @@ from twinml.frames import own_line, own_place
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
+_CORRECT = " Correct that line; TWINML_DEBUG=1 shows the whole traceback."
+
 
 def import_target(target: str, wanted_by: str) -> Any:
     """What a ``_target_`` names.
@@ -89,6 +91,8 @@ def build_target(made: type, target: str, arguments: Mapping[str, Any]) -> Any:
                 f" Arguments stand beside _target_, as in {{_target_: {target}, name: value}}; one "
                 "that has a default may be left out."
             )
+        elif own_place(error) is not None:
+            advice = _CORRECT
         raise ConfigError(
             f"{target} could not be built with {given}: {own_line(error)}.{advice}"
         ) from error
@@ -104,7 +108,4 @@ def _no_super(target: str) -> str:
 def _failed(module: str, error: BaseException) -> ConfigError:
     if isinstance(error, TwinmlError):  # a class that contradicts itself: the text says it all
         return ConfigError(f"{own_place(error) or module} -> {error}")
-    return ConfigError(
-        f"{module} failed to import: {own_line(error)}. Correct that line; TWINML_DEBUG=1 shows "
-        "the whole traceback."
-    )
+    return ConfigError(f"{module} failed to import: {own_line(error)}.{_CORRECT}")

@@ -65,7 +65,7 @@ class DataKeys:
 
     def rules(self) -> dict[str, Any]:
         """The keywords of ``Record.read`` that these keys stand for."""
-        apart = ("path", "experiment", "start", "stop")
+        apart = ("path", "start", "stop")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
 
 
@@ -130,7 +130,10 @@ def build_model(twin: TwinKeys) -> Physics:
         )
     made = import_target(target, f"twin '{twin.name}'")
     if not (isinstance(made, type) and issubclass(made, Physics)):
-        raise ConfigError(f"{target} is not a Physics class; twin '{twin.name}' needs one.")
+        raise ConfigError(
+            f"{target} is not a Physics class; twin '{twin.name}' needs one. Name the class that "
+            "derives from tw.Physics, as in class Kiln(tw.Physics)."
+        )
     return build_target(made, target, arguments).set_defaults(**twin.parameters)
 
 
@@ -182,6 +185,11 @@ def _one_path(twin: TwinKeys, path: str) -> Path:
         )
     if path.startswith(SHIPPED):
         return resources.data(path.removeprefix(SHIPPED))
+    if Path(path).is_dir():
+        raise DataError(
+            f"The record of twin '{twin.name}', {path}, is a folder. Name the file in it, or a "
+            f"pattern such as {Path(path, '*.csv')}, with data.path=<file.csv>."
+        )
     if not Path(path).is_file() and not has_magic(path):
         raise DataError(
             f"The record of twin '{twin.name}', {path}, does not exist. Paths are relative to the "
@@ -235,8 +243,6 @@ def build_record(twin: TwinKeys, model: Physics) -> Record:
         assumed_time=model.time_unit,
         **twin.data.rules(),
     )
-    if twin.data.experiment is not None:
-        record = record.experiment(twin.data.experiment)
     if twin.data.start is not None or twin.data.stop is not None:
         record = record.between(twin.data.start, twin.data.stop)
     return record

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from twinml.errors import DeclarationError, EquationError, ShapeError, TwinmlError, nearest
-from twinml.frames import own_line
+from twinml.frames import own_line, own_place
 from twinml.physics.declarations import (
     Declaration,
     Declarations,
@@ -276,7 +276,7 @@ def _advice(error: Exception) -> str:
         return " An equation sees all rows at once: choose with torch.where(condition, a, b)."
     if "only one element tensors" in text or "converted to Python scalars" in text:
         return " An equation sees all rows at once: use torch's functions instead of math's."
-    return ""
+    return " Correct that line." if own_place(error) else ""
 
 
 def _fit(value: Any, size: int | None, like: Tensor, origin: str, name: str) -> Tensor:

@@ -31,7 +31,7 @@ def check_keys(
     for key in required:
         if key not in data:
             given = ", ".join(map(str, data)) or "none"
-            raise ScenarioError(f"{where} lacks the key '{key}'; given are: {given}.")
+            raise ScenarioError(f"{where} lacks the key '{key}'; given are: {given}. Add it.")
     return dict(data)
 
 

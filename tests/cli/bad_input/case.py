@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import os
 import re
@@ -13,18 +14,24 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from tests.cli.bad_input.plant import FILES
 from twinml import resources
+from twinml.cli import compose
 from twinml.cli.main import main
+from twinml.cli.overrides import Selection
+from twinml.cli.search import SearchPath
 
 BEGIN = r"^twinml( \w+)?: "
 VARYING = {
     r"\d{4}-\d\d-\d\d/\d{6}-[0-9a-f]{6}": "<date>/<time>",
     r"[\d,]+ GB free": "<n> GB free",
     r"[\d,]+ bytes": "<n> bytes",
-    r"\b[0-9a-f]{12}\b": "<sha256>",
+    r"(sha256|digest) [0-9a-f]{12}\b": r"\1 <hex>",
     r"\d+\.\d{8,}": "<number>",
+    r"Shipped: .*\.": "Shipped: <records>.",
     r"line \d+ column \d+ \(char \d+\)": "<place>",
 }
 # Steps that make what later tasks take; each runs in the folder of the files of ``plant.py``.
@@ -85,20 +92,20 @@ class Ended:
     out: str
     err: str
 
+    def plain(self, folder: Path) -> str:
+        """All of stderr, with the folder's own path as <here>."""
+        text = self.err.replace(str(folder.resolve()), "<here>").replace(str(folder), "<here>")
+        text = text.replace(str(resources.configs()), "<package>/configs")
+        return text.replace(str(resources.PACKAGE), "<package>")
+
     def message(self, folder: Path) -> str:
         """The last paragraph, without what differs between machines, seconds and versions."""
-        begun = [found.start() for found in re.finditer(BEGIN, self.err, re.MULTILINE)]
-        text = self.err[begun[-1] if begun else 0 :].rstrip("\n")
-        for path, short in (
-            (folder.resolve(), "<here>"),
-            (folder, "<here>"),
-            (resources.configs(), "<package>/configs"),
-            (resources.PACKAGE, "<package>"),
-        ):
-            text = text.replace(str(path), short)
+        text = self.plain(folder)
+        begun = [found.start() for found in re.finditer(BEGIN, text, re.MULTILINE)]
+        text = text[begun[-1] if begun else 0 :].rstrip("\n")
         for pattern, short in VARYING.items():
             text = re.sub(pattern, short, text)
-        return re.sub(r"(Known: |one of: |Choose among |Shipped: )([^.<]*)", _without_shipped, text)
+        return re.sub(r"(Known: |one of: |Choose among )([^.<]*)", _without_shipped, text)
 
 
 def call(words: str, folder: Path, environment: Mapping[str, str]) -> Ended:
@@ -106,6 +113,7 @@ def call(words: str, folder: Path, environment: Mapping[str, str]) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     with (
         _inside(folder, environment),
+        mock.patch.object(compose, "_join", _joined_once),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         warnings.catch_warnings(),
@@ -113,6 +121,20 @@ def call(words: str, folder: Path, environment: Mapping[str, str]) -> Ended:
         warnings.simplefilter("default")  # a warning is a line that the user would see
         code = main(shlex.split(words))
     return Ended(code, out.getvalue(), err.getvalue())
+
+
+_join = compose._join
+_joined: dict[tuple[Any, ...], Any] = {}
+
+
+def _joined_once(task: str, selection: Selection, search: SearchPath) -> Any:
+    """Hydra's part of a call, which takes most of its time, once for equal files."""
+    own = Path("configs")
+    files = {path: path.read_bytes() for path in own.rglob("*.yaml") if path.is_file()}
+    key = (task, *selection.groups.items(), *files.items(), own.resolve() in search.folders)
+    if key not in _joined:
+        _joined[key] = _join(task, selection, search)
+    return copy.deepcopy(_joined[key])
 
 
 @contextlib.contextmanager
@@ -150,7 +172,7 @@ def _without_shipped(found: re.Match[str]) -> str:
     shipped |= {file.name for file in (resources.PACKAGE / "library" / "data").iterdir()}
     names = found[2].split(", ")
     kept = [name for name in names if name not in shipped]
-    return found[1] + ", ".join([*kept, *(["..."] if len(kept) < len(names) else [])])
+    return found[1] + ", ".join([*kept, *(["those that ship"] if len(kept) < len(names) else [])])
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

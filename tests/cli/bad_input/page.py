@@ -47,7 +47,8 @@ def write() -> None:
             lines.append(f"## {title}\n")
             for name, bad in section.items():
                 with tempfile.TemporaryDirectory() as empty:
-                    folder = Path(empty)
+                    folder = Path(empty, "deep", "here")  # ../shared/data is no one's
+                    folder.mkdir(parents=True)
                     bad.lay(folder, products)
                     ended = call(bad.words, folder, bad.environment)
                     lines.append(entry(name, bad.words, ended, folder))

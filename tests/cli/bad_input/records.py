@@ -19,7 +19,9 @@ CASES: dict[str, Bad] = {
     "no such file": Bad(
         CALIBRATE, ("klin.csv", "does not exist", "data.path="), twin("kiln.csv", "klin.csv")
     ),
-    "a record that is a folder": Bad(CALIBRATE, ("configs", "file"), twin("kiln.csv", "configs")),
+    "a record that is a folder": Bad(
+        CALIBRATE, ("configs, is a folder", "configs/*.csv"), twin("kiln.csv", "configs")
+    ),
     "no such column": Bad(CALIBRATE, ("kiln.csv", "'T_wal'", "'T_wall'"), twin("T_wall", "T_wal")),
     "no such column of time": Bad(
         CALIBRATE, ("kiln.csv", "'tiem'", "'time'"), twin("column: time", "column: tiem")

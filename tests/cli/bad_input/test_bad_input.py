@@ -41,10 +41,12 @@ def check_paragraph(bad: Bad, ended: Ended, folder: Path) -> None:
     if bad.code == 2 and not bad.keeps:
         assert ended.err.count("\n") == 1 and not ended.out
     first, *listed = message.splitlines()
-    assert re.match(BEGIN, first) and first.endswith(":" if listed else (".", "?", ")"))
+    assert re.match(BEGIN, first) and (
+        first.endswith(":" if listed else (".", "?", ")")) or "Usage: " in first
+    )
     assert all(line.startswith("  ") for line in listed)
     for fragment in bad.says:
-        assert fragment in f"{message}\n{ended.out}"
+        assert fragment in f"{ended.plain(folder)}\n{ended.out}"
 
 
 HINT = "TWINML_DEBUG=1 shows the whole traceback"  # where the fault is in the user's own file

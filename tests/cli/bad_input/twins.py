@@ -81,20 +81,22 @@ KEYS: dict[str, Bad] = {
     ),
     "a word where keys are meant": Bad(
         SIMULATE,
-        ("twin.data='kiln.csv'", "twin.data.path", FILE),
+        ("twin.data='kiln.csv'", "{path: ...}", FILE),
         twin("{path: kiln.csv}", "kiln.csv"),
     ),
     "an unknown kind of input": Bad(
         CALIBRATE, ("kind='spline'", "hold, linear"), twin("kind: hold", "kind: spline")
     ),
     "an unknown parameter in a twin": Bad(
-        SIMULATE, ("no parameter 'capcity'", "'capacity'"), twin("capacity: 6.0", "capcity: 6.0")
+        SIMULATE,
+        ("no parameter 'capcity'", "'capacity'", FILE),
+        twin("capacity: 6.0", "capcity: 6.0"),
     ),
     "a parameter of another dimension in a twin": Bad(
-        SIMULATE, ("'capacity'", "'kg'", "'kJ/K'"), twin("capacity: 6.0", "capacity: 6 kg")
+        SIMULATE, ("'capacity'", "'kg'", "'kJ/K'", FILE), twin("capacity: 6.0", "capacity: 6 kg")
     ),
     "a parameter outside its bounds in a twin": Bad(
-        SIMULATE, ("'capacity'", "600", "[0.5, 50]"), twin("capacity: 6.0", "capacity: 600")
+        SIMULATE, ("'capacity'", "600", "[0.5, 50]", FILE), twin("capacity: 6.0", "capacity: 600")
     ),
     "an unknown output": Bad(
         CALIBRATE, ("output 'raeding'", "'reading'"), twin("{reading:", "{raeding:")

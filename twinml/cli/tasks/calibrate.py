@@ -43,7 +43,8 @@ def calibrate(config: Calibrate, job: Job) -> Outcome:
     assert config.twin is not None
     check_level(config.level)
     twin = config.twin
-    model = build_model(twin)
+    with job.blaming("twin"):
+        model = build_model(twin)
     record = build_record(twin, model)
     if not twin.calibrate.fit and not twin.calibrate.fit_initial:
         raise ConfigError(

@@ -58,7 +58,8 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     from twinml.units import quantity
 
     assert config.twin is not None
-    model = build_model(config.twin)
+    with job.blaming("twin"):
+        model = build_model(config.twin)
     states = model.declared.states
     initial = {
         name: quantity(value, states[name].unit, f"initial.{name}") if name in states else value

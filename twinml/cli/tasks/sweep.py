@@ -57,7 +57,8 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     from twinml.sweep import sweep as run_sweep
 
     assert config.twin is not None
-    model = build_model(config.twin)
+    with job.blaming("twin"):
+        model = build_model(config.twin)
     where = f"scenario {job.composed.choices['scenario']}"
     with job.blaming("scenario"):
         scenario = Scenario.from_mapping(config.scenario, where=where)
