@@ -44,7 +44,7 @@ def test_show_reads_group_files_and_json(folder, capsys):
         ("a.json", "{", "not valid JSON"),
         ("a.json", "[1]", "holds a list"),
         ("a.yaml", "{", "not valid YAML"),
-        ("a.yaml", "3", "holds no keys"),
+        ("a.yaml", "3", "expected keys and values"),
         ("a.parquet", "no", "cannot be read as a Parquet file"),
     ],
 )

@@ -47,7 +47,7 @@ def test_a_class_beside_the_configs_is_built_with_its_arguments_and_values(folde
     [
         ("kiln.py", KILN, "kln.Kiln", ["No module 'kln'", "working directory"]),
         ("kiln.py", KILN, "kiln.Kilm", ["has no 'Kilm'", "'Kiln'"]),
-        ("kiln.py", KILN, "Kiln", ["names no module", "module.Class"]),
+        ("kiln.py", KILN, "Kiln", ["form module.Class", "module.Class"]),
         ("kiln.py", KILN, "kiln.NOT_A_MODEL", ["not a Physics class"]),
         ("bad1.py", "x = 1\ny = undefined + 1\n", "bad1.K", ["bad1.py, line 2", "y = undefined"]),
         ("bad2.py", "def f(:\n", "bad2.K", ["bad2.py, line 1", "SyntaxError"]),
