@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.cli.small import put
-from twinml import resources
+from twinml import __version__, resources
 from twinml.calibrate import load_calibration
 from twinml.cli.compose import compose
 from twinml.cli.main import main
@@ -101,13 +101,37 @@ def test_the_artifact_verifies_and_a_changed_byte_does_not(here, tmp_path, capsy
     assert "model.pt" in capsys.readouterr().err
 
 
-def test_show_reads_everything_the_tasks_write(here, capsys):
+def test_show_reads_everything_the_tasks_write(here, tmp_path, capsys):
+    more = {
+        "simulate": ["twin=outbreak", "horizon.stop=2"],
+        "reproduce": ["run=cal"],
+    }
+    for task, words in more.items():
+        assert main([task, *words, f"out={tmp_path / task}"]) == 0
+    many = ["twin=outbreak", "horizon.stop=1,2", f"out={tmp_path / 'many'}", "-m"]
+    assert main(["simulate", *many]) == 0
     folders = [here / name for name in ("cal", "swp", "trn", "dist/small")]
+    folders += [tmp_path, *(p for p in tmp_path.iterdir()), here / "runs"]
     files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-    assert {".pt", ".parquet", ".json", ".yaml", ".html", ".png"} <= {f.suffix for f in files}
-    for path in [*folders, *files]:
+    assert {".pt", ".parquet", ".json", ".yaml", ".html", ".png", ".csv", ".jsonl"} <= {
+        f.suffix for f in files
+    }
+    capsys.readouterr()
+    for path in dict.fromkeys([*folders, *files]):
         assert main(["show", str(path)]) == 0, path
-        assert capsys.readouterr().out.strip()
+        out = capsys.readouterr().out
+        assert out.strip() and (path.suffix not in (".json", ".parquet") or "schema " in out), path
+        assert "not a format" not in out and "another version" not in out, path
+        if path not in (tmp_path, here / "runs") and path.name != "multirun.csv":
+            assert path == tmp_path / "many" or f"twinml {__version__}" in out, path
+
+
+def test_show_names_a_format_that_this_version_does_not_read(here, tmp_path, capsys):
+    put(tmp_path / "a.json", '{"schema": "calibration/9", "names": []}')
+    assert main(["show", str(tmp_path / "a.json")]) == 0
+    assert "another version of twinml wrote it; this one reads calibration/1" in (
+        capsys.readouterr().out
+    )
 
 
 def test_every_file_of_values_names_its_schema(here):
@@ -255,3 +279,54 @@ def test_a_bad_call_is_refused_in_the_users_words(here, capsys, words, code, fra
         assert fragment in err
     assert "Traceback" not in err and "omegaconf" not in err.lower() and "hydra" not in err.lower()
     assert {p: p.read_bytes() for p in here.glob("*/*.json")} == before
+
+
+def test_two_sweeps_of_the_same_draws_are_compared_sample_by_sample(here, tmp_path, capsys):
+    other = tmp_path / "longer"
+    words = ["sweep", *TWIN, "fit=[beta]", "fit_initial=[]", "calibration=cal", "samples=256"]
+    changed = "scenario.quantities.over='time_above(in_bed, 200)'"
+    assert main([*words, "workers=1", "sensitivity=8", changed, f"out={other}"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "swp", str(other)]) == 0
+    out = capsys.readouterr().out
+    for fragment in ("a sweep: A = swp", "sample by sample: 1 differ, 1 do not", "quantities.over"):
+        assert fragment in out, out
+    assert main(["compare", "swp", "swp", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == "comparison/1" and told["kind"] == "a sweep"
+    assert not any(section["different"] for section in told["sections"])
+    assert sum(section["same"] for section in told["sections"]) > 20
+
+
+def test_two_calibrations_differ_in_standard_deviations(here, tmp_path, capsys):
+    assert main(["calibrate", "twin=outbreak", "starts=1", f"out={tmp_path / 'all'}"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "cal/calibration.json", f"{tmp_path}/all/calibration.json"]) == 0
+    out = capsys.readouterr().out
+    assert "in joint s.d." in out and "initial.infected" in out and "gamma" in out
+
+
+def test_two_artifacts_differ_in_files_and_answers(here, tmp_path, capsys):
+    place = tmp_path / "t"
+    words = ["train", "sweep=swp", "surrogate.steps=20", "surrogate.width=8", "seed=5"]
+    assert main([*words, f"out={place}"]) == 0
+    assert main(["export", f"run={place}", f"out={tmp_path / 'a'}"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "dist/small", str(tmp_path / "a")]) == 0
+    out = capsys.readouterr().out
+    assert "model.pt" in out and "B's answers at A's stored rows" in out and "peak" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        (["cal", "swp"], ["cal is a run of calibrate", "swp is a sweep"]),
+        (["cal", "nowhere"], ["nowhere does not exist"]),
+        (["configs", "cal"], ["configs cannot be compared"]),
+    ],
+)
+def test_unlike_things_are_not_compared(here, capsys, words, fragments):
+    assert main(["compare", *words]) == 2
+    err = capsys.readouterr().err
+    for fragment in fragments:
+        assert fragment in err

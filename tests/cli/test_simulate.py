@@ -86,3 +86,29 @@ def test_a_sweep_in_which_nothing_varies_has_no_sensitivity_and_is_done(folder):
     words = ["twin=lorenz", "scenario=same", "samples=2", "workers=1", "out=a"]
     assert main(["sweep", *words]) == 0
     assert not (folder / "a" / "sensitivity.png").exists()
+
+
+def test_events_are_counted_and_timed(folder, capsys):
+    assert main(["simulate", "twin=bouncing_ball", "horizon.stop=3", "out=a"]) == 0
+    metrics = json.loads((folder / "a" / "metrics.json").read_text())
+    assert metrics["simulate.impact.count"] == 11 and metrics["simulate.height.final"] == 0.0
+    assert metrics["simulate.impact.first"] == pytest.approx(0.4515236, abs=1e-7)
+    assert "event impact: 11 times, first at 0.451524 s" in capsys.readouterr().out
+    assert "event impact: 11 times" in (folder / "a" / "report.html").read_text()
+
+
+def test_a_terminal_event_ends_the_stored_trajectory(folder, capsys):
+    put(
+        folder / "drop.py",
+        "import twinml as tw\nfrom twinml.library import BouncingBall\n\n\n"
+        "class Drop(BouncingBall):\n    @tw.event(direction=-1, terminal=True)\n"
+        "    def impact(self, height):\n        return height\n",
+    )
+    put(folder / "configs" / "twin" / "drop.yaml", "model: {_target_: drop.Drop}\n")
+    assert main(["simulate", "twin=drop", "horizon.stop=3", "out=a"]) == 0
+    table = Table.read_parquet("a/trajectory.parquet")
+    metrics = json.loads((folder / "a" / "metrics.json").read_text())
+    assert table["time"][-1] == metrics["simulate.impact.first"] and len(table) < 40
+    assert metrics["simulate.velocity.final"] == pytest.approx(0.7 * 4.4294, abs=1e-4)
+    out = capsys.readouterr().out
+    assert "event impact: once at 0.451524 s and ended the simulation" in out

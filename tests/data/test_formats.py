@@ -227,6 +227,26 @@ def test_a_column_of_labels_cuts_a_file_into_experiments(tmp_path):
         Record.read(path, time="t", experiments="run")
 
 
+def test_one_experiment_can_be_read_though_another_is_faulty(tmp_path):
+    for name, text in (("x", RUNS), ("y", RUNS.replace("20,a", "bad,a"))):
+        (tmp_path / f"{name}.csv").write_text(text)
+    only = {"time": "t", "experiments": "run"}
+    record = Record.read(tmp_path / "y.csv", **only, experiment="b")
+    assert record.experiments == ("b",) and record.time.tolist() == [0, 1, 2]
+    assert record.digest == Record.read(tmp_path / "x.csv", **only).experiment("b").digest
+    with pytest.raises(DataError, match="line 5, column 'x': 'bad'"):
+        Record.read(tmp_path / "y.csv", **only, experiment="a")
+    with pytest.raises(DataError, match="no experiment 'c'; it holds b, a"):
+        Record.read(tmp_path / "y.csv", **only, experiment="c")
+    with pytest.raises(DataError, match="nothing labels"):
+        Record.read(tmp_path / "x.csv", time="t", columns={"x": "x"}, experiment="a")
+    both = str(tmp_path / "*.csv")
+    assert Record.read(both, **only, experiment="x").experiments == ("x/b", "x/a")
+    assert Record.read(both, **only, experiment="y/b").experiments == ("y/b",)
+    with pytest.raises(DataError, match="none of the files is experiment 'z'; they are x, y"):
+        Record.read(both, **only, experiment="z")
+
+
 def test_several_files_are_experiments_by_their_names(tmp_path):
     for name, text in (("hot", "t,x\n9,1\n10,2\n"), ("cold", "t,x\n4,5\n")):
         (tmp_path / f"{name}.csv").write_text(text)
@@ -293,7 +313,7 @@ def test_measured_records_of_many_experiments_are_read_in_place():
     assert len(engines) == 20631 and len(engines.experiments) == 100
     pulses = DATA / "lgm50_battery/lgm50_pulses.csv"
     labels = ["temp_C", "soc_level", "cell"]
-    with pytest.raises(DataError, match=r"line 4, column 'prog_time_s'.*repeats.*589 more"):
+    with pytest.raises(DataError, match=r"line 4, column 'prog_time_s'.*repeats.*589 more like it"):
         Record.read(pulses, time="prog_time_s", experiments=labels)
     record = Record.read(pulses, time="prog_time_s", experiments=labels, duplicates="last")
     assert len(record.experiments) == 72 and len(record) + len(record.set_aside) == 8681

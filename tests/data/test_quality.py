@@ -8,15 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from twinml.cli.common import BESIDE
-from twinml.data.assemble import Request
+from twinml.data.assemble import Request, assemble
 from twinml.data.files.open import read_columns
+from twinml.data.files.text import read_text
+from twinml.data.files.text_options import TextOptions
 from twinml.data.quality.clock import read_clock
 from twinml.data.quality.column import read_values
 from twinml.data.quality.examine import examine
 from twinml.data.quality.report import Report
 from twinml.data.rules import Rules
+from twinml.errors import DataError, TwinmlError
 
 ROWS = 600
 
@@ -201,3 +206,30 @@ def test_the_known_faults_of_measured_records_are_found():
     report = examine(read_columns(path), Request(period=4.0), Rules())
     stuck = {f.column: f.text for f in report.findings if f.kind == "stuck"}
     assert set(stuck) == {"yEst", "yVal"} and "largest value" in stuck["yEst"]  # the overflow
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.text("t;,x12.5-eNA \"\n\t'é", max_size=14), min_size=1, max_size=6
+    ),
+    st.sampled_from(["refuse", "sort", "set_aside"]),
+    st.sampled_from(["refuse", "mean", "last"]),
+)  # fmt: skip
+def test_the_report_and_the_record_agree_whatever_the_file_holds(lines, late, duplicates):
+    rules = Rules(zone="UTC", late=late, duplicates=duplicates)
+    try:
+        found = read_text("\n".join(["t,x", *lines]).encode(), "plant.csv", "", TextOptions())
+    except DataError:
+        return
+    report = examine(found, Request(), rules)
+    json.dumps(report.to_json(), allow_nan=False)
+    numbers = {c.name: c.name for c in report.columns if c.type == "number"}
+    request = Request(time=report.time or None, columns=numbers)
+    if not report.time:
+        return
+    if report.usable:
+        assert len(assemble(found, request, rules)) > 0
+    else:
+        with pytest.raises(TwinmlError):
+            assemble(found, request, rules)

@@ -118,7 +118,7 @@ def test_a_curve_that_cannot_be_used_is_refused_by_name(tmp_path, text, words):
 
 
 def test_the_circuit_is_recovered_from_a_pulse(tmp_path):
-    t = torch.cat([torch.linspace(0.0, 10.0, 41), torch.linspace(11.0, 60.0, 50)]).double()
+    t = torch.cat([torch.linspace(0.0, 10.0, 41), torch.linspace(11.0, 60.0, 25)]).double()
     current = torch.where(t < 10.0, 7.5, 0.0)
     model = tw.library.BatteryEcm()
     sol = tw.simulate(

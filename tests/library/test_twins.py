@@ -12,7 +12,7 @@ import twinml.library as library
 from twinml import resources
 from twinml.calibrate.coordinates import unknowns
 from twinml.cli.schema import build
-from twinml.cli.twin import TwinKeys, build_model, load_posterior
+from twinml.cli.twin import TwinKeys, build_model, load_posterior, noise_step
 from twinml.errors import TwinmlError
 from twinml.scenario.yaml_file import load_yaml
 
@@ -69,8 +69,9 @@ def test_a_shipped_scenario_runs_on_the_twin_without_a_record(name, tmp_path):
     posterior, _ = load_posterior(keys, model, None)
     scenarios = [s for s in map(tw.Scenario.from_yaml, SCENARIOS) if fits(s, keys, model)]
     for number, scenario in enumerate(scenarios):
+        out, dt = tmp_path / str(number), noise_step(keys, model, None)
         swept = tw.sweep(
-            model, scenario, samples=3, workers=1, calibration=posterior, out=tmp_path / str(number)
+            model, scenario, samples=2, workers=1, calibration=posterior, out=out, dt=dt
         )
         assert swept.failed == 0
         table = swept.table()

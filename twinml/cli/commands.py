@@ -35,6 +35,9 @@ TOOLS = {
         Command("twins", "twinml.cli.tools.twins", "the twins found, and where"),
         Command("show", "twinml.cli.tools.show", "what a file or folder of ours holds"),
         Command("data", "twinml.cli.tools.data", "what a record holds, and what is wrong with it"),
+        Command("compare", "twinml.cli.tools.compare", "two runs, sweeps, artifacts compared"),
+        Command("lint", "twinml.cli.tools.lint", "check scenario and twin files, all problems"),
+        Command("completion", "twinml.cli.tools.completion", "tab completion for bash and zsh"),
         Command("verify", "twinml.cli.tools.verify", "check an artifact's bytes and numbers"),
     )
 }

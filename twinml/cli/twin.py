@@ -65,7 +65,7 @@ class DataKeys:
 
     def rules(self) -> dict[str, Any]:
         """The keywords of ``Record.read`` that these keys stand for."""
-        apart = ("path", "experiment", "start", "stop")
+        apart = ("path", "start", "stop")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
 
 
@@ -243,8 +243,6 @@ def build_record(twin: TwinKeys, model: Physics) -> Record:
         assumed_time=model.time_unit,
         **twin.data.rules(),
     )
-    if twin.data.experiment is not None:
-        record = record.experiment(twin.data.experiment)
     if twin.data.start is not None or twin.data.stop is not None:
         record = record.between(twin.data.start, twin.data.stop)
     return record

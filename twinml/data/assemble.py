@@ -62,6 +62,7 @@ def assemble(found: Columns, request: Request, rules: Rules) -> Record:
             f"{source}: say where time comes from, either the column (time=...) or the time "
             f"between rows (period=...), and not both. Columns: {found.names}."
         )
+    found = chosen(found, rules)
     clock = None if request.time is None else found.find(request.time)
     labels = [found.find(name) for name in rules.labels]
     apart = {c.name for c in ([clock] if clock else []) + labels}
@@ -92,6 +93,28 @@ def assemble(found: Columns, request: Request, rules: Rules) -> Record:
     ]
     refuse(source, sorted(problems, key=lambda p: p.row))
     return _build(found, request, rules, axis, data, units, groups, orders, notes)
+
+
+def chosen(found: Columns, rules: Rules) -> Columns:
+    """The rows of the one experiment that is asked for, or all.
+
+    Raises:
+        DataError: no such experiment, or nothing that labels experiments.
+    """
+    if rules.experiment is None:
+        return found
+    if not rules.labels:
+        raise DataError(
+            f"{found.source}: experiment '{rules.experiment}' is asked for, and nothing labels "
+            "experiments in it. Name the column that does: experiments: <column>."
+        )
+    groups = group_rows(found, [found.find(name) for name in rules.labels])
+    if rules.experiment not in groups:
+        raise DataError(
+            f"{found.source} holds no experiment '{rules.experiment}'; it holds "
+            f"{', '.join(groups)}.{nearest(rules.experiment, groups)}"
+        )
+    return found.take(groups[rules.experiment])
 
 
 def time_axis(found: Columns, clock: Column | None, request: Request, rules: Rules) -> Axis:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
@@ -49,6 +49,7 @@ class Columns:
         columns: In the order of the file.
         rows: Number of rows.
         lines: Line in the file of each row, (rows,); None where rows are counted from 1.
+        word: What ``lines`` counts, "line" or "row".
         decimal: Decimal mark of numbers written as text, "." or ",".
         notes: What was found out about the file, such as its delimiter.
         problems: Rows that do not fit the header.
@@ -65,6 +66,7 @@ class Columns:
     problems: tuple[Problem, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
     digest: str = ""
+    word: str = "line"
 
     @property
     def names(self) -> list[str]:
@@ -72,8 +74,31 @@ class Columns:
 
     def place(self, row: int, column: str = "") -> str:
         """Where a cell is, in words."""
-        where = f"row {row + 1}" if self.lines is None else f"line {int(self.lines[row])}"
+        where = f"row {row + 1}" if self.lines is None else f"{self.word} {int(self.lines[row])}"
         return f"{where}, column '{column}'" if column else where
+
+    def take(self, rows: np.ndarray) -> Columns:
+        """The same with some of the rows, whose places stay what they are."""
+        columns = {
+            name: replace(
+                column,
+                cells=[column.cells[row] for row in rows]
+                if isinstance(column.cells, list)
+                else column.cells[rows],
+            )
+            for name, column in self.columns.items()
+        }
+        new = {int(row): index for index, row in enumerate(rows)}
+        problems = [replace(p, row=new[p.row]) for p in self.problems if p.row in new]
+        counted = np.arange(1, self.rows + 1) if self.lines is None else self.lines
+        return replace(
+            self,
+            columns=columns,
+            rows=len(rows),
+            lines=counted[rows],
+            word=self.word if self.lines is not None else "row",
+            problems=tuple(problems),
+        )
 
     def find(self, name: str) -> Column:
         """The column called ``name``, in full or without the unit behind it.

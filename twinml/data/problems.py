@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from twinml.errors import DataError
 
@@ -43,6 +44,8 @@ def refuse(source: str, problems: Sequence[Problem]) -> None:
     alike = sum(p.kind == first.kind for p in problems) - 1
     others = len(problems) - 1 - alike
     more = [f"{alike} more like it"] if alike else []
-    more += [f"{others} other problems"] if others else []
-    rest = f" ({' and '.join(more)}; 'twinml data {source}' lists all.)" if more else ""
+    more += [f"{others} other problem{'s'[: others > 1]}"] if others else []
+    rest = f" And {' and '.join(more)}" if more else ""
+    if more:
+        rest += f": 'twinml data {source}' lists all." if Path(source).is_file() else "."
     raise DataError(first.sentence(source) + rest)

@@ -20,6 +20,7 @@ class Rules:
             "Europe/Berlin". An hour that occurs twice is told apart by the step back in the rows.
         time_format: Format of datetimes that are not ISO 8601, as of ``datetime.strptime``.
         experiments: Column, or columns, whose text labels the experiment of each row.
+        experiment: The one experiment to read; the others may hold what they like.
         late: Rows whose time runs backwards: "refuse", "sort" them into place, "set_aside".
         duplicates: Rows of one time: "refuse", keep the "first" or "last" row, or their "mean".
         missing: Texts that mark a missing sample, beside an empty cell and "nan".
@@ -36,6 +37,7 @@ class Rules:
     zone: str | None = None
     time_format: str | None = None
     experiments: str | Sequence[str] | None = None
+    experiment: str | None = None
     late: Late = "refuse"
     duplicates: Duplicates = "refuse"
     missing: Sequence[str] = ()

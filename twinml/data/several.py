@@ -6,6 +6,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import numpy as np
 from twinml.data.assemble import Request, assemble
 from twinml.data.files.open import read_columns
 from twinml.data.record import Record
-from twinml.data.rules import sort_out
+from twinml.data.rules import Rules, sort_out
 from twinml.data.table import Table
-from twinml.errors import DataError
+from twinml.errors import DataError, nearest
 
 
 def read_paths(
@@ -30,13 +31,30 @@ def read_paths(
     rules, text, format = sort_out(given)
     wanted = request.wanted
     files = expand(path)
-    records = {
-        name: assemble(read_columns(file, format, text, wanted), request, rules)
-        for name, file in files.items()
-    }
-    if len(records) == 1 and isinstance(path, str | os.PathLike) and Path(path) in files.values():
-        return next(iter(records.values()))
-    return join(records)
+    if isinstance(path, str | os.PathLike) and Path(path) in files.values():
+        return assemble(read_columns(Path(path), format, text, wanted), request, rules)
+    inner = {name: rules for name in files}
+    if rules.experiment is not None:
+        inner = _chosen(rules, files)
+    return join(
+        {
+            name: assemble(read_columns(files[name], format, text, wanted), request, own)
+            for name, own in inner.items()
+        }
+    )
+
+
+def _chosen(rules: Rules, files: Mapping[str, Path]) -> dict[str, Rules]:
+    """The file of the one experiment asked for, ``file`` or ``file/label``."""
+    asked = rules.experiment or ""
+    for name in files:
+        if asked == name or (rules.labels and asked.startswith(f"{name}/")):
+            label = asked.removeprefix(name).removeprefix("/") or None
+            return {name: replace(rules, experiment=label)}
+    raise DataError(
+        f"none of the files is experiment '{asked}'; they are {', '.join(files)}."
+        + nearest(asked, files)
+    )
 
 
 def expand(path: str | Path | Sequence[str | Path]) -> dict[str, Path]:

@@ -93,8 +93,10 @@ def read_axis(
         clock = np.where(absent, 0, column.cells.astype(np.int64))
         moments = Moments(clock, {}) if column.zoned else settle(clock, ~absent, place)
         return _dated(moments, absent, column, of, unit)
-    if isinstance(column.cells, list) and (format or not _numeric(column.cells, of.decimal)):
-        marked = {*MISSING, *(str(m).strip().lower() for m in missing)}
+    marked = {*MISSING, *(str(m).strip().lower() for m in missing)}
+    if isinstance(column.cells, list) and (
+        format or not _numeric(column.cells, of.decimal, marked)
+    ):
         absent = np.array([cell.strip().lower() in marked for cell in column.cells])
         known = [cell for cell, gone in zip(column.cells, absent, strict=True) if not gone]
         rows = np.flatnonzero(~absent)
@@ -112,8 +114,8 @@ def read_axis(
     return Axis(values, np.isfinite(values), unit, tuple(problems))
 
 
-def _numeric(cells: Sequence[str], decimal: str) -> bool:
-    first = next((cell for cell in cells if cell.strip().lower() not in MISSING), "")
+def _numeric(cells: Sequence[str], decimal: str, marked: set[str]) -> bool:
+    first = next((cell for cell in cells if cell.strip().lower() not in marked), "")
     return number(first, decimal) is not None
 
 

@@ -5,7 +5,9 @@ cell is sqrt(dt) times one normal. Inside a cell it is a Brownian bridge between
 ends, halved 16 times (a virtual Brownian tree: Li, Wong, Chen, Duvenaud (2020), Scalable
 gradients for stochastic differential equations, AISTATS, sec. 4) and a straight line below
 2^-16 of the cell, where its variance is short by at most 4e-6 dt. W(t) is thus a function of
-time: wherever steps are cut, what the parts add up to stays the same.
+time: wherever changes, knots and ends cut the steps, what the parts add up to stays the same.
+An event is met on the straight line of its step, and the row goes on from there with W of its
+time, so what the noise adds over that cell differs from W's by the order of its own increment.
 
 Words of the Philox counter, lowest bits first; the key is the seed, low word first:
 

@@ -109,7 +109,7 @@ class Settled:
 
 def settle(
     log: EventLog, at: Interval, rows: Tensor, t: Tensor, y: Tensor, event: Tensor, side: Tensor,
-    near: Tensor,
+    near: Tensor, stuck: Tensor | None = None,
 ) -> Settled:  # fmt: skip
     """Let the events of an instant happen.
 
@@ -121,11 +121,18 @@ def settle(
         event: The event that a step ended with, -1 for none, (A,).
         side: Sides of the guards just before, (E, A).
         near: What counts as zero, (E, A).
+        stuck: Rows whose event comes back too fast to be told from the one before, (A,).
     """
     events = list(at.model.declared.events.values())
     result = Settled(y.clone(), side.clone(), near, [], torch.zeros_like(rows))
     index = torch.arange(rows.shape[0], device=rows.device)
     event = event.clone()
+    if stuck is not None:
+        # Infinitely many events in a finite time: beyond this point there is only rounding.
+        again = log.count[event.clamp(min=0), rows] > 1
+        result.status[stuck & again & (event >= 0)] |= int(Status.EVENT_LIMIT)
+        keep = (result.status == 0).nonzero()[:, 0]
+        index, event = index[keep], event[keep]
     while index.shape[0]:
         _happen(log, result, at, rows, t, index, event)
         failed = (result.status[index] & int(FAILURE)) != 0

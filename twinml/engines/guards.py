@@ -35,6 +35,7 @@ class Found:
         theta: Where it happens, 1 for none, (A,), float64.
         side: Sides of the guards just before the event, or at the end of the step, (E, A).
         near: What counts as zero for each guard, (E, A).
+        stuck: Rows whose guard comes back to zero before it has left it by more than rounding.
         lost: Rows whose guard is not finite before any event, (A,).
     """
 
@@ -42,6 +43,7 @@ class Found:
     theta: Tensor
     side: Tensor
     near: Tensor
+    stuck: Tensor
     lost: Tensor
 
     def select(self, index: Tensor) -> Found:
@@ -118,6 +120,7 @@ def first_event(step: DenseStep, side: Tensor, directions: Sequence[int]) -> Fou
     places = torch.full((len(names), rows), torch.inf, dtype=torch.float64, device=side.device)
     sides = torch.empty((len(names), *values.shape[1:]), dtype=side.dtype, device=side.device)
     nodes = torch.zeros_like(side)
+    near, stuck = nearness(values), torch.zeros_like(side, dtype=torch.bool)
     finite = torch.isfinite(values)
     for number, (name, direction) in enumerate(zip(names, directions, strict=True)):
         value, slope = values[number], None
@@ -141,11 +144,15 @@ def first_event(step: DenseStep, side: Tensor, directions: Sequence[int]) -> Fou
             sides[number, node] = now = sign
         hit = nodes[number].nonzero()[:, 0]
         if hit.shape[0]:
-            places[number, hit] = _root(
+            place = places[number, hit] = _root(
                 step.select(hit), name, nodes[number, hit], value[:, hit], sides[number][:, hit],
                 disarmed[hit], values[number, 0, hit], None if slope is None else slope[hit],
             )  # fmt: skip
-    return _earliest(step, places, nodes, sides, nearness(values), finite)
+            if slope is not None:
+                # A bounce rises by about a quarter of its slope times its length.
+                rise = 0.25 * slope[hit].abs().to(place.dtype) * place
+                stuck[number, hit] = disarmed[hit] & (rise <= near[number, hit])
+    return _earliest(step, places, nodes, sides, near, stuck, finite)
 
 
 def _root(
@@ -175,8 +182,9 @@ def _root(
 
 
 def _earliest(
-    step: DenseStep, places: Tensor, nodes: Tensor, sides: Tensor, near: Tensor, finite: Tensor
-) -> Found:
+    step: DenseStep, places: Tensor, nodes: Tensor, sides: Tensor, near: Tensor, stuck: Tensor,
+    finite: Tensor,
+) -> Found:  # fmt: skip
     """The first of all guards, in declaration order among those within the roots' tolerance."""
     clock = torch.maximum(step.t.abs(), step.t1.abs())
     slack = 4 * _EPS * clock / step.h.abs().clamp(min=1e-300)
@@ -193,7 +201,8 @@ def _earliest(
     # What lies behind the event has not happened.
     steps = torch.arange(_LAST + 1, device=node.device)[:, None]
     lost = (~finite.all(0) & (steps <= node)).any(0)
-    return Found(event, theta, kept, _with_residual(step, event, theta, near), lost)
+    stuck = stuck.gather(0, chosen)[0] & ~none
+    return Found(event, theta, kept, _with_residual(step, event, theta, near), stuck, lost)
 
 
 def _with_residual(step: DenseStep, event: Tensor, theta: Tensor, near: Tensor) -> Tensor:

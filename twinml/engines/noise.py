@@ -162,10 +162,20 @@ def check_gradient(problem: Problem) -> None:
     """Refuse the derivative by a time at which the path is cut: W has none.
 
     Raises:
-        ArgumentError: the time of a change, or a knot of an input, asks for a gradient.
+        ArgumentError: the time of a change, or a knot of an input, asks for a gradient, or an
+            event from which the row goes on would.
     """
     if problem.path is None:
         return
+    events = problem.model.declared.events
+    onward = [name for name, event in events.items() if not event.terminal]
+    if onward:
+        raise ArgumentError(
+            f"{type(problem.model).__name__} has noise() and goes on after the event "
+            f"'{onward[0]}', and a gradient is asked for: the event's time would carry it, and a "
+            "Brownian path has no derivative by time. Simulate under torch.no_grad(), or make the "
+            "event terminal."
+        )
     cuts = [part for change in problem.changes for part in (change.at, change.until)]
     cuts += [value.times for value in problem.inputs.values() if isinstance(value, Signal)]
     if any(isinstance(part, Tensor) and part.requires_grad for part in cuts):

@@ -137,12 +137,6 @@ def build_problem(
             "replaced cannot be found again. Simulate forward, or take the events out of a "
             "subclass by writing <event> = None."
         )
-    if model.has_noise and model.declared.events:
-        raise ArgumentError(
-            f"{name} has noise() and events {list(model.declared.events)}; this version does not "
-            "stop a noisy path at a guard. Leave out one of them in a subclass, or watch for the "
-            "crossing with a quantity such as first_time(...)."
-        )
     return Problem(
         model=model, t=times, y0=y0, parameters=values, inputs=signals, changes=timed,
         quantities=quantities, constants=extra, keep=mode, rtol=float(rtol),

@@ -1,6 +1,7 @@
 """Physics shipped with the package, one file each, sources cited."""
 
 from twinml.library.battery_ecm import BatteryEcm
+from twinml.library.bouncing_ball import BouncingBall
 from twinml.library.brownian_particle import BrownianParticle
 from twinml.library.building2r2c import Building2r2c
 from twinml.library.cascaded_tanks import CascadedTanks
@@ -19,6 +20,7 @@ from twinml.library.van_der_pol import VanDerPol
 
 __all__ = [
     "BatteryEcm",
+    "BouncingBall",
     "BrownianParticle",
     "Building2r2c",
     "CascadedTanks",

@@ -81,6 +81,11 @@ def event(direction: int = 0, terminal: bool = False) -> Callable[[Method], Even
     1, either for 0. A guard that starts at zero, or that its own reset leaves there, first has
     to leave zero. ``@<name>.reset`` marks what the event does to the states.
 
+    Several events at one instant are taken in the order declared. Events that follow ever
+    faster, as the bounces of a ball that never rests, end their row as a failure
+    (``EVENT_LIMIT``) once rounding hides them or ``max_events`` is spent; give such a model a
+    state in which it rests, as ``twinml.library.BouncingBall`` has.
+
     Args:
         direction: -1, 0 or 1.
         terminal: End the row at the event (after its reset, if it has one).

@@ -73,8 +73,9 @@ def trajectory_figure(
     values: Mapping[str, np.ndarray],
     units: Mapping[str, str],
     time_unit: str,
+    events: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
-    """One panel per quantity over time.
+    """One panel per quantity over time, with a line at each event.
 
     Args:
         path: The PNG to write.
@@ -82,11 +83,20 @@ def trajectory_figure(
         values: Values per quantity, (T,).
         units: Unit per quantity.
         time_unit: Unit of the times.
+        events: Times per event, (M,).
     """
     with figure(8.0, 1.9 * len(values) + 0.5) as made:
         axes = made.subplots(len(values), 1, sharex=True, squeeze=False)[:, 0]
         for axis, (name, row) in zip(axes, values.items(), strict=True):
             axis.plot(time, row, color=BLUE, lw=1.8)
             axis.set_ylabel(label(name, units[name]))
+        for number, (name, moments) in enumerate((events or {}).items()):
+            style = ("--", ":", "-.")[number % 3]
+            for axis in axes:
+                for index, moment in enumerate(moments):
+                    named = None if index or axis is not axes[0] else f"event {name}"
+                    axis.axvline(moment, color=MUTED, lw=0.8, ls=style, label=named, zorder=0)
+        if any(len(moments) for moments in (events or {}).values()):
+            axes[0].legend(loc="best", fontsize=9)
         axes[-1].set_xlabel(f"time [{time_unit}]")
         return save(made, path)

@@ -39,7 +39,10 @@ ADVICE: dict[Status, str] = {
     ),
     Status.SOLVER_FAILED: "the linear system of the stiff method was singular at every step size",
     Status.EVENT_STOP: "a terminal event ended the row",
-    Status.EVENT_LIMIT: "more events than max_events; raise it or check the guard",
+    Status.EVENT_LIMIT: (
+        "more events than max_events, or events that follow ever faster; raise max_events, or "
+        "give the reset a state in which nothing more happens"
+    ),
 }
 
 

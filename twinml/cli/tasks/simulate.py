@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,10 @@ from twinml.cli.twin import (
 from twinml.errors import ConfigError, SolveError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from twinml.physics import Physics
+    from twinml.solve.solution import Solution
 
 MOST_POINTS = 10_000_000
 
@@ -74,14 +78,10 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     solver = config.solver.arguments()
     solver["dt"] = noise_step(config.twin, model, config.solver.dt)
     run = job.start({"model": digest_source(type(model)), **digests})
-    solution = run_simulation(
-        model,
-        t,
-        initial=initial or None,
-        inputs=inputs or None,
-        seed=config.seed,
-        **solver,
-    )
+    given: dict[str, Any] = {
+        "initial": initial or None, "inputs": inputs or None, "seed": config.seed, **solver,
+    }  # fmt: skip
+    solution = run_simulation(model, t, **given)
     if not bool(solution.ok):
         unit = "" if model.time_unit == "1" else f" {model.time_unit}"
         when = f"{float(solution.fail_time[0]):g}{unit}"
@@ -89,34 +89,79 @@ def simulate(config: Simulate, job: Job) -> Outcome:
             f"{config.twin.name} failed at t = {when} with {describe(int(solution.status[0]))}."
         )
     names = [*states, *model.declared.outputs]
-    columns = {"time": solution.t.reshape(-1).numpy(force=True)}
+    path = _path(solution, lambda: run_simulation(model, t, keep="final", **given))
+    columns = {"time": path.pop("time")}
     units = {"time": model.time_unit}
     metrics: dict[str, Any] = {}
     rows = []
     for name in names:
-        value = solution[name][0].double().numpy(force=True)
+        value = path[name]
         if value.ndim > 1:
             continue  # a vector state has no single column; its outputs do
         columns[name], units[name] = value, model.declared.unit(name)
         metrics[f"simulate.{name}.final"] = float(value[-1])
         metrics[f"simulate.{name}.max"] = float(value.max())
         rows.append([name, units[name], value[0], value[-1], value.min(), value.max()])
+    events, notes = {}, []
+    for name, event in solution.events.items():
+        moments = event.at.numpy(force=True)
+        events[name] = moments
+        metrics[f"simulate.{name}.count"] = len(moments)
+        if len(moments) == 0:
+            notes.append(f"event {name}: never")
+            continue
+        metrics[f"simulate.{name}.first"] = float(moments[0])
+        often = "once" if len(moments) == 1 else f"{len(moments)} times, first"
+        stop = " and ended the simulation" if _stopped_by(solution, model, name) else ""
+        notes.append(f"event {name}: {often} at {moments[0]:.6g} {model.time_unit}{stop}")
     metrics["simulate.steps"] = int(solution.steps[0])
     metrics["simulate.status"] = int(solution.status[0])
+    name = config.twin.name or type(model).__name__
     table = run.path / "trajectory.parquet"
     Table(columns, units).write_parquet(table)
     figure = run.path / "trajectory.png"
     time = columns.pop("time")
-    trajectory_figure(figure, time, columns, units, model.time_unit)
+    trajectory_figure(figure, time, columns, units, model.time_unit, events)
     written = [("trajectory", table), ("figure", figure)]
     return Outcome(
         metrics,
         ("name", "unit", "start", "end", "min", "max"),
         rows,
-        f"{config.twin.name or type(model).__name__}: {solution.method} on {solution.engine}",
+        "; ".join([f"{name}: {solution.method} on {solution.engine}", *notes]),
         written,
         headline=tuple(m for m in metrics if m.endswith(".final")),
+        notes=notes,
     )
+
+
+def _path(solution: Solution, end: Callable[[], Solution]) -> dict[str, np.ndarray]:
+    """Time and values by name, (T,); where a terminal event ended the row, up to that event."""
+    import numpy as np
+
+    time = solution.t.reshape(-1).numpy(force=True)
+    values = {name: solution[name][0].double().numpy(force=True) for name in solution.names}
+    if _stopped(solution):
+        last, stop = end(), float(solution.state.t[0])
+        before = time < stop
+        time = np.append(time[before], stop)
+        for name, value in values.items():
+            final = last[name].double().numpy(force=True)
+            values[name] = np.concatenate([value[before], final])
+    return {"time": time, **values}
+
+
+def _stopped(solution: Solution) -> bool:
+    """Whether a terminal event ended the simulation."""
+    from twinml.solve.status import Status
+
+    return bool(int(solution.status[0]) & Status.EVENT_STOP)
+
+
+def _stopped_by(solution: Solution, model: Physics, name: str) -> bool:
+    """Whether that event ended the simulation."""
+    terminal = model.declared.events[name].terminal
+    moments = solution.events[name].at
+    return terminal and _stopped(solution) and bool(moments[-1] == solution.state.t[0])
 
 
 def _times(config: Simulate, model: Physics) -> tuple[Any, dict[str, Any], dict[str, str]]:

@@ -95,6 +95,7 @@ def _parser() -> Parser:
     add("--unit", action="append", default=[], metavar="COLUMN=UNIT", help="unit of a column")
     add("--range", action="append", default=[], metavar="COLUMN=LOW:HIGH", help="range to check")
     add("--experiments", action="append", metavar="COLUMN", help="column that labels experiments")
+    add("--experiment", metavar="NAME", help="the one experiment to look at")
     add("--late", help="refuse, sort or set_aside rows whose time runs backwards")
     add("--duplicates", help="refuse, first, last or mean of rows with one time")
     add("--missing", action="append", metavar="TEXT", help="text that marks a missing sample")
@@ -111,8 +112,8 @@ def _parser() -> Parser:
 def _given(asked: Any) -> dict[str, Any]:
     """What the words state, by the names of ``Record.read``."""
     plain = (
-        "time", "time_unit", "time_format", "zone", "period", "experiments", "late", "duplicates",
-        "missing", "format", "delimiter", "decimal", "encoding",
+        "time", "time_unit", "time_format", "zone", "period", "experiments", "experiment", "late",
+        "duplicates", "missing", "format", "delimiter", "decimal", "encoding",
     )  # fmt: skip
     given = {name: getattr(asked, name) for name in plain if getattr(asked, name) is not None}
     if asked.names is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from twinml.cli.console import Console
 from twinml.cli.tools.arguments import Parser, parse
+from twinml.cli.tools.origin import origin
 from twinml.errors import DataError
 
 METRICS_SHOWN = 40
@@ -49,6 +50,8 @@ def run(words: Sequence[str]) -> int:
                     f"{path} is not UTF-8 text ({error.reason}), as every text file of ours is. "
                     "Save it as UTF-8."
                 ) from error
+            for line in origin(path):
+                print(line)
             return 0
     raise DataError(
         f"{path} is nothing that twinml writes or reads; expected one of: "
@@ -62,6 +65,43 @@ def _has(*names: str) -> Callable[[Path], bool]:
 
 def _ends(*endings: str) -> Callable[[Path], bool]:
     return lambda path: path.is_file() and path.suffix in endings
+
+
+def _runs_below(path: Path) -> list[Path]:
+    from twinml.run.directory import PROVENANCE
+
+    return [found.parent for found in sorted(path.rglob(PROVENANCE))] if path.is_dir() else []
+
+
+def _runs(path: Path, console: Console) -> None:
+    from twinml.run import open_run
+
+    found = _runs_below(path)
+    rows = []
+    for folder in found[-ROWS_SHOWN:]:
+        block = open_run(folder, finished=False).provenance()
+        choices = " ".join(f"{g}={c}" for g, c in block["choices"].items())
+        rows.append([str(folder), block["task"], block["status"], block["started"], choices])
+    print(f"folder {path}: {len(found)} runs")
+    console.table(("run", "task", "status", "started", "choices"), rows)
+    if len(found) > len(rows):
+        print(f"  these are the last {len(rows)}")
+
+
+def _sweep(path: Path, console: Console) -> None:
+    from twinml.sweep import open_sweep
+
+    found = open_sweep(path)
+    print(
+        f"sweep {path}: {found.done:,} of {found.samples:,} samples done, {found.failed:,} failed"
+    )
+    if not found.done:
+        return
+    rows = [
+        [name, found.summary["units"][name], about.get("mean"), about.get("sd"), about.get("max")]
+        for name, about in found.summary["quantities"].items()
+    ]
+    console.table(("quantity", "unit", "mean", "s.d.", "max"), rows)
 
 
 def _run(path: Path, console: Console) -> None:
@@ -221,6 +261,7 @@ KINDS: tuple[Kind, ...] = (
         lambda path: path.name == "multirun.csv" or (path / "multirun.csv").is_file(),
         _multirun,
     ),
+    Kind("a sweep", _has("manifest.json", "ledger.jsonl"), _sweep),
     Kind("an artifact", _has("manifest.json", "config.pbtxt"), _artifact),
     Kind("a surrogate", lambda path: path.is_file() and path.name == "surrogate.pt", _surrogate),
     Kind("a model file", _ends(".pt"), _artifact),
@@ -228,6 +269,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("a twin, scenario or group file", _ends(".yaml", ".yml"), _yaml),
     Kind("a JSON file of ours", _ends(".json"), _json),
     Kind("a CSV file", _ends(".csv"), _csv),
-    Kind("a text file of ours", _ends(".jsonl", ".pbtxt", ".md"), _text),
+    Kind("a text file of ours", _ends(".jsonl", ".pbtxt", ".md", ".py"), _text),
     Kind("a page or figure", _ends(".html", ".png"), _page),
+    Kind("a folder of runs", lambda path: bool(_runs_below(path)), _runs),
 )

@@ -127,8 +127,9 @@ def _header(rows: Rows, source: str, options: TextOptions) -> tuple[list[str], R
         named = [name for name in header if name]
         if named and all(number(name) is not None for name in named):
             raise DataError(
-                f"{source}: its first line holds numbers, not names: {', '.join(named[:6])}. Give "
-                "the names of its columns (names: [time, level, ...]), or header: false."
+                f"{source}: its first line holds numbers ({', '.join(named[:6])}); expected a "
+                "header line that names the columns, such as 'time'. Add it, or give the names: "
+                "names: [time, level, ...]."
             )
     else:
         width = max(len(cells) for _, cells in rows)

@@ -65,6 +65,8 @@ def read_values(values: np.ndarray, groups: Sequence[np.ndarray]) -> Values:
         groups: Rows of each experiment in order of time; no run crosses them.
     """
     known = values[np.isfinite(values)]
+    if not any(np.isfinite(values[rows]).any() for rows in groups):
+        groups = [np.arange(len(values))]  # no row with a value has a time
     if not len(known):
         nan = math.nan
         return Values(

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from twinml.data.assemble import Request, agreed, group_rows, order_problems, time_axis
+from twinml.data.assemble import Request, agreed, chosen, group_rows, order_problems, time_axis
 from twinml.data.columns import Column, Columns
 from twinml.data.header import bare_name
 from twinml.data.numbers import number, numbers
@@ -47,6 +47,7 @@ def examine(
     Raises:
         DataError: a column that is named and does not exist, unless it is one of ``used``.
     """
+    found = chosen(found, rules)
     notes = list(found.notes)
     problems = list(found.problems)
     lost = _lost(found, used or {}, problems)
@@ -103,6 +104,7 @@ def examine(
         findings=tuple(findings),
         notes=tuple(notes),
         lines=found.lines,
+        counted="rows" if found.lines is None or found.word == "row" else "lines",
         axis=_since_start(axis, groups),
         data=data,
         groups=ordered,
@@ -278,14 +280,14 @@ def _column_findings(found: Columns, report: ColumnReport) -> list[Finding]:
     name, findings = report.name, []
     unit = "" if report.unit in (None, "1") else f" {report.unit}"
     if values.missing:
-        longest = max(values.gaps, key=lambda gap: gap[1])
-        findings.append(
-            Finding(
-                "missing", name,
-                f"{values.missing} of {found.rows} samples are missing in {len(values.gaps)} "
-                f"stretches; the longest, {longest[1]} rows, begins at {found.place(longest[0])}",
+        text = f"{values.missing} of {found.rows} samples are missing"
+        if values.gaps:  # rows without a time lie in no stretch
+            longest = max(values.gaps, key=lambda gap: gap[1])
+            text += (
+                f" in {len(values.gaps)} stretches; the longest, {longest[1]} rows, begins at "
+                f"{found.place(longest[0])}"
             )
-        )  # fmt: skip
+        findings.append(Finding("missing", name, text))
     if values.behaviour == "stuck":
         edge = _edge(values)
         findings.append(

@@ -74,6 +74,7 @@ class Report:
         findings: What should be looked at.
         notes: What was found out or assumed.
         lines: Line in the file of each row, (rows,); None where rows are counted from 1.
+        counted: What ``lines`` counts, "lines" or "rows".
         axis: Time of each row since the first of its experiment, nan where unknown, (rows,).
         data: Values of the number columns, for drawing.
         groups: Rows of each experiment.
@@ -92,6 +93,7 @@ class Report:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     lines: np.ndarray | None = None
+    counted: str = "rows"
     axis: np.ndarray = field(default_factory=lambda: np.zeros(0))
     data: Mapping[str, np.ndarray] = field(default_factory=dict)
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -120,7 +122,7 @@ class Report:
             "sha256": self.digest,
             "usable": self.usable,
             "rows": self.rows,
-            "places": "rows" if self.lines is None else "lines",
+            "places": self.counted,
             "time": {
                 "column": self.time or None, "unit": self.time_unit,
                 "start": self.start, "end": self.end,
