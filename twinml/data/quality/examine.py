@@ -89,6 +89,9 @@ def examine(
         )  # fmt: skip
         columns.append(report)
         findings += _column_findings(found, report)
+    if not data:
+        text = "no column holds numbers; expected at least one beside the times."
+        problems.append(Problem("empty", "", text))
     ticks = axis.ticks[axis.known]
     return Report(
         source=found.source,
