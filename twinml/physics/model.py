@@ -218,7 +218,7 @@ class Physics(nn.Module):
             return self.forward(equation, values)
         except (TwinmlError, MemoryError, torch.OutOfMemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise EquationError(
                 f"{type(self).__name__}.{equation} failed: {own_line(error)}.{_advice(error)}"
             ) from error
@@ -269,7 +269,7 @@ class Physics(nn.Module):
         return torch.cat(rows) if len(rows) > 1 else rows[0]
 
 
-def _advice(error: Exception) -> str:
+def _advice(error: BaseException) -> str:
     """What to write instead, where the mistake is one that many make."""
     text = str(error)
     if "Boolean value of Tensor" in text:

@@ -249,7 +249,7 @@ def _read_quantities(data: Any, vary: Mapping[str, Varied]) -> dict[str, Express
 
 
 def _read_names(data: Any, vary: Mapping[str, Varied]) -> tuple[str, ...]:
-    if isinstance(data, str) or not all(isinstance(name, str) for name in data):
+    if not isinstance(data, list | tuple) or not all(isinstance(name, str) for name in data):
         raise ScenarioError(f"except is {data!r}; expected a list of fitted quantities.")
     for name in data:
         if name in vary:

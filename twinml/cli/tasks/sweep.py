@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TABLE = "table.parquet"
 MANIFEST = "manifest.json"
+MOST_BASE_SAMPLES = 2**20
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,10 @@ def check_base_samples(name: str, count: int, *, none_allowed: bool = False) -> 
     Raises:
         ConfigError: fewer than 8, or than 8 and not 0 where ``none_allowed``.
     """
-    if count < 8 and not (none_allowed and count == 0):
+    if not 8 <= count <= MOST_BASE_SAMPLES and not (none_allowed and count == 0):
         raise ConfigError(
-            f"{name}={count} cannot be used: Sobol indices need 8 base samples or more, best a "
+            f"{name}={count} cannot be used: Sobol indices need 8 base samples or more, up to "
+            f"{MOST_BASE_SAMPLES:,}, best a "
             f"power of two such as 1024{', or 0 for none' if none_allowed else ''}."
         )
 
