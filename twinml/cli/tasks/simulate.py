@@ -16,7 +16,6 @@ from twinml.cli.twin import (
     build_record,
     noise_step,
     record_digests,
-    recorded_inputs,
 )
 from twinml.errors import ConfigError, SolveError
 
@@ -178,7 +177,7 @@ def _times(config: Simulate, model: Physics) -> tuple[Any, dict[str, Any], dict[
             )
         record = build_record(twin, model)
         t = torch.as_tensor(record.time_in(model.time_unit))
-        return t, recorded_inputs(record, model), record_digests(record)
+        return t, record.inputs(model), record_digests(record)
     if not 2 <= horizon.points <= MOST_POINTS:
         raise ConfigError(
             f"horizon.points={horizon.points:,} cannot be used: expected from 2, for both ends, to "

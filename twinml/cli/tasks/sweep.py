@@ -18,7 +18,6 @@ from twinml.cli.twin import (
     build_record,
     load_posterior,
     noise_step,
-    recorded_inputs,
 )
 from twinml.errors import ConfigError, DataError, SweepError
 
@@ -176,7 +175,7 @@ def _driven(twin: TwinKeys, model: Physics, scenario: Scenario) -> dict[str, Any
     """Recorded inputs that the scenario leaves alone."""
     if not set(twin.inputs) - set(scenario.vary):
         return {}
-    found = recorded_inputs(build_record(twin, model), model)
+    found = build_record(twin, model).inputs(model)
     return {name: signal for name, signal in found.items() if name not in scenario.vary}
 
 
