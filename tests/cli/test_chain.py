@@ -221,7 +221,7 @@ TWIN = ["twin=outbreak", "scenario=small"]
         (["sweep", "twin=lorenz", "scenario=small", "calibration=cal"], 2, ["of Outbreak"]),
         (["sweep", *TWIN, "calibration=cal", "samples=0"], 2, ["samples"]),
         (["sweep", *TWIN, "calibration=cal", "out=swp"], 2, ["already holds", "resume=swp"]),
-        (["sweep", *TWIN, "calibration=cal", "resume=cal"], 2, ["holds no sweep"]),
+        (["sweep", *TWIN, "calibration=cal", "resume=cal"], 2, ["run of twinml calibrate"]),
         (["sweep", *TWIN, "calibration=cal", "resume=swp", "out=b"], 2, ["not both"]),
         (
             [

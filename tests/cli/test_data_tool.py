@@ -64,7 +64,7 @@ def test_a_record_is_shown_with_its_columns_and_what_keeps_it_from_being_read(ta
         assert fragment in out
     assert main(["data", "tank.csv", "--zone", "Europe/Berlin"]) == 0
     out = capsys.readouterr().out
-    assert "would be read as stated" in out and "2026-03-01T11:00:00Z" in out
+    assert "columns of numbers would be read as stated" in out and "2026-03-01T11:00:00Z" in out
 
 
 def test_a_twin_brings_its_columns_units_bounds_and_rules(tank, capsys):

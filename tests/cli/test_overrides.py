@@ -70,7 +70,7 @@ def test_range_and_choice_are_written_out(word, expected):
         ("--config-dir", ["--config-dir needs a folder"]),
         ("hydra.run.dir=x", ["Hydra itself"]),
         ("twin@model=x", ["Hydra itself"]),
-        ("name='open", ["cannot be read", "Quote values"]),
+        ("name='open", ["cannot be read", "\"name='open'\""]),
         ("x=interval(0,1)", ["interval cannot be enumerated"]),
     ],
 )

@@ -64,7 +64,7 @@ def test_values_are_converted_where_nothing_is_lost():
         ({"count": None}, ["count=null", "a whole number"]),
         ({"on": 1}, ["on=1", "true or false"]),
         ({"mode": "c"}, ["mode='c'", "a, b"]),
-        ({"inner": 3}, ["inner=3", "inner.rate, inner.unit"]),
+        ({"inner": 3}, ["inner=3", "they are rate and unit"]),
         ({"names": "x"}, ["names='x'", "[a,b]"]),
         ({"names": [["x"]]}, ["names[0]=['x']", "text"]),
         ({"inner": {"rate": "fast"}}, ["inner.rate='fast'", "a number"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.cli.small import put
@@ -47,7 +49,7 @@ def test_a_class_beside_the_configs_is_built_with_its_arguments_and_values(folde
     [
         ("kiln.py", KILN, "kln.Kiln", ["No module 'kln'", "working directory"]),
         ("kiln.py", KILN, "kiln.Kilm", ["has no 'Kilm'", "'Kiln'"]),
-        ("kiln.py", KILN, "Kiln", ["names no module", "module.Class"]),
+        ("kiln.py", KILN, "Kiln", ["not of the form module.Class", "kiln.Kiln"]),
         ("kiln.py", KILN, "kiln.NOT_A_MODEL", ["not a Physics class"]),
         ("bad1.py", "x = 1\ny = undefined + 1\n", "bad1.K", ["bad1.py, line 2", "y = undefined"]),
         ("bad2.py", "def f(:\n", "bad2.K", ["bad2.py, line 1", "SyntaxError"]),
@@ -94,3 +96,11 @@ def test_the_record_is_found_or_asked_for(folder):
     ):
         with pytest.raises(error, match=fragment):
             data_path(twin("a.B", data=data))
+
+
+@pytest.mark.parametrize("name", ["queue", "yaml", "scipy"])
+def test_a_class_in_a_file_named_like_another_module_is_refused(folder, monkeypatch, name):
+    monkeypatch.setattr(sys, "path", [*sys.path[1:], str(folder)])  # as the program puts it: last
+    put(folder / f"{name}.py", KILN)
+    with pytest.raises(ConfigError, match=rf"{name}\.py of twin 'kiln' cannot be imported"):
+        build_model(twin(f"{name}.Kiln"))

@@ -68,7 +68,7 @@ def test_a_new_twin_goes_all_the_way(place):
     told = place.twinml("new", "kiln")
     small = {
         "calibrate": ["starts=4"],
-        "sweep": ["samples=512", "executor=local", "sensitivity=8"],
+        "sweep": ["samples=512", "executor=local", "sensitivity=0"],
         "train": ["surrogate.steps=50", "surrogate.width=8"],
     }
     commands = [line.split() for line in told.partition("Next")[2].splitlines()[1:]]
@@ -88,8 +88,8 @@ def test_a_new_twin_goes_all_the_way(place):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("program", [["twinml"], ["python", "-m", "twinml"]], ids=["script", "-m"])
-def test_files_named_like_other_modules_are_in_nobodys_way(place, tmp_path, program):
+def test_files_named_like_other_modules_are_in_nobodys_way(place, tmp_path):
+    program = ["python", "-m", "twinml"]  # Python itself puts the working directory first here
     place = place._replace(work=tmp_path)
     place.run(*program, "new", "kiln")
     for name in ("queue", "random", "yaml", "scipy", "scenario", "worker"):

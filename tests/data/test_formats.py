@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -230,7 +231,7 @@ def test_a_column_of_labels_cuts_a_file_into_experiments(tmp_path):
 def test_one_experiment_can_be_read_though_another_is_faulty(tmp_path):
     for name, text in (("x", RUNS), ("y", RUNS.replace("20,a", "bad,a"))):
         (tmp_path / f"{name}.csv").write_text(text)
-    only = {"time": "t", "experiments": "run"}
+    only: dict[str, Any] = {"time": "t", "experiments": "run"}
     record = Record.read(tmp_path / "y.csv", **only, experiment="b")
     assert record.experiments == ("b",) and record.time.tolist() == [0, 1, 2]
     assert record.digest == Record.read(tmp_path / "x.csv", **only).experiment("b").digest

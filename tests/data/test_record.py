@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import twinml as tw
 from twinml import resources
 from twinml.data.record import Record
 from twinml.errors import DataError, ShapeError, UnitError
@@ -103,3 +104,24 @@ def test_a_part_of_a_record_begins_at_zero_and_keeps_its_experiments():
     assert whole.between().digest == whole.digest
     with pytest.raises(DataError, match=r"experiment 'a'.*0 to 3"):
         whole.between(3.5)
+
+
+def test_a_record_drives_a_model_in_the_models_units():
+    class Tank(tw.Physics):
+        level = tw.State("m", initial=0.0)
+        inflow = tw.Input("m/s", default=0.0)
+
+        def rhs(self, inflow):
+            return {"level": inflow}
+
+    record = Record(
+        np.array([0.0, 1.0, 2.0]),
+        {"inflow": np.array([60.0, 0.0, 0.0]), "other": np.zeros(3)},
+        {"inflow": "m/min", "other": "1"},
+        "min",
+    )
+    found = record.inputs(Tank())
+    assert list(found) == ["inflow"] and found["inflow"].kind == "hold"
+    assert found["inflow"].times.tolist() == [0.0, 60.0, 120.0]
+    sol = tw.simulate(Tank(), record.time_in("s"), inputs=found)
+    assert float(sol["level"][0, -1]) == pytest.approx(60.0, rel=1e-12)

@@ -31,7 +31,7 @@ GIVEN = {"parameters": {"k": 1.0}, "initial": {"x": 1.0}, "inputs": {"u": 0.0}}
 @pytest.mark.parametrize(
     ("error", "text", "options"),
     [
-        (ArgumentError, r"parameter 'k' of Needy has no default and was not given; pass parameters",
+        (ArgumentError, r"parameter 'k' of Needy has no default and was not given. Give it in",
          {"parameters": {}}),
         (ArgumentError, r"input 'u' of Needy has no default", {"inputs": {}}),
         (ArgumentError, r"state 'x' of Needy has no initial value", {"initial": {}}),

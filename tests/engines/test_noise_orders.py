@@ -18,12 +18,14 @@ from twinml.engines.eager import EagerEngine
 from twinml.engines.normalise import build_problem
 from twinml.library import BrownianParticle, GeneExpression
 
-COUNTS = (8, 16, 32, 64)
+COUNTS = (16, 32, 64, 128)
 
 
-def slope(errors: list[float], spreads: list[float]) -> tuple[float, float]:
+def slope(
+    errors: list[float], spreads: list[float], counts: tuple[int, ...] = COUNTS
+) -> tuple[float, float]:
     """Slope of log error over log step, and its standard error."""
-    x = -torch.log(torch.tensor(COUNTS, dtype=torch.float64))
+    x = -torch.log(torch.tensor(counts, dtype=torch.float64))
     y = torch.log(torch.tensor(errors, dtype=torch.float64).abs())
     relative = torch.tensor(spreads) / torch.tensor(errors, dtype=torch.float64).abs()
     weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
@@ -48,8 +50,8 @@ def test_moments_of_growth_converge_at_weak_order_one(power):
         errors.append(float(gap.mean()))
         spreads.append(float(gap.std()) / 20_000**0.5)
     found, spread = slope(errors, spreads)
-    assert abs(found - 1.0) < 4 * spread + 0.1
-    assert 4 * spread < 0.2  # the band says something
+    assert abs(found - 1.0) < 4 * spread + 0.05
+    assert 4 * spread < 0.1  # the band says something
 
 
 @pytest.mark.parametrize("power", [1, 2])
@@ -57,12 +59,13 @@ def test_moments_of_relaxation_converge_at_weak_order_one(power):
     mean, variance = 5.0 * math.exp(-2.0), 0.25 * (1.0 - math.exp(-4.0)) / 4.0
     exact = mean if power == 1 else mean**2 + variance
     errors, spreads = [], []
-    for count in COUNTS:
+    counts = (8, 16, 32, 64)  # the shortest steps with an error well above its spread
+    for count in counts:
         options = {"dt": 1.0 / count, "ids": torch.arange(20_000), "keep": "final"}
         value = tw.simulate(Relaxation(), [0.0, 1.0], **options)["x"] ** power
         errors.append(float(value.mean()) - exact)
         spreads.append(float(value.std()) / 20_000**0.5)
-    found, spread = slope(errors, spreads)
+    found, spread = slope(errors, spreads, counts)
     assert abs(found - 1.0) < 4 * spread + 0.1
     assert 4 * spread < 0.2
 
@@ -70,10 +73,10 @@ def test_moments_of_relaxation_converge_at_weak_order_one(power):
 def test_paths_of_growth_converge_at_strong_order_one_half():
     errors = []
     for count in COUNTS:
-        method, exact = exact_growth(count, 4000, 0.5, 1.0)
+        method, exact = exact_growth(count, 4000, 0.5, 0.5)
         errors.append(float(((method - exact) ** 2).mean().sqrt()))
     found, _ = slope(errors, [0.0] * len(COUNTS))
-    assert found == pytest.approx(0.5, abs=0.1)
+    assert found == pytest.approx(0.5, abs=0.05)
 
 
 def stationary(model: tw.Physics, mean: list[float], dt: float) -> Tensor:

@@ -203,7 +203,7 @@ def test_defaults_can_be_replaced_on_an_instance_with_units():
     with pytest.raises(DeclarationError, match=r"has no parameter 'mas'.*Did you mean 'mass'\?"):
         model.set_defaults(mas=1.0)
     with pytest.raises(
-        DeclarationError, match=r"default=50, outside its validity bounds \[0.1, 10\]"
+        DeclarationError, match=r"value=50, outside its validity bounds \[0.1, 10\]"
     ):
         model.set_defaults(k=50.0)
     with pytest.raises(UnitError, match="the dimensions differ"):

@@ -100,3 +100,23 @@ def test_digests_follow_the_bytes(tmp_path):
 
 def test_git_state_is_none_outside_a_checkout(tmp_path):
     assert git_state(tmp_path) is None
+
+
+def test_after_bad_input_neither_the_folder_nor_those_made_for_it_are_left(tmp_path):
+    (tmp_path / "mine").mkdir()
+    run = RunDirectory.create("simulate", tmp_path / "mine" / "a" / "b")
+    run.write_config({})
+    assert run.discard() and list(tmp_path.rglob("*")) == [tmp_path / "mine"]
+
+
+def test_a_folder_of_a_run_that_came_to_nothing_can_be_used_again(tmp_path):
+    run = RunDirectory.create("simulate", tmp_path / "a")
+    run.write_config({})
+    run.write_provenance({"status": "running"})
+    with pytest.raises(InputError, match="not empty"):
+        RunDirectory.create("simulate", tmp_path / "a")
+    run.update_provenance(status="failed")
+    assert RunDirectory.create("simulate", tmp_path / "a") == run
+    run.write_metrics({"x": 1.0})
+    with pytest.raises(InputError, match="not empty"):
+        RunDirectory.create("simulate", tmp_path / "a")

@@ -192,7 +192,7 @@ def test_yaml_numbers_are_numbers_and_keys_stand_once(tmp_path):
         ("a: 1\nb: 2\na: 3\n", "here, line 3.*'a' stands twice"),
         ("v:\n  x: 1\n  x: 2\n", "line 3"),
         ("a: [1, 2", "line 1"),
-        ("- 1\n", "holds list"),
+        ("- 1\n", "holds a list"),
         ("", "holds nothing"),
         ("a: !!python/object:os.system x", "line 1"),
     ):

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from twinml.calibrate.calibration import Calibration
-from twinml.calibrate.setup import signals
 from twinml.data.record import Record
 from twinml.engines.simulation import simulate
 from twinml.physics import Physics
@@ -66,7 +65,7 @@ def bands(
         calibration = calibration.experiment(name) if known else calibration.shared()
     axis = torch.as_tensor(record.time_in(model.time_unit))
     times = axis if t is None else torch.as_tensor(t, dtype=torch.float64)
-    inputs = signals(model, record, axis)
+    inputs = record.inputs(model)
     random = np.random.Generator(np.random.Philox(key=seed))
     posterior = calibration.posterior
     freedom = max(posterior.degrees_of_freedom, 1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from twinml.calibrate.coordinates import Unknown
-from twinml.calibrate.setup import Setup, measured, signals
+from twinml.calibrate.setup import Setup, measured
 from twinml.data.record import Record
 from twinml.errors import DataError
 from twinml.physics import Physics
@@ -116,4 +116,4 @@ def _one(
 ) -> Setup:
     t = torch.as_tensor(record.time_in(model.time_unit))
     outputs, data = measured(model, record)
-    return Setup(model, t, signals(model, record, t), outputs, data, sought, options)
+    return Setup(model, t, record.inputs(model), outputs, data, sought, options)

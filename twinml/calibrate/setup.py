@@ -84,32 +84,6 @@ class Setup:
         return torch.stack([values[name] for name in self.outputs]), outcome.steps
 
 
-def signals(model: Physics, record: Record, t: Tensor) -> dict[str, Signal]:
-    """Inputs of the model that the record holds.
-
-    Raises:
-        DataError: a missing sample in an input.
-    """
-    found = {}
-    for name, declared in model.declared.inputs.items():
-        if name not in record:
-            continue
-        values = torch.as_tensor(record.values_in(name, declared.unit))
-        gaps = (~torch.isfinite(values)).nonzero()[:, 0]
-        if gaps.shape[0]:
-            count = gaps.shape[0]
-            raise DataError(
-                f"input '{name}' of {record.source} has {count} missing sample{'s'[: count > 1]}, "
-                f"the first in row {int(gaps[0]) + 1} at time {float(record.time[int(gaps[0])]):g} "
-                f"{record.time_unit}; an input must be known throughout. Complete the record, or "
-                f"have gaps filled by the input's kind: fill=['{name}'], in a twin "
-                f"inputs.{name}.missing=fill."
-            )
-        kind: Any = record.kinds.get(name, "hold")
-        found[name] = Signal(t, values, kind)
-    return found
-
-
 def measured(model: Physics, record: Record) -> tuple[tuple[str, ...], Tensor]:
     """Names and values (m, T) of the outputs that the record holds.
 

@@ -22,6 +22,7 @@ from twinml.physics import Physics
 Progress = Callable[[int, int, str], None]
 Fitted = Setup | Joint
 
+MOST_STARTS = 1_000_000
 _REFINED = 8  # starts that go on after the screening
 _STRAY = 2  # a trial that needs this many times the steps of the best start has gone astray
 _ROUGH = 1e-5  # relative tolerance good enough to tell starts apart and come near a minimum
@@ -92,8 +93,10 @@ def calibrate(
             f"class Mean({name}): noise = None."
         )
     sought = unknowns(model, fit, fit_initial)
-    if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:
-        raise ArgumentError(f"starts={starts!r}; expected a whole number from 1.")
+    if isinstance(starts, bool) or not isinstance(starts, int) or not 1 <= starts <= MOST_STARTS:
+        raise ArgumentError(
+            f"starts={starts!r}; expected a whole number from 1 to {MOST_STARTS:,}. 64 are many."
+        )
     options = {"method": method, "rtol": rtol, "atol": atol, "dt": dt, "max_steps": max_steps}
     setup = build_setup(model, record, sought, options)
     sought, outputs, data = setup.unknowns, setup.outputs, setup.data

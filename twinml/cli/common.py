@@ -36,6 +36,8 @@ class Common:
     paths: Paths = key(Paths, "folders outside the project")
 
     def __post_init__(self) -> None:
+        if self.out == "":
+            raise ConfigError("'out=' names no folder. Name one, or leave out= away.")
         if not 0 <= self.seed < MOST_SEED:
             raise ConfigError(
                 f"seed={self.seed} cannot be used: expected a whole number from 0 to 2**63 - 1."

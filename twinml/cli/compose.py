@@ -150,21 +150,35 @@ def group_of(choice: str) -> str:
     return choice.partition("@")[0]
 
 
-def _worded(error: Exception, task: str, search: SearchPath) -> ConfigError:
+def _worded(failure: Exception, task: str, search: SearchPath) -> ConfigError:
     """Hydra's complaint about the files themselves, without its own vocabulary."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(("Config search", "provider=", "See "))]
     folders = ", ".join(shown(folder) for folder in search.folders)
     foreign = re.search(r"In '([^/']+)/([^']+)': Could not override '([^']+)'", " ".join(kept))
     if foreign:
         group, choice, other = foreign.groups()
         file = search.find(group, choice)
+        if "@" in other and group == "experiment":
+            return ConfigError(
+                f"{shown(file)} does not begin with the line '# @package _global_', without which "
+                "what it chooses and sets does not reach the task. Add it as the first line."
+            )
         return ConfigError(
             f"{group}={choice} chooses a {other}, which {task} does not take: it is made for "
             f"another task (see {shown(file)}). Leave it out, or run the task it names."
         )
+    lost = re.search(r"Could not find '([^/']+)/([^']+)'", " ".join(kept))
+    if lost and lost[1] in GROUPS:
+        try:
+            search.find(lost[1], lost[2])
+        except ConfigError as error:
+            return ConfigError(
+                "The configuration files do not fit together: a defaults list names "
+                f"{lost[1]}/{lost[2]}. {error}"
+            )
     return ConfigError(
-        f"The configuration files do not fit together: {' '.join(kept[:4])} "
+        f"The configuration files do not fit together: {'; '.join(kept[:4])}. "
         f"Check the defaults lists of the files chosen; they are looked for in: {folders}."
     )
 

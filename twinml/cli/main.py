@@ -101,9 +101,12 @@ def _unexpected(error: Exception) -> str:
     """An error nobody foresaw; where the user's own code raised it, that line."""
     from twinml.frames import own_line, raised_in_own_code
 
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or "can't allocate memory" in text:
+        return f"the work needs more memory than there is ({text}). Ask for less at once"
     if raised_in_own_code(error):
         return f"your code failed: {own_line(error)}"
-    return f"unexpected {type(error).__name__}: {error}"
+    return f"unexpected {text}"
 
 
 def _debugging() -> bool:

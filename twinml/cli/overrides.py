@@ -132,7 +132,8 @@ def _values(key: str, raw: str, text: str) -> tuple[Any, ...]:
 def _quoted(text: str) -> str:
     """A word as a shell and twinml both take its value for text."""
     key, _, value = text.partition("=")
-    return f"\"{key}='{value}'\""
+    plain = value.strip("'\"")
+    return f"\"{key}='{plain}'\""
 
 
 def selections(arguments: Arguments) -> list[Selection]:

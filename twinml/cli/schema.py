@@ -170,3 +170,14 @@ def leaves(
             yield from leaves(typing.cast(type, plain), f"{path}{name}.", values[name])
         else:
             yield f"{path}{name}", values[name], field.metadata.get("help", "")
+
+
+def key_type(schema: type, key: str) -> Any:
+    """The type of a dotted key, without ``| None``; None for an unknown key."""
+    hint: Any = schema
+    for part in key.split("."):
+        known = fields(typing.cast(type, hint)) if dataclasses.is_dataclass(hint) else {}
+        if part not in known:
+            return None
+        hint = inner(known[part][0])
+    return hint

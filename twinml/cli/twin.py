@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twinml.calibrate import Calibration
     from twinml.data.posterior import Posterior
     from twinml.data.record import Record
-    from twinml.physics import Physics, Signal
+    from twinml.physics import Physics
 
 # Records that ship with the package are named `package:<file>`.
 SHIPPED = "package:"
@@ -252,15 +252,6 @@ def record_digests(record: Record) -> dict[str, str]:
     """Name -> sha256 of what a run took from its record: the numbers, and the file as it lies."""
     file = {"record file": record.source_digest} if record.source_digest else {}
     return {"record": record.digest, **file}
-
-
-def recorded_inputs(record: Record, model: Physics) -> dict[str, Signal]:
-    """The record's inputs as signals over the model's time."""
-    import torch
-
-    from twinml.calibrate.setup import signals
-
-    return signals(model, record, torch.as_tensor(record.time_in(model.time_unit)))
 
 
 def load_posterior(

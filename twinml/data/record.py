@@ -6,13 +6,16 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from twinml.data.table import Table
 from twinml.errors import DataError, ShapeError, nearest
 from twinml.units import check_unit, convert
+
+if TYPE_CHECKING:
+    from twinml.physics import Physics, Signal
 
 
 @final
@@ -187,6 +190,18 @@ class Record:
         what = f"the time axis of {self.source}"
         return convert(self.single().time, self.time_unit, unit, what)
 
+    def inputs(self, model: Physics) -> dict[str, Signal]:
+        """The model's inputs that the record holds, ready for ``simulate(inputs=...)``.
+
+        Values are in the input's unit, times in the model's, kept or joined by ``kinds``.
+
+        Raises:
+            DataError: a missing sample in an input, or several experiments in the record.
+        """
+        from twinml.data.driving import signals
+
+        return signals(self, model)
+
     def head(self, rows: int) -> Record:
         """The first ``rows`` samples."""
         return replace(
@@ -320,51 +335,33 @@ class Record:
 
     @classmethod
     def from_csv(
-        cls,
-        path: str | Path | Sequence[str | Path],
-        time: str | None = None,
-        time_unit: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        units: Mapping[str, str] | None = None,
-        kinds: Mapping[str, str] | None = None,
-        period: float | None = None,
-        **rules: Any,
-    ) -> Record:
+        cls, path: str | Path | Sequence[str | Path], time: str | None = None,
+        time_unit: str | None = None, columns: Mapping[str, str] | None = None,
+        units: Mapping[str, str] | None = None, **rules: Any,
+    ) -> Record:  # fmt: skip
         """Read text with a header line and a delimiter; as ``read``, whatever the file's name."""
         rules = {**rules, "format": "csv"}
-        return cls.read(path, time, time_unit, columns, units, kinds, period, **rules)
+        return cls.read(path, time, time_unit, columns, units, **rules)
 
     @classmethod
     def from_parquet(
-        cls,
-        path: str | Path | Sequence[str | Path],
-        time: str | None = None,
-        time_unit: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        units: Mapping[str, str] | None = None,
-        kinds: Mapping[str, str] | None = None,
-        period: float | None = None,
-        **rules: Any,
-    ) -> Record:
+        cls, path: str | Path | Sequence[str | Path], time: str | None = None,
+        time_unit: str | None = None, columns: Mapping[str, str] | None = None,
+        units: Mapping[str, str] | None = None, **rules: Any,
+    ) -> Record:  # fmt: skip
         """Read a Parquet file; as ``read``, whatever the file's name."""
         rules = {**rules, "format": "parquet"}
-        return cls.read(path, time, time_unit, columns, units, kinds, period, **rules)
+        return cls.read(path, time, time_unit, columns, units, **rules)
 
     @classmethod
     def from_mat(
-        cls,
-        path: str | Path | Sequence[str | Path],
-        time: str | None = None,
-        time_unit: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        units: Mapping[str, str] | None = None,
-        kinds: Mapping[str, str] | None = None,
-        period: float | None = None,
-        **rules: Any,
-    ) -> Record:
+        cls, path: str | Path | Sequence[str | Path], time: str | None = None,
+        time_unit: str | None = None, columns: Mapping[str, str] | None = None,
+        units: Mapping[str, str] | None = None, **rules: Any,
+    ) -> Record:  # fmt: skip
         """Read the vectors of a MAT file up to version 7; as ``read``, whatever the file's name."""
         rules = {**rules, "format": "mat"}
-        return cls.read(path, time, time_unit, columns, units, kinds, period, **rules)
+        return cls.read(path, time, time_unit, columns, units, **rules)
 
     @classmethod
     def from_frame(

@@ -12,7 +12,7 @@ path: ``final initial max min time_of_max time_of_min mean integral time_above f
 at``. ``max`` and ``min`` of one argument are functionals, of two or more elementwise.
 """
 
-from twinml.expression.reader import MAX_DEPTH, MAX_LENGTH, parse
+from twinml.expression.reader import MAX_DEPTH, MAX_LENGTH, check_numbers, parse
 from twinml.expression.tree import (
     ELEMENTWISE,
     FUNCTIONALS,
@@ -41,5 +41,6 @@ __all__ = [
     "Negate",
     "Number",
     "check_names",
+    "check_numbers",
     "parse",
 ]

@@ -80,7 +80,6 @@ def parse(
             f"{where}: '{expression.functionals[0].text}' looks at a whole path, which does not "
             "exist when this value is needed. Use numbers, parameters, inputs and varied names."
         )
-    _check_numbers(expression, where)
     return expression
 
 
@@ -220,8 +219,12 @@ def _hint(text: str) -> str:
     return ""
 
 
-def _check_numbers(expression: Expression, where: str) -> None:
-    """Refuses arithmetic of written numbers that no row could survive: 1 / 0, 10 ** 10 ** 10."""
+def check_numbers(expression: Expression, where: str) -> None:
+    """Refuse arithmetic of written numbers that no row could survive: 1 / 0, 10 ** 10 ** 10.
+
+    Raises:
+        ExpressionError: Names the part.
+    """
     for node in expression.walk():
         if isinstance(node, Binary) and node.operator == "/" and _value(node.right) == 0.0:
             raise ExpressionError(

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from twinml.errors import DeclarationError, EquationError, ShapeError, TwinmlError, nearest
 from twinml.frames import own_line, own_place
-from twinml.physics.declarations import (
-    Declaration,
-    Declarations,
-    Input,
-    Output,
-    Parameter,
-    State,
-    check_bounds,
-)
-from twinml.physics.event import Event
-from twinml.physics.event import collect as collect_events
+from twinml.physics.binding import NOISE, bind, collect
+from twinml.physics.declarations import Declarations, check_bounds
 from twinml.units import check_unit, quantity, same_dimension
-
-D = TypeVar("D", bound=Declaration)
-
-_EQUATIONS = ("rhs", "outputs", "initial")
-# An equation too, but a name that a parameter may have in a model without noise.
-_NOISE = "noise"
-# Names that instances of torch modules use, such as "training", and the equations.
-_TAKEN = frozenset((*vars(nn.Module()), *_EQUATIONS))
 
 
 class Physics(nn.Module):
@@ -55,7 +37,7 @@ class Physics(nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.declared = _collect(cls)
+        cls.declared = collect(cls, Physics)
         if cls.time_unit != "s":
             check_unit(cls.time_unit, f"{cls.__name__}.time_unit")
             if cls.time_unit != "1" and not same_dimension(cls.time_unit, "s"):
@@ -64,7 +46,7 @@ class Physics(nn.Module):
                     "Use 's', 'min', 'h', 'day' or another unit of time, or '1' for equations "
                     "without dimension."
                 )
-        cls._arguments = _bind(cls)
+        cls._arguments = bind(cls, Physics)
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,11 +117,11 @@ class Physics(nn.Module):
     @property
     def has_noise(self) -> bool:
         """Whether the equations are stochastic."""
-        return _NOISE in self._arguments
+        return NOISE in self._arguments
 
     def noise_states(self, values: Mapping[str, Tensor]) -> tuple[str, ...]:
         """States that ``noise`` names, in their order."""
-        result = self._call(_NOISE, values)
+        result = self._call(NOISE, values)
         states = self.declared.states
         for name in result:
             if name not in states:
@@ -163,12 +145,12 @@ class Physics(nn.Module):
         Raises:
             ShapeError: ``noise`` returned an unknown name, or a shape that is not the state's.
         """
-        result = dict(self._call(_NOISE, values))
+        result = dict(self._call(NOISE, values))
         states = self.declared.states
         if any(name not in states for name in result):
             self.noise_states(values)
         complete = {name: result.get(name, 0.0) for name in states}
-        return self._stack(complete, like, _NOISE, tuple(states))
+        return self._stack(complete, like, NOISE, tuple(states))
 
     def observe(self, values: Mapping[str, Tensor], like: Tensor) -> dict[str, Tensor]:
         """``outputs`` by name, each of shape (B,), in the dtype of ``like`` (n, B)."""
@@ -218,7 +200,7 @@ class Physics(nn.Module):
             return self.forward(equation, values)
         except (TwinmlError, MemoryError, torch.OutOfMemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise EquationError(
                 f"{type(self).__name__}.{equation} failed: {own_line(error)}.{_advice(error)}"
             ) from error
@@ -269,7 +251,7 @@ class Physics(nn.Module):
         return torch.cat(rows) if len(rows) > 1 else rows[0]
 
 
-def _advice(error: Exception) -> str:
+def _advice(error: BaseException) -> str:
     """What to write instead, where the mistake is one that many make."""
     text = str(error)
     if "Boolean value of Tensor" in text:
@@ -306,110 +288,3 @@ def _fit(value: Any, size: int | None, like: Tensor, origin: str, name: str) -> 
             "value per row of the batch. Use elementwise operations on the arguments."
         )
     return value
-
-
-def _collect(cls: type[Physics]) -> Declarations:
-    found: dict[str, Declaration] = {}
-    for base in reversed(cls.__mro__):
-        for name, value in vars(base).items():
-            if isinstance(value, (State, Parameter, Input, Output)):
-                found.pop(name, None)
-                found[name] = value
-            elif name in found:
-                if isinstance(value, Event):
-                    raise DeclarationError(
-                        f"{cls.__name__}.{name} is an event, and a base declares "
-                        f"{type(found[name]).__name__} '{name}'. Give the event another name."
-                    )
-                del found[name]
-    events = collect_events(cls.__name__, [vars(base) for base in reversed(cls.__mro__)])
-    for name in events:
-        _check_free(cls, name)
-    for name, value in found.items():
-        _check_free(cls, name)
-        value.check(name)
-
-    def of(kind: type[D]) -> dict[str, D]:
-        return {name: value for name, value in found.items() if isinstance(value, kind)}
-
-    return Declarations(of(State), of(Parameter), of(Input), of(Output), events)
-
-
-def _check_free(cls: type[Physics], name: str) -> None:
-    if name == "t" or name.startswith("_") or hasattr(Physics, name) or name in _TAKEN:
-        raise DeclarationError(
-            f"{cls.__name__} declares '{name}', a name that is already taken by time or by "
-            "torch modules. Choose another name."
-        )
-
-
-def _bind(cls: type[Physics]) -> dict[str, tuple[str, ...]]:
-    declared = cls.declared
-    bound: dict[str, tuple[str, ...]] = {}
-    if cls.rhs is Physics.rhs:
-        if declared.states:
-            raise DeclarationError(
-                f"{cls.__name__} declares states {list(declared.states)} but has no rhs. Write "
-                "rhs(self, ...) returning the time derivative of each."
-            )
-        return bound
-    if not declared.states:
-        raise DeclarationError(
-            f"{cls.__name__} has an rhs but no state. Declare at least one tw.State(...)."
-        )
-    spread = getattr(cls, _NOISE, None)
-    if spread is not None and not callable(spread) and _NOISE not in declared.names:
-        raise DeclarationError(
-            f"{cls.__name__}.noise is {spread!r}; expected a method noise(self, ...) that returns "
-            "diffusion coefficients by state, or None for none."
-        )
-    known = ("t", *declared.states, *declared.inputs, *declared.parameters)
-    for equation in (*_EQUATIONS, _NOISE):
-        function = getattr(cls, equation, None)
-        if callable(function):
-            bound[equation] = _names(cls, equation, function, known)
-    for name, event in declared.events.items():
-        bound[name] = _names(cls, name, event.guard, known)
-        if event.action is not None:
-            bound[f"{name}.reset"] = _names(cls, f"{name}.reset", event.action, known)
-    if declared.outputs and "outputs" not in bound:
-        raise DeclarationError(
-            f"{cls.__name__} declares outputs {list(declared.outputs)} but has no outputs(). "
-            "Write outputs(self, ...) returning each by name."
-        )
-    if "outputs" in bound and not declared.outputs:
-        raise DeclarationError(
-            f"{cls.__name__} has outputs() but declares no tw.Output(...). Declare each "
-            "with a unit."
-        )
-    return bound
-
-
-def _names(
-    cls: type, equation: str, function: Callable[..., Any], known: tuple[str, ...]
-) -> tuple[str, ...]:
-    origin = f"{cls.__name__}.{equation}"
-    names = []
-    for parameter in list(inspect.signature(function).parameters.values())[1:]:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise DeclarationError(
-                f"{origin} takes *{parameter.name}; arguments are bound by name, so each must be "
-                f"written out, among {list(known)}."
-            )
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            raise DeclarationError(
-                f"{origin} takes '{parameter.name}' after a bare *; arguments are passed in order. "
-                "Leave the * out."
-            )
-        if parameter.default is not parameter.empty:
-            raise DeclarationError(
-                f"{origin} gives '{parameter.name}' a default value; defaults belong in the "
-                f"declaration, such as {parameter.name} = tw.Parameter(unit, default=...)."
-            )
-        if parameter.name not in known:
-            raise DeclarationError(
-                f"{origin} asks for '{parameter.name}', which is not declared; known here: "
-                f"{list(known)}." + nearest(parameter.name, known)
-            )
-        names.append(parameter.name)
-    return tuple(names)

@@ -11,7 +11,7 @@ import json
 import math
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class RunDirectory:
 
     path: Path
     # Folders that were made for it, innermost first.
-    made: tuple[Path, ...] = ()
+    made: tuple[Path, ...] = field(default=(), compare=False)
 
     @classmethod
     def create(

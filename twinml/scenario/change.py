@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from twinml.errors import ScenarioError
-from twinml.expression import Expression, parse
+from twinml.expression import Expression, check_numbers, parse
 from twinml.scenario.keys import check_keys
 from twinml.solve.change import ACTIONS, Action
 
@@ -89,7 +89,10 @@ def _read_entry(entry: Any, where: str) -> list[TimedChange]:
         )
 
     def read(value: Any, what: str) -> Expression:
-        return parse(value, where=f"{where}, {what}", allow_functionals=False)
+        place = f"{where}, {what}"
+        expression = parse(value, where=place, allow_functionals=False)
+        check_numbers(expression, place)
+        return expression
 
     start = read(given.get("at", given.get("from")), "at" if "at" in given else "from")
     until = None if given.get("until") is None else read(given["until"], "until")

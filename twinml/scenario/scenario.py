@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from twinml.errors import ScenarioError, nearest
-from twinml.expression import Expression, Name, parse
+from twinml.expression import Expression, Name, check_numbers, parse
 from twinml.scenario.change import TimedChange, read_changes
 from twinml.scenario.design import Design, find_design
 from twinml.scenario.distribution import Calibrated, Distribution, Tabled, read_distribution
@@ -244,11 +244,12 @@ def _read_quantities(data: Any, vary: Mapping[str, Varied]) -> dict[str, Express
             )
         where = f"quantity {name}"
         result[name] = source if isinstance(source, Expression) else parse(source, where=where)
+        check_numbers(result[name], where)
     return result
 
 
 def _read_names(data: Any, vary: Mapping[str, Varied]) -> tuple[str, ...]:
-    if isinstance(data, str) or not all(isinstance(name, str) for name in data):
+    if not isinstance(data, list | tuple) or not all(isinstance(name, str) for name in data):
         raise ScenarioError(f"except is {data!r}; expected a list of fitted quantities.")
     for name in data:
         if name in vary:

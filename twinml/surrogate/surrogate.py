@@ -179,7 +179,7 @@ def load_surrogate(path: str | os.PathLike[str]) -> Surrogate:
     except _UNREADABLE as error:
         raise DataError(
             f"{path} cannot be read as a surrogate ({type(error).__name__}); expected a file "
-            "written by Surrogate.save. It may be damaged, or something else."
+            "that twinml train or Surrogate.save wrote. It may be cut, damaged or something else."
         ) from error
     if schema != SCHEMA:
         raise DataError(

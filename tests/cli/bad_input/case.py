@@ -32,6 +32,7 @@ VARYING = {
     r"(sha256|digest) [0-9a-f]{12}\b": r"\1 <hex>",
     r"\d+\.\d{8,}": "<number>",
     r"Shipped: .*\.": "Shipped: <records>.",
+    r"\S*/site-packages/": "(<packages>/",
     r"line \d+ column \d+ \(char \d+\)": "<place>",
 }
 # Steps that make what later tasks take; each runs in the folder of the files of ``plant.py``.

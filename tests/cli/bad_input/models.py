@@ -191,6 +191,9 @@ RETURNS: dict[str, Bad] = {
         "math.exp(wall)",
         foreign=True,
     ),
+    "an rhs that ends the program": bad(
+        rhs("raise SystemExit(4)"), "kiln.py, line 15", "SystemExit: 4"
+    ),
     "an rhs without end": bad(
         rhs("return self.rhs(wall, fuel, loss, capacity)"),
         "kiln.py, line 15",

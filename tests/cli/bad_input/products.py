@@ -200,6 +200,9 @@ EXPORT: dict[str, Bad] = {
     "an artifact over a folder of one's own": Bad(
         "export run=trn out=configs overwrite=true", ("configs",), given=("trn",)
     ),
+    "a target by another name": Bad(
+        "export run=trn target.name=onyx", ("'onyx'", "torchscript"), given=("trn",)
+    ),
     "an artifact below a file": Bad(
         "export run=trn out=kiln.csv/a", ("kiln.csv/a", "out=<folder>"), given=("trn",)
     ),

@@ -77,7 +77,7 @@ CASES: dict[str, Bad] = {
     "a single row": Bad(CALIBRATE, ("kiln.csv", "1"), {"kiln.csv": HEADER + "0,290.0,2.0\n"}),
     "no header": Bad(
         CALIBRATE,
-        ("kiln.csv", "first line holds numbers", "header: false"),
+        ("kiln.csv", "first line holds numbers", "header line"),
         {"kiln.csv": RECORD.partition("\n")[2]},
     ),
     "a header with a name twice": Bad(

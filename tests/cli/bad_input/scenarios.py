@@ -132,6 +132,7 @@ VARY: dict[str, Bad] = {
     "calibrated with a unit": vary(
         "loss: {distribution: calibrated, unit: kW/K}", "vary loss", "leave 'unit' out"
     ),
+    "excepted by a number": vary(f"{VARIED}\nexcept: 3", "except is 3", "list"),
     "excepted and not fitted": vary(
         "capacity: 6\nexcept: [los]",
         "except",

@@ -29,6 +29,8 @@ SECTIONS: dict[str, dict[str, Bad]] = {
     "Something to show": tools.SHOW,
     "A new twin": tools.NEW,
     "A record to look at": tools.DATA,
+    "Files to lint": tools.LINT,
+    "Two runs to compare": tools.COMPARE,
     "Other tools": tools.REST,
 }
 

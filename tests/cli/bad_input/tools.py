@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 from tests.cli.bad_input.case import Bad
 from tests.cli.bad_input.folder import cutting
 from tests.cli.bad_input.plant import kiln
 
+
+def halved_copy(folder: Path) -> None:
+    """Another run beside ``cal``, whose metrics are cut off."""
+    shutil.copytree(folder / "cal", folder / "old" / "cal")
+    cutting("old/cal/metrics.json")(folder)
+
+
 SHOW: dict[str, Bad] = {
     "nothing to show": Bad("show nowhere", ("nowhere", "does not exist")),
-    "a file of another program": Bad("show kiln.py", ("kiln.py", "expected one of")),
+    "a file of another program": Bad(
+        "show kiln.xlsx", ("kiln.xlsx", "expected one of"), {"kiln.xlsx": "x"}
+    ),
     "a table that is cut off": Bad(
         "show swp/table.parquet",
         ("swp/table.parquet",),
@@ -76,9 +88,48 @@ DATA: dict[str, Bad] = {
     "an empty record, looked at": Bad("data kiln.csv", ("kiln.csv", "empty"), {"kiln.csv": ""}),
 }
 
+LINT: dict[str, Bad] = {
+    "nothing to lint": Bad("lint", ("FILE", "Usage: ")),
+    "a file to lint that is not there": Bad(
+        "lint configs/twin/kilm.yaml", ("configs/twin/kilm.yaml", "does not exist")
+    ),
+    "a folder without twins to lint": Bad(
+        "lint tests", ("tests holds no", "twin/*.yaml"), {"tests/test_kiln.py": "x = 1\n"}
+    ),
+    "a twin to lint with that is not there": Bad(
+        "lint configs --twin kilm", ("No twin 'kilm'", "'kiln'")
+    ),
+}
+
+COMPARE: dict[str, Bad] = {
+    "one thing to compare": Bad("compare cal", ("B", "Usage: "), given=("cal",)),
+    "a run to compare that is not there": Bad("compare cal nowhere", ("nowhere",), given=("cal",)),
+    "two kinds to compare": Bad(
+        "compare cal dist/hottest", ("cal", "dist/hottest", "one kind"), given=("cal", "dist")
+    ),
+    "a file of one's own to compare": Bad("compare kiln.csv kiln.csv", ("kiln.csv",)),
+    "a run to compare that is cut off": Bad(
+        "compare cal old/cal",
+        ("old/cal/metrics.json", "JSON"),
+        given=("cal",),
+        prepare=halved_copy,
+        code=1,
+        foreign=True,
+    ),
+    "a calibration to compare that is cut off": Bad(
+        "compare cal/calibration.json cal/calibration.json",
+        ("cal/calibration.json", "cannot be compared"),
+        given=("cal",),
+        prepare=cutting("cal/calibration.json"),
+        foreign=True,
+    ),
+}
+
 REST: dict[str, Bad] = {
     "a folder of configs that is not there, for twins": Bad(
         "twins --config-dir nowhere", ("nowhere is not a folder",)
     ),
+    "an unknown shell": Bad("completion fish", ("fish", "bash"), foreign=True),
+    "no shell": Bad("completion", ("Which shell?", "bash", "zsh")),
     "a word too many": Bad("doctor now", ("doctor", "now", "Usage: ")),
 }

@@ -16,6 +16,19 @@ CASES: dict[str, Bad] = {
         "sweep twin=kiln scenario=soap", ("No scenario 'soap'", "'soak'", "configs/scenario")
     ),
     "unknown experiment": Bad("simulate experiment=mine", ("No experiment 'mine'", "Known: ")),
+    "an experiment that names an unknown twin": Bad(
+        "simulate experiment=mine",
+        ("twin/kilm", "'kiln'"),
+        {
+            "configs/experiment/mine.yaml": "# @package _global_\n"
+            "defaults:\n  - override /twin: kilm\n"
+        },
+    ),
+    "an experiment without its first line": Bad(
+        "simulate experiment=mine",
+        ("configs/experiment/mine.yaml", "# @package _global_"),
+        {"configs/experiment/mine.yaml": "defaults:\n  - override /twin: kiln\n"},
+    ),
     "unknown solver": Bad("simulate twin=kiln solver=stif", ("No solver 'stif'", "'stiff'")),
     "unknown executor": Bad(
         "sweep twin=kiln scenario=soak executor=locl", ("No executor 'locl'", "'local'")
@@ -79,6 +92,14 @@ VALUES: dict[str, Bad] = {
         "sweep twin=kiln scenario=soak samples=1e18",
         ("samples=1,000,000,000,000,000,000", "GB", "out="),
     ),
+    "more starts than anyone has": Bad(
+        "calibrate twin=kiln starts=1e12", ("starts=1000000000000", "1,000,000")
+    ),
+    "a sensitivity that is too large": Bad(
+        "sweep twin=kiln scenario=soak sensitivity=100_000_000_000",
+        ("sensitivity=100000000000", "1,048,576"),
+    ),
+    "an empty run directory": Bad("simulate twin=kiln horizon.stop=60 out=", ("'out='", "folder")),
     "no workers": Bad("sweep twin=kiln scenario=soak workers=0", ("workers", "0", "at least 1")),
     "a sensitivity that is too small": Bad(
         "sweep twin=kiln scenario=soak sensitivity=4", ("sensitivity=4", "0 for none")

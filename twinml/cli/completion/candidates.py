@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from twinml.cli.commands import COMMANDS, TASKS, TOOLS
-from twinml.cli.schema import fields, inner, leaves
+from twinml.cli.schema import key_type, leaves
 from twinml.cli.search import GROUPS, SearchPath
 from twinml.errors import TwinmlError
 
@@ -71,23 +71,12 @@ def _values(task: Any, key: str, value: str, search: SearchPath) -> list[str]:
         return _matching(search.options(key), value)
     if key in PATHS or key.rpartition(".")[2] in PATHS:
         return _files(value)
-    hint = _hint(task.schema, key)
+    hint = key_type(task.schema, key)
     if hint is bool:
         return _matching(("true", "false"), value)
     if typing.get_origin(hint) is Literal:
         return _matching(map(str, typing.get_args(hint)), value)
     return []
-
-
-def _hint(schema: Any, key: str) -> Any:
-    """The type of a dotted key; None for an unknown one."""
-    hint: Any = schema
-    for part in key.split("."):
-        known = fields(hint) if hasattr(hint, "__dataclass_fields__") else {}
-        if part not in known:
-            return None
-        hint = inner(known[part][0])
-    return hint
 
 
 def _of_tool(name: str, before: list[str], current: str) -> list[str]:

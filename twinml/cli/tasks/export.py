@@ -74,9 +74,9 @@ def _check_place(out: Path, overwrite: bool) -> None:
             f"out={out} exists already. Name a new folder, or add overwrite=true to replace the "
             "artifact in it."
         )
+    there = next(folder for folder in out.absolute().parents if folder.exists())
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out.parent):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise ConfigError(

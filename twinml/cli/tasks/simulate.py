@@ -16,7 +16,6 @@ from twinml.cli.twin import (
     build_record,
     noise_step,
     record_digests,
-    recorded_inputs,
 )
 from twinml.errors import ConfigError, SolveError
 
@@ -83,7 +82,8 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     }  # fmt: skip
     solution = run_simulation(model, t, **given)
     if not bool(solution.ok):
-        when = f"{float(solution.fail_time[0]):g} {model.time_unit}"
+        unit = "" if model.time_unit == "1" else f" {model.time_unit}"
+        when = f"{float(solution.fail_time[0]):g}{unit}"
         raise SolveError(
             f"{config.twin.name} failed at t = {when} with {describe(int(solution.status[0]))}."
         )
@@ -172,12 +172,12 @@ def _times(config: Simulate, model: Physics) -> tuple[Any, dict[str, Any], dict[
     if horizon.stop is None:
         if twin.data is None:
             raise ConfigError(
-                f"How long? Give horizon.stop=<time in {model.time_unit}>; twin '{twin.name}' has "
-                "no record whose times could be used."
+                f"How long? Give horizon.stop=<time{_in(model)}>; twin '{twin.name}' has no record "
+                "whose times could be used."
             )
         record = build_record(twin, model)
         t = torch.as_tensor(record.time_in(model.time_unit))
-        return t, recorded_inputs(record, model), record_digests(record)
+        return t, record.inputs(model), record_digests(record)
     if not 2 <= horizon.points <= MOST_POINTS:
         raise ConfigError(
             f"horizon.points={horizon.points:,} cannot be used: expected from 2, for both ends, to "
@@ -186,16 +186,20 @@ def _times(config: Simulate, model: Physics) -> tuple[Any, dict[str, Any], dict[
     for name, value in (("start", horizon.start), ("stop", horizon.stop)):
         if not isfinite(value):
             raise ConfigError(
-                f"horizon.{name}={value} cannot be used: expected a finite time in "
-                f"{model.time_unit}, the time unit of {type(model).__name__}."
+                f"horizon.{name}={value} cannot be used: expected a finite time{_in(model)}."
             )
     if horizon.start == horizon.stop:
         raise ConfigError(
             f"horizon.stop={horizon.stop:g} is horizon.start: nothing lies between them. Give a "
-            f"later time in {model.time_unit}."
+            f"later time{_in(model)}."
         )
     t = torch.linspace(horizon.start, horizon.stop, horizon.points, dtype=torch.float64)
     return t, {}, {}
+
+
+def _in(model: Physics) -> str:
+    """The clause that gives the time unit; none for equations without dimension."""
+    return "" if model.time_unit == "1" else f" in {model.time_unit}"
 
 
 TASK = Task(

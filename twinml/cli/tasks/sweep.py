@@ -18,7 +18,6 @@ from twinml.cli.twin import (
     build_record,
     load_posterior,
     noise_step,
-    recorded_inputs,
 )
 from twinml.errors import ConfigError, DataError, SweepError
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 TABLE = "table.parquet"
 MANIFEST = "manifest.json"
+MOST_BASE_SAMPLES = 2**20
 
 
 @dataclass(frozen=True)
@@ -163,9 +163,10 @@ def check_base_samples(name: str, count: int, *, none_allowed: bool = False) -> 
     Raises:
         ConfigError: fewer than 8, or than 8 and not 0 where ``none_allowed``.
     """
-    if count < 8 and not (none_allowed and count == 0):
+    if not 8 <= count <= MOST_BASE_SAMPLES and not (none_allowed and count == 0):
         raise ConfigError(
-            f"{name}={count} cannot be used: Sobol indices need 8 base samples or more, best a "
+            f"{name}={count} cannot be used: Sobol indices need 8 base samples or more, up to "
+            f"{MOST_BASE_SAMPLES:,}, best a "
             f"power of two such as 1024{', or 0 for none' if none_allowed else ''}."
         )
 
@@ -174,7 +175,7 @@ def _driven(twin: TwinKeys, model: Physics, scenario: Scenario) -> dict[str, Any
     """Recorded inputs that the scenario leaves alone."""
     if not set(twin.inputs) - set(scenario.vary):
         return {}
-    found = recorded_inputs(build_record(twin, model), model)
+    found = build_record(twin, model).inputs(model)
     return {name: signal for name, signal in found.items() if name not in scenario.vary}
 
 

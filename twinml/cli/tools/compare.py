@@ -294,7 +294,7 @@ def _flat(node: Any, path: str = "") -> dict[str, Any]:
 
 
 def _paired(
-    before: Mapping[str, Any], after: Mapping[str, Any], skip: Sequence[str] = ()
+    before: Mapping[str, Any], after: Mapping[str, Any], *, skip: Sequence[str] = ()
 ) -> tuple[list[list[Any]], int]:
     """Rows of what differs, and how many entries do not."""
     names = [n for n in dict.fromkeys([*before, *after]) if n not in skip]

@@ -233,7 +233,9 @@ def show(report: Report, console: Console) -> None:
         print("A record would be refused:")
         _show_problems(report)
     else:
-        print("A record would be read as stated.")
+        others = any(column.type != "number" for column in report.columns)
+        what = " of its columns of numbers" if others else ""
+        print(f"A record{what} would be read as stated.")
 
 
 def _show_columns(report: Report, console: Console) -> None:

@@ -22,6 +22,8 @@ SCHEMAS = {
     "model/1": "what an exported model takes and gives",
     "golden/1": "rows with the answers that an artifact must give",
     "comparison/1": "what differs between two of a kind",
+    "twins/1": "the twins that twinml twins found",
+    "doctor/1": "what twinml doctor found",
 }
 PROVENANCE = "provenance.json"
 LEVELS = 4  # a shard of a demo's sweep lies three folders below its run

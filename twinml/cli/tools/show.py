@@ -269,7 +269,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("a twin, scenario or group file", _ends(".yaml", ".yml"), _yaml),
     Kind("a JSON file of ours", _ends(".json"), _json),
     Kind("a CSV file", _ends(".csv"), _csv),
-    Kind("a text file of ours", _ends(".jsonl", ".pbtxt", ".md", ".py"), _text),
+    Kind("a text file of ours", _ends(".jsonl", ".pbtxt", ".md"), _text),
     Kind("a page or figure", _ends(".html", ".png"), _page),
     Kind("a folder of runs", lambda path: bool(_runs_below(path)), _runs),
 )
