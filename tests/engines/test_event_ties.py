@@ -94,3 +94,26 @@ def test_what_a_guard_waits_for_holds_at_its_event(options):
     )  # fmt: skip
     # Left on this side of zero by rounding, some rows would say the second impact, or never.
     torch.testing.assert_close(sol["down"], torch.sqrt(2 * height / 9.81), rtol=0, atol=1e-12)
+
+
+def test_event_times_of_a_batch_that_failed_altogether_have_exactly_zero_gradient():
+    class Broken(Drop):
+        share = tw.Parameter("1", default=0.7)
+
+        def rhs(self, t, velocity):
+            fall = -9.81 + 0 * torch.log(0.6 - t)
+            return {"height": velocity, "velocity": fall + 0 * velocity}
+
+        @tw.event(direction=-1)
+        def impact(self, height):
+            return height
+
+        @impact.reset
+        def impact(self, velocity, share):
+            return {"velocity": -share * velocity}
+
+    share = torch.tensor([0.5, 0.6], dtype=torch.float64, requires_grad=True)
+    sol = tw.simulate(Broken(), [0.0, 1.0], {"share": share})
+    assert not sol.ok.any() and sol.events["impact"].count.tolist() == [1, 1]
+    (sol.events["impact"].first.sum() + sol.state.y.sum()).backward()
+    assert share.grad is not None and share.grad.tolist() == [0.0, 0.0]

@@ -257,9 +257,13 @@ def _with_zero_gradient(problem: Problem, plain: Outcome) -> Outcome:
         (v.reshape(-1)[:0].sum() for v in (*tensors, *shared) if v.requires_grad),
         start=torch.zeros((), dtype=problem.y0.dtype, device=problem.y0.device),
     ).to(problem.y0.dtype)
+    traced = plain.replace(
+        state=replace(plain.state, y=plain.state.y + zero),
+        events={name: replace(e, at=e.at + zero) for name, e in plain.events.items()},
+    )
     if plain.states is not None:
-        return plain.replace(states=plain.states + zero)
-    return plain.replace(quantities={n: v + zero for n, v in plain.quantities.items()})
+        return traced.replace(states=plain.states + zero)
+    return traced.replace(quantities={n: v + zero for n, v in plain.quantities.items()})
 
 
 @final
