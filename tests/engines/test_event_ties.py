@@ -117,3 +117,40 @@ def test_event_times_of_a_batch_that_failed_altogether_have_exactly_zero_gradien
     assert not sol.ok.any() and sol.events["impact"].count.tolist() == [1, 1]
     (sol.events["impact"].first.sum() + sol.state.y.sum()).backward()
     assert share.grad is not None and share.grad.tolist() == [0.0, 0.0]
+
+
+class Scaled(tw.Physics):
+    """Four guards of t = 1, each with rounding of its own, at a speed that differs by row."""
+
+    x = tw.State("1", initial=0.0)
+    speed = tw.Parameter("1/s", default=1.0)
+
+    def rhs(self, x, speed):
+        return {"x": speed + 0 * x}
+
+    @tw.event()
+    def share(self, x, speed):
+        return x / speed - 1
+
+    @tw.event()
+    def distance(self, x, speed):
+        return 3 * (x - speed)
+
+    @tw.event()
+    def clock(self, t):
+        return t - 1
+
+    @tw.event()
+    def swing(self, x, speed):
+        return torch.sin(math.pi * x / speed)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize("dt", [None, 0.25, 0.2, 0.125])
+def test_ties_count_once_whatever_their_rounding(dt, dtype):
+    speed = torch.linspace(0.3, 7, 200, dtype=torch.float64)
+    method = "tsit5" if dt is None else "rk4"
+    sol = tw.simulate(Scaled(), [0.0, 1.7], {"speed": speed}, method=method, dt=dt, dtype=dtype)
+    assert bool(sol.ok.all())
+    # ``swing`` is left behind a tie where it crosses zero between earlier nodes of a step.
+    assert all(bool((event.count == 1).all()) for event in sol.events.values())

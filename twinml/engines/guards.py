@@ -209,7 +209,8 @@ def _earliest(
     chosen = event.clamp(min=0).unsqueeze(0)
     theta = torch.where(none, 1.0, places.gather(0, chosen)[0])
     node = torch.where(none, _LAST, nodes.gather(0, chosen)[0] - 1)
-    behind = node.expand(sides.shape[0], 1, -1)
+    # A guard within the tolerance of the event, but crossed between earlier nodes, still waits.
+    behind = torch.where(nodes > 0, torch.minimum(node, nodes - 1), node).unsqueeze(1)
     kept = sides.gather(1, behind)[:, 0]
     near = _with_residual(step, event, theta, near)
     # A guard that another event finds where its own left it has not left zero: still disarmed.
