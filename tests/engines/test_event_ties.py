@@ -154,3 +154,18 @@ def test_ties_count_once_whatever_their_rounding(dt, dtype):
     assert bool(sol.ok.all())
     # ``swing`` is left behind a tie where it crosses zero between earlier nodes of a step.
     assert all(bool((event.count == 1).all()) for event in sol.events.values())
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "rk4", "dt": 0.05}])
+def test_a_second_guard_lets_no_ball_through_the_floor(options):
+    class Watched(Drop):
+        @tw.event(direction=-1)
+        def top(self, velocity):
+            return velocity
+
+    height = torch.linspace(0.02, 0.1, 20, dtype=torch.float64)
+    sol = tw.simulate(Watched(), [0.0, 1.2], initial={"height": height}, **options)
+    # The bounces end at sqrt(2 h / g) (1 + 2 e / (1 - e)), before 1.2 s, in the lower ones.
+    end = torch.sqrt(2 * height / 9.81) * (1 + 1.4 / 0.3)
+    assert torch.equal(sol.ok, end > 1.2)
+    assert bool((sol["height"][sol.ok] > -1e-12).all())

@@ -218,8 +218,13 @@ def _earliest(
     for number, name in enumerate(step.at.model.declared.events):
         mine = (rests[number] & ~none).nonzero()[:, 0]
         if mine.shape[0]:
-            there = guard_along(step.select(mine), name, theta[mine]).abs().to(near.dtype)
-            rests[number, mine] = there <= near[number, mine]
+            part, place = step.select(mine), theta[mine]
+            there = guard_along(part, name, place).abs().to(near.dtype)
+            # Where it has turned since, as a ball too low to tell from the floor at the top of
+            # its bounce, it is armed: disarmed it would pass zero unseen.
+            begin = guard_rate(part, name, torch.zeros_like(place))
+            onward = guard_rate(part, name, place) * torch.sign(begin) > 0.5 * begin.abs()
+            rests[number, mine] = (there <= near[number, mine]) & onward
     kept = torch.where(rests, 0, kept)
     # What lies behind the event has not happened.
     steps = torch.arange(_LAST + 1, device=node.device)[:, None]
