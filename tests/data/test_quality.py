@@ -235,3 +235,12 @@ def test_the_report_and_the_record_agree_whatever_the_file_holds(lines, late, du
     else:
         with pytest.raises(TwinmlError):
             assemble(found, request, rules)
+
+
+def test_a_time_unit_that_nobody_states_is_named_as_taken():
+    def notes(head: str, **stated: str) -> list[str]:
+        found = read_text(f"{head},x\n0,1\n5,2\n10,4\n".encode(), "plain.csv", "", TextOptions())
+        return [note for note in examine(found, Request(**stated), Rules()).notes if "unit" in note]
+
+    assert notes("time") == ["time: its unit is not stated, s is taken; state it: --time-unit"]
+    assert notes("time [min]") == [] and notes("time", time_unit="min") == []
