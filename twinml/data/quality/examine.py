@@ -260,11 +260,15 @@ def _clock_findings(
         )  # fmt: skip
     if clock.backward and rules.late != "refuse":
         text = _places([at(e.row) for e in clock.backward])
-        findings.append(Finding("late", "", f"{where}{_count(len(clock.backward), 'late row')}: {text}"))
+        findings.append(
+            Finding("late", "", f"{where}{_count(len(clock.backward), 'late row')}: {text}")
+        )
     if clock.repeated and rules.duplicates != "refuse":
         text = _places([at(row) for row in clock.repeated])
         findings.append(
-            Finding("repeated", "", f"{where}{_count(len(clock.repeated), 'repeated time')}: {text}")
+            Finding(
+                "repeated", "", f"{where}{_count(len(clock.repeated), 'repeated time')}: {text}"
+            )
         )
     for jump in clock.jumps:
         word = "forward" if jump.size > 0 else "back"
