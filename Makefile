@@ -5,6 +5,8 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# One process per core; a file's tests stay together, since they share what they prepare.
+SPREAD := -n auto --dist loadfile
 # The stamp is written last, so an interrupted set-up is done again.
 STAMP := $(VENV)/.complete
 
@@ -29,10 +31,10 @@ lint: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
 test-all: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 demo: $(STAMP)
 	$(BIN)/twinml demo experiment=outbreak

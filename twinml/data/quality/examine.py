@@ -171,6 +171,10 @@ def _axis(
         problems.append(Problem("zone", f"column '{clock.name}'", text, clock.name))
         notes.append("times without a zone are shown as if they were UTC")
         axis = read_axis(clock, found, axis.unit, "UTC", rules.time_format, rules.missing)
+    if request.time_unit is None and clock.unit is None and not axis.dated:
+        notes.append(
+            f"the file states no unit of time: {axis.unit} is assumed until time_unit says otherwise"
+        )
     problems += axis.problems
     notes += [note for note in axis.notes if not naive or "UTC" not in note]
     return axis
