@@ -160,8 +160,6 @@ def _axis(
     except UnitError as error:
         problems.append(Problem("unit", f"column '{clock.name}'", str(error), clock.name))
         axis = read_axis(clock, found, clock.unit or "s", rules.zone, rules.time_format)
-    if not axis.dated and request.time_unit is None and not (clock.unit and rules.header_units):
-        notes.append(f"time: its unit is not stated, {axis.unit} is taken; state it: --time-unit")
     naive = [p for p in axis.problems if p.kind == "zone"]
     if naive:
         text = (
@@ -173,7 +171,8 @@ def _axis(
         axis = read_axis(clock, found, axis.unit, "UTC", rules.time_format, rules.missing)
     if request.time_unit is None and clock.unit is None and not axis.dated:
         notes.append(
-            f"the file states no unit of time: {axis.unit} is assumed until time_unit says otherwise"
+            f"the file states no unit of time: {axis.unit} is assumed until time_unit says "
+            "otherwise"
         )
     problems += axis.problems
     notes += [note for note in axis.notes if not naive or "UTC" not in note]
@@ -257,8 +256,8 @@ def _clock_findings(
         findings.append(
             Finding(
                 "gaps", "",
-                f"{where}{_count(len(clock.gaps), 'gap')} longer than {GAP:g} x the median interval of "
-                f"{clock.period:.6g} {unit}; the longest, {longest.size:.6g} {unit}, ends at "
+                f"{where}{_count(len(clock.gaps), 'gap')} longer than {GAP:g} x the median "
+                f"interval of {clock.period:.6g} {unit}; the longest, {longest.size:.6g} {unit}, ends at "
                 f"{at(longest.row)}; about {_count(clock.absent, 'row')} absent",
             )
         )  # fmt: skip
