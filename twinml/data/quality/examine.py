@@ -257,8 +257,8 @@ def _clock_findings(
             Finding(
                 "gaps", "",
                 f"{where}{_count(len(clock.gaps), 'gap')} longer than {GAP:g} x the median "
-                f"interval of {clock.period:.6g} {unit}; the longest, {longest.size:.6g} {unit}, ends at "
-                f"{at(longest.row)}; about {_count(clock.absent, 'row')} absent",
+                f"interval of {clock.period:.6g} {unit}; the longest, {longest.size:.6g} {unit}, "
+                f"ends at {at(longest.row)}; about {_count(clock.absent, 'row')} absent",
             )
         )  # fmt: skip
     if clock.backward and rules.late != "refuse":
