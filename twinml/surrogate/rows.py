@@ -85,7 +85,7 @@ def prepare_rows(
     finite = {name: np.isfinite(_numbers(table, name)) for name in (*inputs, *targets)}
     good = ~failed & np.logical_and.reduce(list(finite.values()))
     dropped = {"failed": int(failed.sum()), "not_finite": int((~failed & ~good).sum())}
-    worst = min(finite, key=lambda name: int(finite[name][~failed].sum()))
+    worst = min(finite, key=lambda name: int(finite[name].sum()))
     if not good.any():
         raise SurrogateError(
             f"None of the {len(table)} rows can be learned from: {dropped['failed']} failed, "
@@ -102,6 +102,7 @@ def prepare_rows(
                 f"The {name} part has {len(parts[name])} of {int(good.sum())} usable rows; "
                 f"expected at least {least}. Give a larger size for it in split."
             )
+    worst = min(finite, key=lambda name: int(finite[name][~failed].sum()))
     return Rows(inputs, targets, parts, dropped, worst if dropped["not_finite"] else None)
 
 
