@@ -183,3 +183,30 @@ def test_a_model_that_fails_everywhere_says_so():
     record = Record(np.arange(5.0), {"y": np.ones(5)}, {"y": "1"})
     with pytest.raises(CalibrationError, match="none of 3 starts of Hopeless"):
         tw.calibrate(Hopeless(), record, fit=["k"], starts=3)
+
+
+class Draughty(tw.Physics):
+    """A body that cools, and a learned draught that is zero before training."""
+
+    body = tw.State("degC", initial=90.0)
+    rate = tw.Parameter("1/s", default=0.02, low=1e-4, high=1.0)
+    reading = tw.Output("degC")
+
+    def __init__(self):
+        super().__init__()
+        self.draught = tw.nn.mlp(1, hidden=(4,))
+
+    def rhs(self, body, rate):
+        return {"body": -rate * (body - 20) + self.draught(body / 100)}
+
+    def outputs(self, body):
+        return {"reading": body}
+
+
+def test_a_model_with_a_learned_term_is_calibrated_with_its_weights_as_they_are():
+    t = np.linspace(0.0, 200.0, 41)
+    record = Record(t, {"reading": 20 + 70 * np.exp(-0.013 * t)}, {"reading": "degC"})
+    model = Draughty()
+    found = tw.calibrate(model, record, fit=["rate"], starts=1, seed=0)  # a warning would fail
+    assert float(found.values["rate"]) == pytest.approx(0.013, rel=1e-6)
+    assert all(weight.grad is None for weight in model.parameters())

@@ -152,6 +152,23 @@ def test_a_sweep_without_one_good_sample_has_failed_and_says_why(here, tmp_path,
     assert block["status"] == "failed" and metrics(out)["sweep.failed"] == 16
 
 
+def test_what_never_happened_is_named_by_sweep_and_train(here, tmp_path, capsys):
+    never = SCENARIO + "  full: first_time(in_bed > 300)\n"
+    put(tmp_path / "configs/scenario/never.yaml", never)
+    words = ["sweep", *TWIN, "fit=[beta]", "calibration=cal", "scenario=never", "samples=128"]
+    place = [f"out={tmp_path / 'swp'}", "workers=1", "sensitivity=0"]
+    assert main([*words, *place, "--config-dir", str(tmp_path / "configs")]) == 0
+    absent = json.loads((tmp_path / "swp" / "summary.json").read_text())["quantities"]["full"]
+    count = absent["not_finite"]
+    assert 0 < count < 128
+    said = f"full is no finite number in {count} of 128 samples"
+    assert said in capsys.readouterr().err and said in (tmp_path / "swp/report.html").read_text()
+    words = ["train", f"sweep={tmp_path / 'swp'}", "surrogate=mlp", "surrogate.steps=2"]
+    split = "split={train: 20, calibration: 10, selection: 0, test: 10}"
+    assert main([*words, split, f"out={tmp_path / 'trn'}"]) == 0
+    assert f"{count} rows are left out for all targets, since 'full'" in capsys.readouterr().err
+
+
 def test_files_of_one_name_in_two_groups_are_both_recorded(here):
     block = json.loads((here / "swp" / "provenance.json").read_text())
     assert {"config:twin/outbreak.yaml", "config:solver/default.yaml"} <= set(block["inputs"])

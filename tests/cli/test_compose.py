@@ -82,6 +82,8 @@ def test_an_unset_data_folder_is_kept_for_the_task_that_needs_it(folder, monkeyp
     ("words", "fragments"),
     [
         (["sed=1"], ["Unknown key 'sed'", "Did you mean 'seed'"]),
+        (["time.unit=h"], ["Unknown key 'time.unit'. Did you mean 'twin.time.unit'?"]),
+        (["rtol=1"], ["Unknown key 'rtol'. Did you mean 'solver.rtol'?"]),
         (["solver.rtl=1"], ["'solver.rtl'", "'solver.rtol'"]),
         (["twin=lorenz", "twin.tim.unit=s"], ["'twin.tim'", "'twin.time'"]),
         (["twin=lorens"], ["No twin 'lorens'", "'lorenz'", "Looked for lorens.yaml in"]),

@@ -74,7 +74,7 @@ def test_a_twin_brings_its_columns_units_bounds_and_rules(tank, capsys):
     out = capsys.readouterr().out
     for fragment in (
         "output gauge", "input inflow", "mm/s", "values lie outside [0, 200] cm: line 9",
-        "repeated: 1 repeated times: line 9", "missing: column 'valve' 1 of 40",
+        "repeated: 1 repeated time: line 9", "missing: column 'valve' 1 of 40",
     ):  # fmt: skip
         assert fragment in out
     assert "remark" not in out

@@ -93,3 +93,28 @@ def test_a_class_that_fails_is_the_users_line(folder, capsys):
     assert main(["lint", "configs"]) == 1
     out = capsys.readouterr().out
     assert "configs/twin/oven.yaml:1:" in out and "oven.py, line 2" in out
+
+
+def test_equations_whose_units_do_not_fit_are_told_as_advice(folder, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(folder))
+    put(
+        folder / "lukewarm.py",
+        """\
+import twinml as tw
+
+
+class Lukewarm(tw.Physics):
+    time_unit = "h"
+    room = tw.State("degC", initial=20.0)
+    heat = tw.Parameter("W", default=500.0)
+    capacity = tw.Parameter("MJ/K", default=2.0)
+
+    def rhs(self, heat, capacity):
+        return {"room": heat / capacity}
+""",
+    )
+    put(folder / "configs/twin/lukewarm.yaml", "model: {_target_: lukewarm.Lukewarm}\n")
+    assert main(["lint", "configs/twin/lukewarm.yaml"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("a twin of Lukewarm, no problem found")
+    assert "advice: Lukewarm.rhs: the derivative of 'room'" in second and "0.0036" in second

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +131,11 @@ def test_the_learned_term_of_the_example_starts_as_the_plain_physics(folder):
     assert torch.equal(twinml.simulate(model, t)["temperature"], before)
     torch.nn.init.ones_(model.residual.layers[-1].bias)
     assert not torch.equal(twinml.simulate(model, t)["temperature"], before)
+    put(folder / "kiln.py", "\n".join(learned))  # and the test that was written still holds
+    words = [sys.executable, "-m", "pytest", "-q", "-W", "error", "tests/test_kiln.py"]
+    root = str(Path(twinml.__file__).parents[1])
+    path = {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [*words, "-k", "calibration"], cwd=folder, env={**os.environ, **path}, capture_output=True
+    )
+    assert done.returncode == 0, done.stdout.decode()

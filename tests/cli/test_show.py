@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
+import scipy.io
 
 from tests.cli.small import put
 from twinml.cli.main import main
@@ -34,6 +37,21 @@ def test_show_reads_group_files_and_json(folder, capsys):
     out = capsys.readouterr().out
     assert "twin t.yaml" in out and "model._target_" in out and '["x"]' in out
     assert "calibration/1 c.json" in out
+
+
+def test_show_reads_a_record_in_the_form_that_a_plant_writes(folder, capsys):
+    put(folder / "log.csv", "# a comment, with commas\nZeit;T_labor [°C]\n0;18,79\n900;19,02\n")
+    pyarrow.parquet.write_table(pyarrow.table({"t": [0.0, 1.0], "x": [3.5, 4.5]}), "own.parquet")
+    scipy.io.savemat("own.mat", {"t": np.arange(3.0), "x": np.arange(3.0) + 0.25})
+    for name, header, last in (
+        ("log.csv", "Zeit T_labor [°C]", "900 19,02"),
+        ("own.parquet", "t x", "1.0 4.5"),
+        ("own.mat", "t x", "2.0 2.25"),
+    ):
+        assert main(["show", name]) == 0
+        first, *rows = (" ".join(line.split()) for line in capsys.readouterr().out.splitlines())
+        assert f"twinml data {name} examines it" in first
+        assert header in rows and rows[-1] == last
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,17 @@ def test_without_a_horizon_the_record_gives_the_times(folder):
     assert set(block["inputs"]) >= {"model", "record"}
 
 
+def test_a_calibration_gives_the_values_that_are_not_stated(folder, capsys):
+    words = ["simulate", "twin=outbreak", "calibration=package:outbreak_calibration.json"]
+    assert main([*words, "out=a"]) == 0 and main([*words, "parameters.beta=1.5", "out=b"]) == 0
+    assert "parameters.beta=1.5 is used, not the calibrated 1.78" in capsys.readouterr().err
+    best, stated = (Table.read_parquet(f"{d}/trajectory.parquet") for d in "ab")
+    assert best["infected"][0] == stated["infected"][0] == pytest.approx(2.09, abs=0.01)
+    assert best["in_bed"].max() > stated["in_bed"].max()
+    block = json.loads((folder / "a" / "provenance.json").read_text())
+    assert "calibration" in block["inputs"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "fragments"),
     [

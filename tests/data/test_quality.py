@@ -18,8 +18,10 @@ from twinml.data.files.text import read_text
 from twinml.data.files.text_options import TextOptions
 from twinml.data.quality.clock import read_clock
 from twinml.data.quality.column import read_values
+from twinml.data.quality.doubts import doubts
 from twinml.data.quality.examine import examine
 from twinml.data.quality.report import Report
+from twinml.data.record import Record
 from twinml.data.rules import Rules
 from twinml.errors import DataError, TwinmlError
 
@@ -235,3 +237,20 @@ def test_the_report_and_the_record_agree_whatever_the_file_holds(lines, late, du
     else:
         with pytest.raises(TwinmlError):
             assemble(found, request, rules)
+
+
+def test_a_fit_is_told_of_a_stuck_sensor_and_of_inputs_over_a_gap():
+    time, gauge = np.arange(ROWS) * 0.25, sensor()
+    drive = np.repeat(np.random.default_rng(1).integers(0, 5, ROWS // 50), 50).astype(float)
+    columns, units = {"gauge": gauge, "drive": drive}, {"gauge": "degC"}
+    held = {"kinds": {"drive": "hold"}, "units": units, "time_unit": "h"}
+    assert doubts(Record(time, columns, **held)) == []
+    gauge[300:330] = gauge[300]
+    (stuck,) = doubts(Record(time, columns, **held))
+    assert f"'gauge' stands at {gauge[300]:.6g} degC for 30 rows, 75 to 82.25 h" in stuck
+    gauge[301:330] = np.nan  # as the sentence says
+    rows = np.r_[0:100, 120:ROWS]
+    kept = {name: values[rows] for name, values in columns.items()}
+    (gap,) = doubts(Record(time[rows], kept, **held))
+    assert gap.startswith("no rows for 5.25 h from 24.75 h on") and "drive (hold)" in gap
+    assert doubts(Record(time[rows], {"gauge": kept["gauge"]}, units, "h")) == []

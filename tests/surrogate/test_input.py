@@ -35,7 +35,7 @@ def test_failed_and_non_finite_rows_are_dropped_and_counted():
     columns["heat"][12:20] = np.inf
     columns["heat"][0] = np.nan
     rows = prepare_rows(Table(columns), INPUTS, ["heat"])
-    assert rows.dropped == {"failed": 10, "not_finite": 8}
+    assert rows.dropped == {"failed": 10, "not_finite": 8} and rows.worst == "heat"
     assert sum(len(part) for part in rows.parts.values()) == 182
     columns["heat"][:] = np.nan
     with pytest.raises(SurrogateError, match=r"None of the 200 rows.*10 failed, 190.*'heat'"):

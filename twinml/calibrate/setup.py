@@ -77,11 +77,12 @@ class Setup:
 
     def predicted(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Modelled outputs (m, B, T) without derivatives, and the steps each row took (B,)."""
-        problem = self.problem(theta)
-        outcome = EagerEngine().run(problem, self.options["method"], "frozen")
-        assert outcome.states is not None
-        values = outputs_at(problem, outcome.states, problem.t)
-        return torch.stack([values[name] for name in self.outputs]), outcome.steps
+        with torch.no_grad():  # weights of a learned term would ask for derivatives
+            problem = self.problem(theta)
+            outcome = EagerEngine().run(problem, self.options["method"], "frozen")
+            assert outcome.states is not None
+            values = outputs_at(problem, outcome.states, problem.t)
+            return torch.stack([values[name] for name in self.outputs]), outcome.steps
 
 
 def measured(model: Physics, record: Record) -> tuple[tuple[str, ...], Tensor]:

@@ -211,6 +211,9 @@ def _set(raw: dict[str, Any], schema: type, full: str, value: Any) -> None:
         if depth == 1 and parts[0] in GROUPS and not raw.get(parts[0]):
             raise ConfigError(f"'{full}' needs a {parts[0]} first: add {parts[0]}=<name>.")
         if part not in known and not is_open:
+            if depth == 0 and (below := schemas.groups_with(schema, part)):
+                named = " or ".join(f"'{group}.{full}'" for group in below)
+                raise ConfigError(f"Unknown key '{full}'. Did you mean {named}?")
             raise schemas.unknown_key(path, known)
         last = depth == len(parts) - 1
         if last:

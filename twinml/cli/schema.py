@@ -70,6 +70,16 @@ def build(schema: type, values: Mapping[str, Any], path: str = "") -> Any:
     return schema(**made)
 
 
+def groups_with(schema: type, name: str) -> list[str]:
+    """Keys of ``schema`` that are groups of keys with one of that name."""
+    found = []
+    for group, (hint, _) in fields(schema).items():
+        below = inner(hint)
+        if dataclasses.is_dataclass(below) and name in fields(typing.cast(type, below)):
+            found.append(group)
+    return found
+
+
 def unknown_key(full: str, known: Any) -> ConfigError:
     """The refusal of a key that nothing declares."""
     parent, _, name = full.rpartition(".")

@@ -290,7 +290,7 @@ def _build(
     counts = {"late": late, "repeated": repeated, "set_aside": len(places)}
     if late:
         word = "put in place" if rules.late == "sort" else "set aside"
-        notes.append(f"{late} late rows {word}")
+        notes.append(f"{late} late row{'' if late == 1 else 's'} {word}")
     if repeated:
         notes.append(f"{repeated} rows repeat a time: duplicates: {rules.duplicates}")
     record = Record(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twinml.report.style import BLUE, INK, MUTED, figure, label, save
+from twinml.report.style import BLUE, INK, MUTED, broken, figure, label, save
 
 if TYPE_CHECKING:
     from twinml.calibrate import Band
@@ -59,10 +59,10 @@ def fit_figure(
             residual = values - np.interp(time, band.t, band.best)
             lower.axhline(0, color=MUTED, lw=1)
             if dense:
-                lower.plot(time, residual, color=INK, lw=0.8)
+                lower.plot(*broken(time, residual), color=INK, lw=0.8)
             else:
                 lower.vlines(time, 0, residual, color=INK, lw=2)
-            lower.set_ylabel("residual")
+            lower.set_ylabel(label("residual", units[name]))
         lower.set_xlabel(f"time since the first sample [{time_unit}]")
         return save(made, path)
 

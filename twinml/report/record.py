@@ -12,7 +12,7 @@ from twinml.data.header import split_header
 from twinml.data.quality.clock import GAP
 from twinml.data.quality.column import Values
 from twinml.data.quality.report import ColumnReport, Report
-from twinml.report.style import BLUE, GREEN, MUTED, ORANGE, RED, figure, save
+from twinml.report.style import BLUE, GREEN, MUTED, ORANGE, RED, broken, figure, save
 from twinml.units import convert
 
 _PANELS = 30
@@ -64,7 +64,7 @@ def _panel(axis: Any, time: np.ndarray, report: Report, column: ColumnReport) ->
     groups = list(report.groups.values()) or [np.arange(len(values))]
     for index, rows in enumerate(groups):
         colour = BLUE if many or len(groups) == 1 else _COLOURS[index]
-        t, v = _broken(time[rows], values[rows])
+        t, v = broken(time[rows], values[rows])
         few = len(rows) <= 60
         axis.plot(
             t, v, color=colour, lw=1.0, alpha=0.35 if many else 1.0,
@@ -114,15 +114,6 @@ def _bands(axis: Any, time: np.ndarray) -> None:
     wide = np.flatnonzero(step > GAP * np.median(step[step > 0]))
     for row in wide[:200]:
         axis.axvspan(time[row], time[row + 1], color=MUTED, alpha=0.18, lw=0)
-
-
-def _broken(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A line that is interrupted where rows are absent."""
-    step = np.diff(time)
-    if not len(step) or not (step > 0).any():
-        return time, values
-    wide = np.flatnonzero(step > GAP * np.median(step[step > 0])) + 1
-    return np.insert(time, wide, np.nan), np.insert(values, wide, np.nan)
 
 
 def _readable(report: Report) -> tuple[np.ndarray, str]:

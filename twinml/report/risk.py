@@ -140,7 +140,9 @@ def parity_figure(
             x, y = truth[::step, j], mean[::step, j]
             low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
             axis.plot([low, high], [low, high], color=MUTED, lw=1)
-            axis.plot(x, y, ".", ms=2.5, alpha=0.5, color=BLUE, mew=0)
+            few = len(x) <= 1000
+            size, alpha = (6.0, 0.7) if few else (2.5, 0.5)
+            axis.plot(x, y, ".", ms=size, alpha=alpha, color=BLUE, mew=0)
             axis.set_title(f"{label(name, units[name])}\n{notes[name]}", fontsize=9)
             axis.set_xlabel("simulated")
             axis.set_ylabel("surrogate")

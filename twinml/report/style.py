@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from twinml.data.quality.clock import GAP
+
 INK, MUTED, GRID = "#1d2733", "#66727f", "#dde3e9"
 BLUE, ORANGE, GREEN, RED = "#1f5fa8", "#c8641b", "#2f7d4f", "#b3261e"
 DPI = 150
@@ -56,3 +60,12 @@ def label(name: str, unit: str = "1") -> str:
     """Axis label: the name in words, its unit unless it is a plain number."""
     words = name.replace("_", " ").replace("initial.", "initial ")
     return words if unit in ("1", "") else f"{words} [{unit}]"
+
+
+def broken(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A line that is interrupted where rows are absent."""
+    step = np.diff(time)
+    if not len(step) or not (step > 0).any():
+        return time, values
+    wide = np.flatnonzero(step > GAP * np.median(step[step > 0])) + 1
+    return np.insert(time, wide, np.nan), np.insert(values, wide, np.nan)

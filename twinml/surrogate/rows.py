@@ -31,12 +31,14 @@ class Rows:
         parts: Part to table with these columns; rows in hash order.
         dropped: Rows left out: "failed" (a failure bit in ``status``), "not_finite" (a value is nan
             or infinite, for example the time of something that never happened).
+        worst: The column with the most values that are not finite; None where all are.
     """
 
     inputs: tuple[str, ...]
     targets: tuple[str, ...]
     parts: Mapping[str, Table]
     dropped: Mapping[str, int]
+    worst: str | None = None
 
     def x(self, part: str) -> np.ndarray:
         """Inputs of a part, shape (n, k), float64."""
@@ -83,8 +85,8 @@ def prepare_rows(
     finite = {name: np.isfinite(_numbers(table, name)) for name in (*inputs, *targets)}
     good = ~failed & np.logical_and.reduce(list(finite.values()))
     dropped = {"failed": int(failed.sum()), "not_finite": int((~failed & ~good).sum())}
+    worst = min(finite, key=lambda name: int(finite[name].sum()))
     if not good.any():
-        worst = min(finite, key=lambda name: int(finite[name].sum()))
         raise SurrogateError(
             f"None of the {len(table)} rows can be learned from: {dropped['failed']} failed, "
             f"{dropped['not_finite']} hold a value that is not finite (most often in '{worst}'). "
@@ -100,7 +102,8 @@ def prepare_rows(
                 f"The {name} part has {len(parts[name])} of {int(good.sum())} usable rows; "
                 f"expected at least {least}. Give a larger size for it in split."
             )
-    return Rows(inputs, targets, parts, dropped)
+    worst = min(finite, key=lambda name: int(finite[name][~failed].sum()))
+    return Rows(inputs, targets, parts, dropped, worst if dropped["not_finite"] else None)
 
 
 def _table(source: Any) -> Table:

@@ -42,7 +42,7 @@ SHOW: dict[str, Bad] = {
         foreign=True,
     ),
     "text that is not UTF-8": Bad(
-        "show bad.csv", ("bad.csv", "UTF-8"), {"bad.csv": b"a,b\n\xff,1\n"}, foreign=True
+        "show bad.md", ("bad.md", "UTF-8"), {"bad.md": b"a,b\n\xff,1\n"}, foreign=True
     ),
 }
 

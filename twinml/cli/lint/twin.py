@@ -61,6 +61,20 @@ def twin_problems(source: Source) -> tuple[list[Problem], str]:
     return problems, what
 
 
+def advice(source: Source) -> list[str]:
+    """Terms of the equations whose units do not fit: nothing is refused for them.
+
+    A sum in other units than the declared ones gives numbers that look like any other.
+    """
+    from twinml.physics import check_dimensions
+
+    try:
+        report = check_dimensions(bare_model(read_twin(source)[0]))
+    except TwinmlError:
+        return []  # a problem already, or simulate names it
+    return [str(finding) for finding in report.findings]
+
+
 def _values(twin: TwinKeys, model: Physics) -> Iterator[Problem]:
     for name, value in twin.parameters.items():
         yield from _tried(

@@ -38,6 +38,7 @@ class Calibrate(Common):
 
 def calibrate(config: Calibrate, job: Job) -> Outcome:
     """Fits once, from several starts, and stores ``calibration.json``."""
+    from twinml.data.quality.doubts import doubts
     from twinml.run.provenance import digest_source
 
     assert config.twin is not None
@@ -53,6 +54,9 @@ def calibrate(config: Calibrate, job: Job) -> Outcome:
         )
     run = job.start({"model": digest_source(type(model)), **record_digests(record)})
     aside = _set_aside(record, run.path)
+    doubtful = [f"Record: {text}." for text in doubts(record)]
+    for line in doubtful:
+        job.console.notice(line)
     fitted = fit_record(job, twin, model, record, config.starts, config.seed, config.solver)
     path = fitted.save(run.path)
     figures = draw(fitted, model, record, config.level, run.path)
@@ -66,7 +70,7 @@ def calibrate(config: Calibrate, job: Job) -> Outcome:
             for name in fitted.metrics(config.level)
             if name.endswith(".value") or name.endswith("rmse")
         ),
-        notes=tuple(f"Record: {note}." for note in record.notes),
+        notes=(*(f"Record: {note}." for note in record.notes), *doubtful),
     )
 
 
@@ -144,10 +148,9 @@ def draw(
         one = record.experiment(name) if name else record
         safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
         times = one.time_in(model.time_unit)
-        dense = times
-        if len(times) < 241:
-            # The samples themselves belong to it: between others a residual at a jump is wrong.
-            dense = np.union1d(np.linspace(times[0], times[-1], 241), times)
+        # The samples themselves belong to it: between others a residual at a jump is wrong. The
+        # others show what the model does between distant samples and over a gap.
+        dense = np.union1d(np.linspace(times[0], times[-1], 241), times)
         found = bands(model, fitted, one, dense, level)
         outputs = model.declared.outputs
         path = fit_figure(

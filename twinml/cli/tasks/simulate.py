@@ -14,6 +14,7 @@ from twinml.cli.twin import (
     TwinKeys,
     build_model,
     build_record,
+    load_posterior,
     noise_step,
     record_digests,
 )
@@ -45,6 +46,7 @@ class Simulate(Common):
     solver: SolverKeys = key(SolverKeys, "how")
     horizon: Horizon = key(Horizon, "over what time")
     initial: dict[str, Any] = key({}, "initial values by state, initial.x=1")
+    calibration: str | None = key(None, "run or calibration.json whose estimates are used")
 
 
 def simulate(config: Simulate, job: Job) -> Outcome:
@@ -73,11 +75,17 @@ def simulate(config: Simulate, job: Job) -> Outcome:
                     f"initial.{name}={value:g} lies outside its validity bounds [{low:g}, "
                     f"{high:g}]. Give a value inside them."
                 )
+    estimated, origin = _estimates(config, model, job)
     t, inputs, digests = _times(config, model)
     solver = config.solver.arguments()
     solver["dt"] = noise_step(config.twin, model, config.solver.dt)
-    run = job.start({"model": digest_source(type(model)), **digests})
+    run = job.start({"model": digest_source(type(model)), **origin, **digests})
+    starts = {
+        n.removeprefix("initial."): v for n, v in estimated.items() if n.startswith("initial.")
+    }
+    initial = {**starts, **initial}
     given: dict[str, Any] = {
+        "parameters": {n: v for n, v in estimated.items() if not n.startswith("initial.")} or None,
         "initial": initial or None, "inputs": inputs or None, "seed": config.seed, **solver,
     }  # fmt: skip
     solution = run_simulation(model, t, **given)
@@ -131,6 +139,23 @@ def simulate(config: Simulate, job: Job) -> Outcome:
         headline=tuple(m for m in metrics if m.endswith(".final")),
         notes=notes,
     )
+
+
+def _estimates(
+    config: Simulate, model: Physics, job: Job
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Best values of the calibration that is asked for, and its digest; stated values go first."""
+    assert config.twin is not None
+    if config.calibration is None:
+        return {}, {}
+    posterior, origin = load_posterior(config.twin, model, config.calibration)
+    assert posterior is not None
+    found = {n: float(v) for n, v in zip(posterior.names, posterior.values, strict=True)}
+    for name in [n for n in found if n in config.twin.parameters]:
+        best = f"{found.pop(name):.5g}"
+        stated = config.twin.parameters[name]
+        job.console.notice(f"parameters.{name}={stated} is used, not the calibrated {best}.")
+    return found, origin
 
 
 def _path(solution: Solution, end: Callable[[], Solution]) -> dict[str, np.ndarray]:

@@ -102,6 +102,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     done.table().write_parquet(table)
     metrics = summary_metrics(done)
     notes = [f"{name} {text}" for name, text in risk_lines(done)]
+    notes += not_finite_lines(done)
     if 0 < done.failed < done.done:
         notes.append(f"{done.failed:,} of {done.done:,} samples failed: {reasons(done)}.")
     for line in notes:
@@ -276,6 +277,20 @@ def risk_lines(done: Sweep) -> list[tuple[str, str]]:
                         f"{found['low']:.4f} to {found['high']:.4f}",
                     )
                 )
+    return lines
+
+
+def not_finite_lines(done: Sweep) -> list[str]:
+    """One line per quantity that some samples have no number for: its moments lack them."""
+    lines = []
+    for name, found in done.summary["quantities"].items():
+        absent, of = found["not_finite"], found["count"] + found["not_finite"]
+        if absent:
+            rest = f"mean, s.d. and quantiles are of the other {found['count']:,}"
+            lines.append(
+                f"{name} is no finite number in {absent:,} of {of:,} samples (a time of something "
+                f"that never happened is inf); {rest if found['count'] else 'it has no mean'}."
+            )
     return lines
 
 

@@ -65,6 +65,9 @@ def train(config: Train, job: Job) -> Outcome:
     figures = draw(fitted, rows, run.path)
     metrics = surrogate_metrics(fitted)
     columns, scores = score_table(fitted)
+    notes = dropped_lines(rows)
+    for line in notes:
+        job.console.notice(line)
     return Outcome(
         metrics,
         columns,
@@ -77,7 +80,20 @@ def train(config: Train, job: Job) -> Outcome:
             for target in fitted.targets
             for name in ("rmse", _coverage(fitted))
         },
+        notes=notes,
     )
+
+
+def dropped_lines(rows: Rows) -> list[str]:
+    """What the surrogate has not seen, where that is not a failure of the model."""
+    absent = rows.dropped["not_finite"]
+    if not absent:
+        return []
+    return [
+        f"{absent:,} rows are left out for all targets, since '{rows.worst}' is no finite number "
+        "there (inf: it never happened). The surrogate knows only the others; to learn from all "
+        f"rows, leave '{rows.worst}' out by targets=[...]."
+    ]
 
 
 def surrogate_metrics(fitted: Surrogate) -> dict[str, Any]:

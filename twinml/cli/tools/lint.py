@@ -19,7 +19,8 @@ def run(words: Sequence[str]) -> int:
         "twinml lint",
         description=(
             "Checks scenario and twin files: keys, types, units, names, bounds, and that they fit "
-            "the model, the record and the calibration. Prints every problem with its line."
+            "the model, the record and the calibration. Prints every problem with its line, and as "
+            "advice the terms of a twin's equations whose units do not fit."
         ),
         epilog=(
             "Exit code: 0 no problem, 1 a problem, 2 a file cannot be read. "
@@ -51,6 +52,11 @@ def run(words: Sequence[str]) -> int:
             print(source.worded(problem))
         if not problems or what.startswith("fits"):
             print(f"{shown(path)}: {what}{'' if problems else ', no problem found'}")
+        if kind_of(source) == "twin":
+            from twinml.cli.lint.twin import advice
+
+            for text in advice(source):
+                print(f"{shown(path)}: advice: {text}")
     return code
 
 

@@ -177,14 +177,18 @@ def _surrogate(path: Path, console: Console) -> None:
     console.table(("what", ""), [[name, str(value)] for name, value in rows])
 
 
-def _csv(path: Path, console: Console) -> None:
-    with open(path, newline="", encoding="utf-8") as file:
-        columns, *rows = [row for row in csv.reader(file) if row] or [[]]
-    print(f"CSV file {path}: {len(rows)} rows")
-    whole = [row for row in rows if len(row) == len(columns)]
-    console.table(columns, whole[:ROWS_SHOWN])
-    if len(rows) > ROWS_SHOWN:
-        print(f"  and {len(rows) - ROWS_SHOWN} more")
+def _measured(path: Path, console: Console) -> None:
+    """A file of measured values: its first rows as they stand."""
+    from twinml.data.files.open import read_columns
+
+    found = read_columns(path)
+    print(f"{path.suffix[1:]} file {path}: {found.rows} rows; twinml data {path} examines it")
+    for note in found.notes:
+        print(f"  {note}")
+    cells = [[str(cell) for cell in c.cells[:ROWS_SHOWN]] for c in found.columns.values()]
+    console.table(tuple(found.columns), [list(row) for row in zip(*cells, strict=True)])
+    if found.rows > ROWS_SHOWN:
+        print(f"  and {found.rows - ROWS_SHOWN} more")
 
 
 def _text(path: Path, console: Console) -> None:
@@ -200,6 +204,9 @@ def _table(path: Path, console: Console) -> None:
 
     from twinml.data import Table
 
+    if not _is_ours(path):
+        _measured(path, console)
+        return
     table = Table.read_parquet(path)
     print(f"table {path}: {len(table)} rows")
     rows = []
@@ -211,6 +218,17 @@ def _table(path: Path, console: Console) -> None:
             [name, table.units[name], str(values.dtype), low, high, len(values) - len(finite)]
         )
     console.table(("column", "unit", "type", "min", "max", "not finite"), rows)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a Parquet file names a schema; one that is no Parquet is left to its reader."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return b"schema" in (pyarrow.parquet.read_schema(path).metadata or {})
+    except pyarrow.ArrowInvalid:
+        return True
 
 
 def _yaml(path: Path, console: Console) -> None:
@@ -268,7 +286,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("a Parquet table", _ends(".parquet"), _table),
     Kind("a twin, scenario or group file", _ends(".yaml", ".yml"), _yaml),
     Kind("a JSON file of ours", _ends(".json"), _json),
-    Kind("a CSV file", _ends(".csv"), _csv),
+    Kind("a CSV or MAT file", _ends(".csv", ".mat"), _measured),
     Kind("a text file of ours", _ends(".jsonl", ".pbtxt", ".md"), _text),
     Kind("a page or figure", _ends(".html", ".png"), _page),
     Kind("a folder of runs", lambda path: bool(_runs_below(path)), _runs),

@@ -171,7 +171,8 @@ def _axis(
         axis = read_axis(clock, found, axis.unit, "UTC", rules.time_format, rules.missing)
     if request.time_unit is None and clock.unit is None and not axis.dated:
         notes.append(
-            f"the file states no unit of time: {axis.unit} is assumed until time_unit says otherwise"
+            f"the file states no unit of time: {axis.unit} is assumed until time_unit says "
+            "otherwise"
         )
     problems += axis.problems
     notes += [note for note in axis.notes if not naive or "UTC" not in note]
@@ -255,18 +256,22 @@ def _clock_findings(
         findings.append(
             Finding(
                 "gaps", "",
-                f"{where}{len(clock.gaps)} gaps longer than {GAP:g} x the median interval of "
-                f"{clock.period:.6g} {unit}; the longest, {longest.size:.6g} {unit}, ends at "
-                f"{at(longest.row)}; about {clock.absent} rows are absent",
+                f"{where}{_count(len(clock.gaps), 'gap')} longer than {GAP:g} x the median "
+                f"interval of {clock.period:.6g} {unit}; the longest, {longest.size:.6g} {unit}, "
+                f"ends at {at(longest.row)}; about {_count(clock.absent, 'row')} absent",
             )
         )  # fmt: skip
     if clock.backward and rules.late != "refuse":
         text = _places([at(e.row) for e in clock.backward])
-        findings.append(Finding("late", "", f"{where}{len(clock.backward)} late rows: {text}"))
+        findings.append(
+            Finding("late", "", f"{where}{_count(len(clock.backward), 'late row')}: {text}")
+        )
     if clock.repeated and rules.duplicates != "refuse":
         text = _places([at(row) for row in clock.repeated])
         findings.append(
-            Finding("repeated", "", f"{where}{len(clock.repeated)} repeated times: {text}")
+            Finding(
+                "repeated", "", f"{where}{_count(len(clock.repeated), 'repeated time')}: {text}"
+            )
         )
     for jump in clock.jumps:
         word = "forward" if jump.size > 0 else "back"
@@ -291,7 +296,8 @@ def _column_findings(found: Columns, report: ColumnReport) -> list[Finding]:
         if values.gaps:  # rows without a time lie in no stretch
             longest = max(values.gaps, key=lambda gap: gap[1])
             text += (
-                f" in {len(values.gaps)} stretches; the longest, {longest[1]} rows, begins at "
+                f" in {_count(len(values.gaps), 'stretch', 'es')}; the longest, "
+                f"{_count(longest[1], 'row')}, begins at "
                 f"{found.place(longest[0])}"
             )
         findings.append(Finding("missing", name, text))
@@ -321,6 +327,10 @@ def _column_findings(found: Columns, report: ColumnReport) -> list[Finding]:
             )
         )  # fmt: skip
     return findings
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else plural}"
 
 
 def _edge(values: Values) -> str:
