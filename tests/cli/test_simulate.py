@@ -28,9 +28,36 @@ def test_without_a_horizon_the_record_gives_the_times(folder):
     assert set(block["inputs"]) >= {"model", "record"}
 
 
+def test_a_calibration_gives_parameters_and_the_start(folder):
+    estimates = "calibration=package:outbreak_calibration.json"
+    assert main(["simulate", "twin=outbreak", estimates, "out=a"]) == 0
+    at_start = Table.read_parquet("a/trajectory.parquet")["infected"][0]
+    assert at_start == pytest.approx(2.093, abs=1e-3)
+    assert "calibration" in json.loads((folder / "a/provenance.json").read_text())["inputs"]
+    assert main(["simulate", "twin=outbreak", estimates, "initial.infected=5", "out=b"]) == 0
+    assert Table.read_parquet("b/trajectory.parquet")["infected"][0] == 5.0
+
+
+def test_a_constant_input_is_given_in_any_unit_of_its_dimension(folder):
+    words = ["simulate", "twin=dc_motor", "horizon.stop=0.2"]
+    assert main([*words, "inputs.voltage='12000 mV'", "out=a"]) == 0
+    assert main([*words, "inputs.voltage=24", "out=b"]) == 0
+    half, whole = (
+        json.loads((folder / n / "metrics.json").read_text())["simulate.current.max"] for n in "ab"
+    )
+    assert half == pytest.approx(whole / 2, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "fragments"),
     [
+        (["twin=dc_motor", "horizon.stop=1", "inputs.voltge=1"], 2, ["voltge", "'voltage'"]),
+        (["twin=dc_motor", "horizon.stop=1", "inputs.voltage='1 A'"], 2, ["inputs.voltage", "'A'"]),
+        (
+            ["twin=outbreak", "calibration=package:outbreak_calibration.json", "parameters.beta=2"],
+            2,
+            ["parameters.beta=2", "calibration", "Leave one"],
+        ),
         (["twin=lorenz"], 2, ["How long?", "horizon.stop=<time>"]),
         (["twin=lorenz", "horizon.stop=1", "horizon.points=1"], 2, ["horizon.points=1"]),
         (["twin=lorenz", "horizon.stop=1", "solver.method=tsit6"], 2, ["tsit6", "tsit5"]),

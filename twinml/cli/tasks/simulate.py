@@ -14,10 +14,12 @@ from twinml.cli.twin import (
     TwinKeys,
     build_model,
     build_record,
+    load_posterior,
     noise_step,
     record_digests,
 )
-from twinml.errors import ConfigError, SolveError
+from twinml.errors import ConfigError, SolveError, nearest
+from twinml.units import quantity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +47,11 @@ class Simulate(Common):
     solver: SolverKeys = key(SolverKeys, "how")
     horizon: Horizon = key(Horizon, "over what time")
     initial: dict[str, Any] = key({}, "initial values by state, initial.x=1")
+    inputs: dict[str, Any] = key({}, "constant inputs by name, inputs.u='2 V'; before the record's")
+    calibration: str | None = key(
+        None,
+        "calibrate run or calibration.json whose estimates are used; the twin's values if unset",
+    )
 
 
 def simulate(config: Simulate, job: Job) -> Outcome:
@@ -54,13 +61,13 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     from twinml.report.fit import trajectory_figure
     from twinml.run.provenance import digest_source
     from twinml.solve.status import describe
-    from twinml.units import quantity
 
     assert config.twin is not None
     with job.blaming("twin"):
         model = build_model(config.twin)
     states = model.declared.states
-    initial = {
+    parameters, initial, fitted = _estimates(config, model)
+    initial |= {
         name: quantity(value, states[name].unit, f"initial.{name}") if name in states else value
         for name, value in config.initial.items()
     }
@@ -74,11 +81,13 @@ def simulate(config: Simulate, job: Job) -> Outcome:
                     f"{high:g}]. Give a value inside them."
                 )
     t, inputs, digests = _times(config, model)
+    inputs |= _constants(config, model)
     solver = config.solver.arguments()
     solver["dt"] = noise_step(config.twin, model, config.solver.dt)
-    run = job.start({"model": digest_source(type(model)), **digests})
+    run = job.start({"model": digest_source(type(model)), **digests, **fitted})
     given: dict[str, Any] = {
-        "initial": initial or None, "inputs": inputs or None, "seed": config.seed, **solver,
+        "parameters": parameters or None, "initial": initial or None, "inputs": inputs or None,
+        "seed": config.seed, **solver,
     }  # fmt: skip
     solution = run_simulation(model, t, **given)
     if not bool(solution.ok):
@@ -131,6 +140,45 @@ def simulate(config: Simulate, job: Job) -> Outcome:
         headline=tuple(m for m in metrics if m.endswith(".final")),
         notes=notes,
     )
+
+
+def _estimates(
+    config: Simulate, model: Physics
+) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
+    """Fitted parameters and initial values of ``calibration=``, and its digest."""
+    assert config.twin is not None
+    if config.calibration is None:
+        return {}, {}, {}
+    posterior, digests = load_posterior(config.twin, model, config.calibration)
+    assert posterior is not None
+    parameters, initial = {}, {}
+    for name, value in zip(posterior.names, posterior.values.tolist(), strict=True):
+        if name.startswith("initial."):
+            initial[name.removeprefix("initial.")] = value
+            continue
+        fixed = config.twin.parameters.get(name)
+        if fixed is not None:
+            raise ConfigError(
+                f"parameters.{name}={fixed} contradicts calibration={config.calibration}, which "
+                f"estimates '{name}' as {value:.6g}. Leave one of them out."
+            )
+        parameters[name] = value
+    return parameters, initial, digests
+
+
+def _constants(config: Simulate, model: Physics) -> dict[str, float]:
+    """Inputs given as words, in the units declared."""
+    declared = model.declared.inputs
+    for name in config.inputs:
+        if name not in declared:
+            raise ConfigError(
+                f"inputs.{name} names no input of {type(model).__name__}."
+                f"{nearest(name, declared)} Its inputs: {', '.join(declared) or 'none'}."
+            )
+    return {
+        name: quantity(value, declared[name].unit, f"inputs.{name}")
+        for name, value in config.inputs.items()
+    }
 
 
 def _path(solution: Solution, end: Callable[[], Solution]) -> dict[str, np.ndarray]:
@@ -214,5 +262,6 @@ TASK = Task(
     examples=(
         "twinml simulate twin=outbreak horizon.stop=30",
         "twinml simulate twin=outbreak horizon.stop=30 parameters.beta='1.8/day'",
+        "twinml simulate twin=dc_motor horizon.stop=0.1 inputs.voltage='24 V'",
     ),
 )
