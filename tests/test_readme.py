@@ -26,6 +26,8 @@ def test_every_block_is_of_a_kind_that_is_checked():
     assert kinds <= {"python", "sh", "make"}
 
 
+# torch marks TorchScript as deprecated; a user of the artifact sees its note once.
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_the_examples_run_in_the_order_written(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])

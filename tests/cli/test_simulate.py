@@ -39,9 +39,21 @@ def test_a_calibration_gives_the_values_that_are_not_stated(folder, capsys):
     assert "calibration" in block["inputs"]
 
 
+def test_a_constant_input_is_given_in_any_unit_of_its_dimension(folder):
+    words = ["simulate", "twin=dc_motor", "horizon.stop=0.2"]
+    assert main([*words, "inputs.voltage='12000 mV'", "out=a"]) == 0
+    assert main([*words, "inputs.voltage=24", "out=b"]) == 0
+    half, whole = (
+        json.loads((folder / n / "metrics.json").read_text())["simulate.current.max"] for n in "ab"
+    )
+    assert half == pytest.approx(whole / 2, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "fragments"),
     [
+        (["twin=dc_motor", "horizon.stop=1", "inputs.voltge=1"], 2, ["voltge", "'voltage'"]),
+        (["twin=dc_motor", "horizon.stop=1", "inputs.voltage='1 A'"], 2, ["inputs.voltage", "'A'"]),
         (["twin=lorenz"], 2, ["How long?", "horizon.stop=<time>"]),
         (["twin=lorenz", "horizon.stop=1", "horizon.points=1"], 2, ["horizon.points=1"]),
         (["twin=lorenz", "horizon.stop=1", "solver.method=tsit6"], 2, ["tsit6", "tsit5"]),

@@ -18,7 +18,8 @@ from twinml.cli.twin import (
     noise_step,
     record_digests,
 )
-from twinml.errors import ConfigError, SolveError
+from twinml.errors import ConfigError, SolveError, nearest
+from twinml.units import quantity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,7 @@ class Simulate(Common):
     solver: SolverKeys = key(SolverKeys, "how")
     horizon: Horizon = key(Horizon, "over what time")
     initial: dict[str, Any] = key({}, "initial values by state, initial.x=1")
+    inputs: dict[str, Any] = key({}, "constant inputs by name, inputs.u='2 V'; before the record's")
     calibration: str | None = key(None, "run or calibration.json whose estimates are used")
 
 
@@ -56,7 +58,6 @@ def simulate(config: Simulate, job: Job) -> Outcome:
     from twinml.report.fit import trajectory_figure
     from twinml.run.provenance import digest_source
     from twinml.solve.status import describe
-    from twinml.units import quantity
 
     assert config.twin is not None
     with job.blaming("twin"):
@@ -77,6 +78,7 @@ def simulate(config: Simulate, job: Job) -> Outcome:
                 )
     estimated, origin = _estimates(config, model, job)
     t, inputs, digests = _times(config, model)
+    inputs |= _constants(config, model)
     solver = config.solver.arguments()
     solver["dt"] = noise_step(config.twin, model, config.solver.dt)
     run = job.start({"model": digest_source(type(model)), **origin, **digests})
@@ -156,6 +158,21 @@ def _estimates(
         stated = config.twin.parameters[name]
         job.console.notice(f"parameters.{name}={stated} is used, not the calibrated {best}.")
     return found, origin
+
+
+def _constants(config: Simulate, model: Physics) -> dict[str, float]:
+    """Inputs given as words, in the units declared."""
+    declared = model.declared.inputs
+    for name in config.inputs:
+        if name not in declared:
+            raise ConfigError(
+                f"inputs.{name} names no input of {type(model).__name__}."
+                f"{nearest(name, declared)} Its inputs: {', '.join(declared) or 'none'}."
+            )
+    return {
+        name: quantity(value, declared[name].unit, f"inputs.{name}")
+        for name, value in config.inputs.items()
+    }
 
 
 def _path(solution: Solution, end: Callable[[], Solution]) -> dict[str, np.ndarray]:
@@ -239,5 +256,6 @@ TASK = Task(
     examples=(
         "twinml simulate twin=outbreak horizon.stop=30",
         "twinml simulate twin=outbreak horizon.stop=30 parameters.beta='1.8/day'",
+        "twinml simulate twin=dc_motor horizon.stop=0.1 inputs.voltage='24 V'",
     ),
 )

@@ -171,8 +171,7 @@ def _axis(
         axis = read_axis(clock, found, axis.unit, "UTC", rules.time_format, rules.missing)
     if request.time_unit is None and clock.unit is None and not axis.dated:
         notes.append(
-            f"the file states no unit of time: {axis.unit} is assumed until time_unit says "
-            "otherwise"
+            f"the file states no unit of time; {axis.unit} is assumed until a unit is stated"
         )
     problems += axis.problems
     notes += [note for note in axis.notes if not naive or "UTC" not in note]
