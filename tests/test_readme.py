@@ -47,6 +47,15 @@ def test_the_examples_run_in_the_order_written(tmp_path, monkeypatch, capsys):
     assert ran >= 10
 
 
+@pytest.fixture(autouse=True)
+def nothing_of_it_stays_imported(tmp_path):
+    """The twin that the README writes must not be found by later tests."""
+    yield
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
 def test_the_make_targets_exist():
     made = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     (_, body), *_ = blocks("make")
