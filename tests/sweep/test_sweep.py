@@ -318,3 +318,17 @@ def test_a_sweeps_sensitivity_groups_what_is_calibrated(whole):
         again.sensitivity(64, model=Decay().set_defaults(rate=2.0))
     with pytest.raises(SweepError, match="other inputs"):
         again.sensitivity(64, model=Decay(), inputs={"u": 1.0})
+
+
+def test_a_row_may_have_as_many_events_as_are_allowed(tmp_path):
+    scenario = tw.Scenario(
+        horizon={"start": 0.0, "stop": 2.0},
+        vary={"restitution": {"distribution": "uniform", "low": 0.6, "high": 0.8}},
+        quantities={"end": "final(height)"},
+    )
+    ball, options = tw.library.BouncingBall(), {"samples": 4, "workers": 1, "block_size": 8}
+    few = tw.sweep(ball, scenario, out=tmp_path / "few", max_events=1, **options)
+    assert few.failed == 4
+    assert tw.sweep(ball, scenario, out=tmp_path / "many", max_step=0.1, **options).failed == 0
+    with pytest.raises(ArgumentError, match="max_events"):
+        tw.sweep(ball, scenario, out=tmp_path / "none", max_events=0, **options)

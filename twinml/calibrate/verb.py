@@ -42,6 +42,8 @@ def calibrate(
     atol: float | Mapping[str, float] = 1e-10,
     dt: float | None = None,
     max_steps: int = 100_000,
+    max_step: float | None = None,
+    max_events: int = 100,
     progress: Progress | None = None,
 ) -> Calibration:
     """Fit parameters and initial values to a record by weighted nonlinear least squares.
@@ -61,7 +63,7 @@ def calibrate(
         starts: Starts to try; the first is the model's defaults, the others a Sobol sequence.
         seed: Seed of the sequence.
         noise: Measurement standard deviation per output; replaces the declared one.
-        method, rtol, atol, dt, max_steps: As in ``simulate``.
+        method, rtol, atol, dt, max_steps, max_step, max_events: As in ``simulate``.
         progress: Called with (done, of, text).
 
     Returns:
@@ -97,7 +99,10 @@ def calibrate(
         raise ArgumentError(
             f"starts={starts!r}; expected a whole number from 1 to {MOST_STARTS:,}. 64 are many."
         )
-    options = {"method": method, "rtol": rtol, "atol": atol, "dt": dt, "max_steps": max_steps}
+    options = {
+        "method": method, "rtol": rtol, "atol": atol, "dt": dt, "max_steps": max_steps,
+        "max_step": max_step, "max_events": max_events,
+    }  # fmt: skip
     setup = build_setup(model, record, sought, options)
     sought, outputs, data = setup.unknowns, setup.outputs, setup.data
     counts = setup.present.sum(1)

@@ -63,6 +63,8 @@ class MethodKeys:
     atol: Any = key(1e-9, "absolute tolerance; a number or {state: number}")
     dt: float | None = key(None, "step of a fixed-step method or of noise")
     max_steps: int = key(100_000, "most attempted steps of one trajectory")
+    max_step: float | None = key(None, "longest step, where a peak or event could be stepped over")
+    max_events: int = key(100, "times that an event may happen in one trajectory")
 
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments of a verb that these keys stand for."""

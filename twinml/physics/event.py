@@ -79,7 +79,9 @@ def event(direction: int = 0, terminal: bool = False) -> Callable[[Method], Even
 
     An event happens when the guard reaches zero: falling to it for ``direction=-1``, rising for
     1, either for 0. A guard that starts at zero, or that its own reset leaves there, first has
-    to leave zero. ``@<name>.reset`` marks what the event does to the states.
+    to leave zero. Guards are read at the ends and at four points inside each step: one that crosses
+    zero twice between them, such as a fast function of time, needs ``max_step``. ``@<name>.reset``
+    marks what the event does to the states.
 
     Several events at one instant are taken in the order declared. Events that follow ever
     faster, as the bounces of a ball that never rests, end their row as a failure

@@ -196,6 +196,8 @@ def _run(
             atol=settings.atol,
             max_steps=settings.max_steps,
             dt=settings.dt,
+            max_step=settings.max_step,
+            max_events=settings.max_events,
             dtype=getattr(torch, settings.dtype),
             **by_row,
         )

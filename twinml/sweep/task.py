@@ -31,6 +31,8 @@ class SolverSettings:
     max_steps: int = 100_000
     dtype: str = "float64"
     dt: float | None = None
+    max_step: float | None = None
+    max_events: int = 100
 
     def __post_init__(self) -> None:
         if self.dtype not in ("float64", "float32"):

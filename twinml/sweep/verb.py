@@ -49,6 +49,8 @@ def sweep(
     block_size: int | None = None,
     announce: Callable[[Plan], None] | None = None,
     dt: float | None = None,
+    max_step: float | None = None,
+    max_events: int = 100,
 ) -> Sweep:
     """Simulate a scenario for many samples and store the rows.
 
@@ -62,7 +64,7 @@ def sweep(
         workers: Processes; None for one per available core.
         out: Directory of the sweep; one that holds a sweep needs ``resume=True``.
         calibration: A calibration, its ``Posterior``, or the posterior's plain data.
-        engine, method, rtol, atol, dtype, max_steps, dt: As in ``simulate``.
+        engine, method, rtol, atol, dtype, max_steps, dt, max_step, max_events: As in ``simulate``.
         shard_size: Rows per file, rounded up to whole blocks.
         resume: Compute what is missing of the sweep in ``out``; begins one if there is none.
         dry_run: Stop at the plan (``.plan`` of what is returned); nothing is written.
@@ -93,6 +95,8 @@ def sweep(
         int(max_steps),
         dtype,
         None if dt is None else float(dt),
+        None if max_step is None else float(max_step),
+        max_events,
     )
     task = Task(
         model, scenario, _posterior(calibration), samples, seed, settings, dict(inputs or {}),

@@ -155,6 +155,8 @@ def solver_arguments(solver: SolverKeys) -> dict[str, Any]:
         "max_steps": solver.max_steps,
         "dtype": solver.dtype,
         "dt": solver.dt,
+        "max_step": solver.max_step,
+        "max_events": solver.max_events,
     }
 
 
