@@ -45,6 +45,7 @@ def place(folder):
         ("simulate --config-dir m", ["more/"]),
         ("sweep scen", ["scenario="]),
         ("train -m surrogate=mlp,g", ["surrogate=mlp,gp"]),
+        ("train surrogate.coarse_r", ["surrogate.coarse_rows="]),
         ("simulate dry_run=t", ["dry_run=true"]),
         ("simulate solver.dtype=float3", ["solver.dtype=float32"]),
         ("simulate solver.rt", ["solver.rtol="]),

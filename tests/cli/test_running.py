@@ -93,6 +93,12 @@ def test_dry_run_prints_the_configuration_and_writes_nothing(typed, folder):
     assert code == 0 and "samples: 1000" in out and not list(folder.iterdir())
 
 
+def test_help_names_the_options_of_every_surrogate(capsys):
+    assert program.main(["train", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "coarse_rows [384]" in told and "learning_rate [0.01]" in told
+
+
 def test_help_names_groups_keys_and_an_example(typed):
     code, out, _ = typed("--help")
     assert code == 0

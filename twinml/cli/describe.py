@@ -9,7 +9,7 @@ from typing import Any
 from twinml.cli.commands import TASKS
 from twinml.cli.compose import ALIASES
 from twinml.cli.schema import key_type, leaves
-from twinml.cli.search import GROUPS, SearchPath, shown
+from twinml.cli.search import GROUPS, SearchPath, flat_keys, shown
 from twinml.cli.task import Task
 
 WIDTH = 100
@@ -40,6 +40,12 @@ def describe(task: Task, search: SearchPath) -> str:
         of_group = [leaf for leaf in keys if leaf[0].startswith(f"{group}.")]
         if of_group:
             lines += ["", f"Keys of the {group} file, changed here:", *_listed(task, of_group)]
+        elif key_type(task.schema, group) is not None and (found := flat_keys(search, group)):
+            lines += ["", f"Keys of the {group} file, changed here ({group}.key=value):"]
+            for choice, values in found.items():
+                text = ", ".join(f"{name} [{_default(v)}]" for name, v in values.items())
+                line = f"  {choice:<5} {text}"
+                lines += textwrap.wrap(line, WIDTH, subsequent_indent=" " * 8)
     if any(name.startswith("twin.") for name, _, _ in keys):
         short = ", ".join(f"{short} for {full}" for short, full in ALIASES.items())
         lines.append(f"  Short forms: {short}.")

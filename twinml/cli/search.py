@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from twinml import resources
 from twinml.errors import ConfigError, nearest
 
@@ -83,6 +85,25 @@ class SearchPath:
         packaged = resources.configs() / group / f"{choice}.yaml"
         hidden = packaged.is_file() and self.find(group, choice) != packaged
         return packaged if hidden else None
+
+
+def flat_keys(search: SearchPath, group: str) -> dict[str, dict[str, object]]:
+    """Choice -> key -> value, where every file of a group is a plain list of values; else {}.
+
+    These are the keys of a group whose schema is known to its owner alone, such as a surrogate's.
+    """
+    found: dict[str, dict[str, object]] = {}
+    for choice, file in search.options(group).items():
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            return {}
+        if not isinstance(content, dict):
+            return {}
+        if any(isinstance(value, list | dict) for value in content.values()):
+            return {}
+        found[choice] = {str(k): v for k, v in content.items() if k != "kind"}
+    return found
 
 
 def shown(path: Path) -> str:

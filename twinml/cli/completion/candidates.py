@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from twinml.cli.commands import COMMANDS, TASKS, TOOLS
 from twinml.cli.schema import key_type, leaves
-from twinml.cli.search import GROUPS, SearchPath
+from twinml.cli.search import GROUPS, SearchPath, flat_keys
 from twinml.errors import TwinmlError
 
 # Keys whose value is a file or folder.
@@ -56,6 +56,9 @@ def _of_task(name: str, before: list[str], current: str) -> Iterator[str]:
         known += [leaf for leaf, _, _ in leaves(task.schema) if "." in leaf and leaf not in known]
         if "twin" in task.groups:
             known += ["data.path", "fit", "fit_initial", "parameters."]
+        for group in task.groups:
+            for choice in flat_keys(search, group).values():
+                known += [f"{group}.{leaf}" for leaf in choice]
         if not current:
             known = [leaf for leaf in known if not leaf.startswith(QUIET)]
         known = [leaf if leaf.endswith(".") else f"{leaf}=" for leaf in known]
