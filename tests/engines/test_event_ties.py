@@ -169,3 +169,32 @@ def test_a_second_guard_lets_no_ball_through_the_floor(options):
     end = torch.sqrt(2 * height / 9.81) * (1 + 1.4 / 0.3)
     assert torch.equal(sol.ok, end > 1.2)
     assert bool((sol["height"][sol.ok] > -1e-12).all())
+
+
+@pytest.mark.parametrize("method", ["tsit5", "vern7", "rodas5p"])
+def test_bounces_that_vanish_end_as_a_failure_though_another_event_parts_them(method):
+    class Ball(tw.Physics):
+        x = tw.State("m", initial=1.0)
+        v = tw.State("m/s", initial=0.0)
+
+        def rhs(self, v):
+            return {"x": v, "v": -9.81 + 0.0 * v}
+
+        @tw.event(direction=-1)
+        def hit(self, x):
+            return x
+
+        @hit.reset
+        def hit(self, v):
+            return {"v": -0.7 * v}
+
+        @tw.event(direction=-1)
+        def top(self, v):
+            return v
+
+    height = torch.linspace(0.02, 0.1, 12, dtype=torch.float64)
+    sol = tw.simulate(Ball(), [0.0, 1.2], initial={"x": height}, method=method)
+    assert (sol.status == int(tw.Status.EVENT_LIMIT)).all()
+    # It stops where the bounces pile up: sqrt(2 h / g) (1 + e) / (1 - e).
+    last = torch.sqrt(2.0 * height / 9.81) * 1.7 / 0.3
+    assert torch.allclose(sol.fail_time, last, rtol=2e-6)

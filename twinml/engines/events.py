@@ -121,7 +121,7 @@ def settle(
         event: The event that a step ended with, -1 for none, (A,).
         side: Sides of the guards just before, (E, A).
         near: What counts as zero, (E, A).
-        stuck: Rows whose event comes back too fast to be told from the one before, (A,).
+        stuck: Guards whose events follow too fast to be told from each other, (E, A).
     """
     events = list(at.model.declared.events.values())
     result = Settled(y.clone(), side.clone(), near, [], torch.zeros_like(rows))
@@ -129,8 +129,8 @@ def settle(
     event = event.clone()
     if stuck is not None:
         # Infinitely many events in a finite time: beyond this point there is only rounding.
-        again = log.count[event.clamp(min=0), rows] > 1
-        result.status[stuck & again & (event >= 0)] |= int(Status.EVENT_LIMIT)
+        again = (stuck & (log.count[:, rows] > 1)).any(0)
+        result.status[again & (event >= 0)] |= int(Status.EVENT_LIMIT)
         keep = (result.status == 0).nonzero()[:, 0]
         index, event = index[keep], event[keep]
     while index.shape[0]:

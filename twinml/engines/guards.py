@@ -35,7 +35,8 @@ class Found:
         theta: Where it happens, 1 for none, (A,), float64.
         side: Sides of the guards just before the event, or at the end of the step, (E, A).
         near: What counts as zero for each guard, (E, A).
-        stuck: Rows whose guard comes back to zero before it has left it by more than rounding.
+        stuck: Guards that came back towards zero before they had left it by more than rounding,
+            (E, A).
         lost: Rows whose guard is not finite before any event, (A,).
     """
 
@@ -215,21 +216,24 @@ def _earliest(
     near = _with_residual(step, event, theta, near)
     # A guard that another event finds where its own left it has not left zero: still disarmed.
     rests = resting.gather(1, behind)[:, 0]
+    own = torch.arange(places.shape[0], device=node.device)[:, None] == event
+    stuck = stuck & own
     for number, name in enumerate(step.at.model.declared.events):
         mine = (rests[number] & ~none).nonzero()[:, 0]
         if mine.shape[0]:
             part, place = step.select(mine), theta[mine]
             there = guard_along(part, name, place).abs().to(near.dtype)
             # Where it has turned since, as a ball too low to tell from the floor at the top of
-            # its bounce, it is armed: disarmed it would pass zero unseen.
+            # its bounce, it is armed: disarmed it would pass zero unseen. Its side is rounding.
             begin = guard_rate(part, name, torch.zeros_like(place))
             onward = guard_rate(part, name, place) * torch.sign(begin) > 0.5 * begin.abs()
-            rests[number, mine] = (there <= near[number, mine]) & onward
+            low = there <= near[number, mine]
+            rests[number, mine] = low & onward
+            stuck[number, mine] |= low & ~onward & (begin != 0) & (event[mine] != number)
     kept = torch.where(rests, 0, kept)
     # What lies behind the event has not happened.
     steps = torch.arange(_LAST + 1, device=node.device)[:, None]
     lost = (~finite.all(0) & (steps <= node)).any(0)
-    stuck = stuck.gather(0, chosen)[0] & ~none
     return Found(event, theta, kept, near, stuck, lost)
 
 

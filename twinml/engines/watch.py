@@ -83,7 +83,7 @@ class Watch:
         event = torch.full_like(lanes.rows, -1).index_copy(0, index, found.event)
         hit = found.event >= 0
         entries: list[Steps] = []
-        stuck = torch.zeros_like(crossed).index_copy(0, index, found.stuck)
+        stuck = torch.zeros_like(self.side, dtype=torch.bool).index_copy(1, index, found.stuck)
         happened = self._settle(lanes, event, crossed | (event >= 0), entries, stuck)
         # A sample at the instant of an event shows what the event left.
         chosen.jumps = happened[index] | hit
@@ -107,7 +107,7 @@ class Watch:
             event: What a step ended with, -1 for nothing, (A,).
             mask: Rows to look at, (A,).
             entries: Receives the events that no step ended with.
-            stuck: As in ``Found``, (A,).
+            stuck: As in ``Found``, (E, A).
         """
         happened = torch.zeros_like(mask)
         index = mask.nonzero()[:, 0]
@@ -116,7 +116,7 @@ class Watch:
         rows, t, at = lanes.rows[index], lanes.t[index], lanes.at.select(index)
         settled = settle(
             self.book.log, at, rows, t, lanes.y[:, index], event[index], self.side[:, index],
-            self.near[:, index], None if stuck is None else stuck[index],
+            self.near[:, index], None if stuck is None else stuck[:, index],
         )  # fmt: skip
         first = event[index] >= 0
         for jump in settled.jumps:
