@@ -53,7 +53,7 @@ struct Args {
   const count* order; /* row of each entry; null: entry i is row i */
   count* next;        /* the queue: first entry nobody has taken */
   count* lane_steps;  /* [2]: steps of lanes with a row, steps of all lanes */
-  const count* cancel; /* nonzero: stop at the next refill */
+  const count* cancel; /* nonzero: stop soon, rows may be left unfinished */
 
   /* problem */
   StampColumn first, last;
@@ -69,6 +69,7 @@ struct Args {
   const real* settings; /* see SETTING_*: rtol, then atol of every state */
   const stamp* clocks;  /* see CLOCK_*: dt, max_step */
   count max_steps, max_events;
+  double step_width; /* dt, what a row of fixed steps proposes */
 
   /* state of rows, in and out */
   stamp* t;

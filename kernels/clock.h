@@ -30,12 +30,16 @@ TW_FN Clock tick(const Clock& origin, const Clock& width, const Int& ticks) {
 }
 TW_FN Clock scaled(const Clock& t, real sign) { return t * Real(sign); }
 
+TW_FN real now_of(stamp t) { return t; }
 TW_FN bool stamp_before(stamp a, stamp b) { return a < b; }
 TW_FN bool stamp_same(stamp a, stamp b) { return a == b; }
 TW_FN real stamp_span(stamp a, stamp b) { return a - b; }
 TW_FN stamp stamp_scaled(stamp a, real sign) { return a * sign; }
 TW_FN stamp stamp_infinite(real sign) { return sign * __builtin_inf(); }
 TW_FN stamp stamp_nan() { return __builtin_nan(""); }
+TW_FN stamp stamp_tick(stamp origin, stamp width, count ticks) {
+  return origin + width * real(ticks);
+}
 
 #else
 
@@ -117,6 +121,7 @@ TW_FN Clock scaled(const Clock& t, real sign) {
   return c;
 }
 
+TW_FN real now_of(stamp t) { return t.high; }
 TW_FN bool stamp_before(stamp a, stamp b) {
   return a.high < b.high || (a.high == b.high && a.low < b.low);
 }
@@ -141,6 +146,27 @@ TW_FN stamp stamp_nan() {
   return s;
 }
 TW_FN Clock no_time() { return clock_of(stamp_nan()); }
+TW_FN stamp stamp_sum(stamp t, real h) {
+  real high = t.high + h;
+  real part = high - t.high;
+  real low = (t.high - (high - part)) + (h - part) + t.low;
+  stamp s;
+  s.high = high + low;
+  s.low = low - (s.high - high);
+  return s;
+}
+TW_FN stamp stamp_tick(stamp origin, stamp width, count ticks) {
+  const count upper = ticks & ~count(0xfff);
+  const real parts[2] = {real(upper), real(ticks - upper)};
+  stamp sum = origin;
+  for (int i = 0; i < 2; ++i) {
+    real product = width.high * parts[i];
+    real error = TW_SCALAR_FMA(width.low, parts[i],
+                               TW_SCALAR_FMA(width.high, parts[i], -product));
+    sum = stamp_sum(stamp_sum(sum, product), error);
+  }
+  return sum;
+}
 
 #endif
 

@@ -331,10 +331,18 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
   return live;
 }
 
+TW_FN int count_lanes(const Mask& mask) {
+  if (all(mask)) return TW_LANES;
+  int found = 0;
+  for (int lane = 0; lane < TW_LANES; ++lane) found += get(mask, lane);
+  return found;
+}
+
 /* Work off the queue; several threads may do so at once. */
 TW_BIG void work(const Args& args) {
   Pack pack;
   clear(pack);
+  pack.at.w = args.weights;
   count useful = 0, all_lanes = 0, until_cancel = 4096;
   while (fill(args, pack)) {
     do {
@@ -347,8 +355,8 @@ TW_BIG void work(const Args& args) {
       }
     } while (all(pack.live) || (any(pack.live) && *args.next >= args.entries));
   }
-  TW_FETCH_ADD(&((count*)args.lane_steps)[0], useful);
-  TW_FETCH_ADD(&((count*)args.lane_steps)[1], all_lanes);
+  TW_FETCH_ADD(&args.lane_steps[0], useful);
+  TW_FETCH_ADD(&args.lane_steps[1], all_lanes);
 }
 
 }  // namespace tw

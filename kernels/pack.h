@@ -69,7 +69,6 @@ TW_FN void store_sample(const Args& args, const Pack& pack, const Real* y, int l
 
 /* Load a row into a lane: everything but its slope and first step. */
 TW_BIG void load_row(const Args& args, Pack& pack, int lane, count row) {
-  const real sign = real(args.direction);
   pack.row[lane] = row;
   pack.status[lane] = 0;
   const stamp t = args.t[row];
@@ -96,7 +95,7 @@ TW_BIG void load_row(const Args& args, Pack& pack, int lane, count row) {
   int saved = 0;
   stamp next = save_time(args, row, 0);
   /* A row that goes on finds its earlier samples behind it. */
-  while (saved < args.save_count && !(sign > 0 ? stamp_before(t, next) : stamp_before(next, t))) {
+  while (saved < args.save_count && !(args.direction > 0 ? stamp_before(t, next) : stamp_before(next, t))) {
     if (stamp_same(next, t)) store_sample(args, pack, pack.y, lane, saved);
     next = save_time(args, row, ++saved);
   }
