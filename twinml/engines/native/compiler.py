@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import shlex
@@ -11,11 +10,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from twinml.engines.native.cache import Cache, open_cache, write_whole
+from twinml.engines.native.place import open_cache
+from twinml.engines.native.targets import architecture
+from twinml.engines.native.versions import Versions
 from twinml.errors import NoCompilerError
 
 ADVICE = (
@@ -37,7 +38,6 @@ _FLAGS = (
 )
 OPTIMISE = "-O3"
 
-_VERSIONS = "compilers.json"
 _ASK_TIMEOUT = 60
 # Only under these names is a file itself the compiler; ccache and scripts stand for another
 # file, which may change while they stay the same.
@@ -69,7 +69,7 @@ class Compiler:
         if self.kind == "zig":
             names = {"armv8-a": "generic", "native": "native"}
             return (f"-mcpu={names.get(target, target.replace('-', '_'))}",)
-        if target == "native" and os.uname().machine in ("aarch64", "arm64"):
+        if target == "native" and architecture() == "aarch64":
             return ("-mcpu=native",)
         return (f"-march={target}",)
 
@@ -159,7 +159,7 @@ def _identified(words: tuple[str, ...]) -> Compiler | None:
     path = os.path.abspath(path)
     command = (path, *words[1:])
     real = Path(path).resolve()
-    memory = _Versions(open_cache()) if _is_the_compiler(real) else None
+    memory = Versions(open_cache()) if _is_the_compiler(real) else None
     told = memory.get(command, real) if memory else None
     if told is None:
         told = _asked(command)
@@ -205,45 +205,3 @@ def _output(command: tuple[str, ...]) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None
-
-
-@final
-class _Versions:
-    """What compilers said of themselves, kept in the cache's folder."""
-
-    def __init__(self, cache: Cache) -> None:
-        self._path = cache.folder / _VERSIONS
-
-    def get(self, command: tuple[str, ...], real: Path) -> tuple[str, str] | None:
-        entry = self._read().get(shlex.join(command))
-        if not isinstance(entry, dict) or entry.get("file") != asdict(_Stamp.of(real)):
-            return None
-        kind, version = entry.get("kind"), entry.get("version")
-        good = isinstance(kind, str) and isinstance(version, str)
-        return (kind, version) if good else None
-
-    def put(self, command: tuple[str, ...], real: Path, told: tuple[str, str]) -> None:
-        entry = {"file": asdict(_Stamp.of(real)), "kind": told[0], "version": told[1]}
-        table = {**self._read(), shlex.join(command): entry}
-        # Only a convenience: when it cannot be kept, the compiler is asked again next time.
-        write_whole(self._path, json.dumps(table, indent=1).encode(), must=False)
-
-    def _read(self) -> dict[str, object]:
-        try:
-            table = json.loads(self._path.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return table if isinstance(table, dict) else {}
-
-
-@final
-@dataclass(frozen=True)
-class _Stamp:
-    path: str
-    size: int
-    changed: int
-
-    @classmethod
-    def of(cls, path: Path) -> _Stamp:
-        told = path.stat()
-        return cls(str(path), told.st_size, told.st_mtime_ns)

@@ -16,8 +16,9 @@ from typing import final
 
 from twinml import resources
 from twinml.engines.native import building
-from twinml.engines.native.cache import SCHEMA, Cache, Entry, open_cache, private_cache
+from twinml.engines.native.cache import SCHEMA, Cache, Entry
 from twinml.engines.native.compiler import Compiler, find_compiler
+from twinml.engines.native.place import open_cache, private_cache
 from twinml.engines.native.targets import check_target, default_target, machine_key
 from twinml.errors import CompileError
 

@@ -15,9 +15,9 @@ from twinml.errors import ArgumentError, nearest
 
 CPUINFO = Path("/proc/cpuinfo")
 
-_V2 = frozenset("cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3".split())
-_V3 = _V2 | frozenset("abm avx avx2 bmi1 bmi2 f16c fma movbe xsave".split())
-_V4 = _V3 | frozenset("avx512f avx512bw avx512cd avx512dq avx512vl".split())
+_V2 = frozenset(["cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"])
+_V3 = _V2 | frozenset(["abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave"])
+_V4 = _V3 | frozenset(["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"])
 
 # By architecture, the plainest first: what each target needs of the machine.
 _NEEDS: dict[str, dict[str, frozenset[str]]] = {
@@ -28,7 +28,7 @@ TARGETS = (*_NEEDS["x86_64"], *_NEEDS["aarch64"], "native")
 
 
 def architecture() -> str:
-    """"x86_64", "aarch64", or what else the machine calls itself."""
+    """ "x86_64", "aarch64", or what else the machine calls itself."""
     name = platform.machine().lower()
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
 
@@ -48,7 +48,7 @@ def features() -> frozenset[str] | None:
 
 
 def default_target() -> str:
-    """"x86-64-v3" or "armv8-a"; "x86-64-v2" on an x86 machine without AVX2.
+    """ "x86-64-v3" or "armv8-a"; "x86-64-v2" on an x86 machine without AVX2.
 
     Raises:
         ArgumentError: no target is known for this architecture.
