@@ -1,0 +1,1 @@
+"""The native engine: generated kernels, compiled and run on the CPU."""

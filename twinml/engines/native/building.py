@@ -1,0 +1,119 @@
+"""Run the compiler once, on one unit, in one folder."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from twinml.engines.native.compiler import Compiler
+
+# A unit takes seconds; zig's first one on a slow disk may take a minute.
+TIMEOUT = 600.0
+UNIT, LIBRARY, LOG = "unit.cpp", "unit.so", "unit.log"
+_FULL = ("No space left on device", "Disk quota exceeded", "NoSpaceLeft")
+
+
+@final
+@dataclass(frozen=True)
+class Built:
+    """What a run of the compiler left: no ``reason`` means that a library is there."""
+
+    command: tuple[str, ...]
+    seconds: float
+    reason: str
+    log: str
+
+    @property
+    def full(self) -> bool:
+        """Whether it failed because the disk is full."""
+        return bool(self.reason) and any(text in self.log for text in _FULL)
+
+
+def command_line(compiler: Compiler, target: str, headers: Path) -> tuple[str, ...]:
+    """The command, with names of files relative to the folder it runs in.
+
+    The maths library comes last: without fma in the target, the compiler calls it for fma().
+    """
+    flags = compiler.flags(target)
+    return (*compiler.command, *flags, "-I", str(headers), "-o", LIBRARY, UNIT, "-lm")
+
+
+def build(command: tuple[str, ...], folder: Path) -> Built:
+    """Compile ``unit.cpp`` of a folder to ``unit.so`` there, all it says to ``unit.log``.
+
+    The compiler runs in a process group of its own, which is ended as a whole after TIMEOUT
+    seconds, and when this process is interrupted.
+    """
+    start = time.perf_counter()
+    log = folder / LOG
+    reason = ""
+    with log.open("wb") as told:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=told,
+                stderr=subprocess.STDOUT,
+                env=_environment(os.environ, folder),
+                start_new_session=True,
+            )
+        except OSError as error:
+            return Built(command, 0.0, f"did not start: {error.strerror or error}", "")
+        try:
+            code = process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            reason = f"did not end within {TIMEOUT:g} s and was stopped"
+        else:
+            if code < 0:
+                reason = f"was ended by {_signal(-code)}"
+            elif code > 0:
+                reason = f"ended with code {code}"
+            elif not (folder / LIBRARY).is_file():
+                reason = "ended well, but made no library"
+        finally:
+            if process.poll() is None:
+                _end(process)
+    text = log.read_text(errors="replace")
+    return Built(command, time.perf_counter() - start, reason, text)
+
+
+def shown(command: tuple[str, ...]) -> str:
+    """The command as a person would type it."""
+    return shlex.join(command)
+
+
+def _environment(given: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Messages in English, and every temporary file where it is removed with the rest."""
+    zig = str(folder.parent / "zig")
+    return {
+        "ZIG_GLOBAL_CACHE_DIR": zig,
+        **given,
+        "LC_ALL": "C",
+        "TMPDIR": str(folder),
+        "ZIG_LOCAL_CACHE_DIR": str(folder / "zig"),
+    }
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    # The group first: the driver's children (cc1plus, ld) outlive the driver otherwise.
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _signal(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    return f"{name} (out of memory?)" if name == "SIGKILL" else name
