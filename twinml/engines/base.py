@@ -11,6 +11,7 @@ from typing import Any, ClassVar, final
 from torch import Tensor
 
 from twinml.solve.event_times import EventTimes
+from twinml.solve.kernel import KernelReport
 from twinml.solve.problem import LaneState, Problem
 
 
@@ -26,6 +27,7 @@ class Outcome:
         state: Where every row stopped.
         method: Name, or names (B,).
         events: Times by event.
+        kernels: What kernels ran, () for none.
     """
 
     states: Tensor | None
@@ -37,6 +39,7 @@ class Outcome:
     state: LaneState
     method: Any
     events: Mapping[str, EventTimes] = field(default_factory=dict)
+    kernels: tuple[KernelReport, ...] = ()
 
     def replace(self, **changes: Any) -> Outcome:
         """The outcome with some fields exchanged."""
@@ -47,6 +50,10 @@ class AbstractEngine(ABC):
     """An executor of problems; all executors give the same meaning."""
 
     name: ClassVar[str]
+
+    @abstractmethod
+    def obstacle(self, problem: Problem, gradient: str) -> str | None:
+        """Why the engine cannot run a problem, None where it can."""
 
     @abstractmethod
     def run(self, problem: Problem, method: str, gradient: str) -> Outcome:

@@ -42,6 +42,9 @@ class EagerEngine(AbstractEngine):
 
     name = "eager"
 
+    def obstacle(self, problem: Problem, gradient: str) -> str | None:
+        return None
+
     def run(self, problem: Problem, method: str, gradient: str) -> Outcome:
         wanted = problem.differentiable()
         if gradient == "adjoint" and wanted:

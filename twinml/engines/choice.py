@@ -1,0 +1,66 @@
+"""Which engine runs a problem, and why."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+
+from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.eager import EagerEngine
+from twinml.errors import ArgumentError, CompileError, LoweringError, NoCompilerError, nearest
+from twinml.solve.problem import Problem
+
+ENGINES = ("eager", "native")
+
+
+@functools.cache
+def engine_named(name: str) -> AbstractEngine:
+    """The engine of that name.
+
+    Raises:
+        ArgumentError: unknown name.
+    """
+    if name == "eager":
+        return EagerEngine()
+    if name == "native":
+        # Tracing and compiling are imported by those who use them.
+        from twinml.engines.native.engine import NativeEngine
+
+        return NativeEngine()
+    raise ArgumentError(
+        f"engine={name!r} is not part of this version; expected 'auto' or one of "
+        f"{list(ENGINES)}." + nearest(str(name), ENGINES)
+    )
+
+
+def check_engine(name: str) -> None:
+    """Refuse an unknown engine before any work.
+
+    Raises:
+        ArgumentError: unknown name.
+    """
+    if name != "auto":
+        engine_named(name)
+
+
+def run_with(
+    name: str, problem: Problem, method: str, gradient: str
+) -> tuple[Outcome, str, str]:  # fmt: skip
+    """Run a problem with an engine, or with the one that "auto" chooses.
+
+    Returns:
+        The outcome, the engine's name and why it ran.
+    """
+    if name != "auto":
+        return engine_named(name).run(problem, method, gradient), name, "asked for"
+    native = engine_named("native")
+    reason = native.obstacle(problem, gradient)
+    if reason is None:
+        try:
+            return native.run(problem, method, gradient), "native", "auto: a generated kernel"
+        except (LoweringError, NoCompilerError) as error:
+            reason = str(error)
+        except CompileError as error:
+            reason = str(error)
+            warnings.warn(f"engine='auto' goes on without kernels. {error}", UserWarning, 4)
+    return engine_named("eager").run(problem, method, gradient), "eager", f"auto: {reason}"
