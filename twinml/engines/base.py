@@ -10,6 +10,7 @@ from typing import Any, ClassVar, final
 
 from torch import Tensor
 
+from twinml.engines.record import Record
 from twinml.solve.event_times import EventTimes
 from twinml.solve.kernel import KernelReport
 from twinml.solve.problem import LaneState, Problem
@@ -58,3 +59,7 @@ class AbstractEngine(ABC):
     @abstractmethod
     def run(self, problem: Problem, method: str, gradient: str) -> Outcome:
         """Integrate every row; ``gradient`` is "frozen" or "adjoint"."""
+
+    @abstractmethod
+    def recorded(self, problem: Problem, method: str) -> tuple[Outcome, list[Record]]:
+        """As ``run`` without gradient, with the accepted steps of each method."""

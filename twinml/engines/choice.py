@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
+from typing import TypeVar
 
 from twinml.engines.base import AbstractEngine, Outcome
 from twinml.engines.eager import EagerEngine
+from twinml.engines.record import Record
 from twinml.errors import ArgumentError, CompileError, LoweringError, NoCompilerError, nearest
 from twinml.solve.problem import Problem
 
 ENGINES = ("eager", "native")
+Found = TypeVar("Found")
 
 
 @functools.cache
@@ -56,11 +60,30 @@ def run_with(
     native = engine_named("native")
     reason = native.obstacle(problem, gradient)
     if reason is None:
-        try:
-            return native.run(problem, method, gradient), "native", "auto: a generated kernel"
-        except (LoweringError, NoCompilerError) as error:
-            reason = str(error)
-        except CompileError as error:
-            reason = str(error)
-            warnings.warn(f"engine='auto' goes on without kernels. {error}", UserWarning, 4)
+        outcome, reason = _attempt(lambda: native.run(problem, method, gradient))
+        if outcome is not None:
+            return outcome, "native", "auto: a generated kernel"
     return engine_named("eager").run(problem, method, gradient), "eager", f"auto: {reason}"
+
+
+def recorded_with(name: str, problem: Problem, method: str) -> tuple[Outcome, list[Record]]:
+    """A problem without gradient, and the accepted steps of each method; engines as above."""
+    native = engine_named("native")
+    # Kernels write no events or paths into their record.
+    bare = problem.path is None and not problem.model.declared.events
+    if name != "eager" and bare and native.obstacle(problem, "frozen") is None:
+        found, _ = _attempt(lambda: native.recorded(problem, method))
+        if found is not None:
+            return found
+    return engine_named("eager").recorded(problem, method)
+
+
+def _attempt(run: Callable[[], Found]) -> tuple[Found | None, str]:
+    """What a run with kernels gives, or why there is no kernel."""
+    try:
+        return run(), ""
+    except (LoweringError, NoCompilerError) as error:
+        return None, str(error)
+    except CompileError as error:
+        warnings.warn(f"engine='auto' goes on without kernels. {error}", UserWarning, 5)
+        return None, str(error)

@@ -16,9 +16,13 @@ import torch
 from twinml.engines.base import AbstractEngine, Outcome
 from twinml.engines.native.launch import Launch
 from twinml.engines.native.plan import kernel_for, methods_for, spec_for
+from twinml.engines.native.recording import recorded_run
 from twinml.engines.native.rows import RowState
+from twinml.engines.record import Record
+from twinml.engines.stepper import stepper_for
 from twinml.errors import ArgumentError
 from twinml.lowering import lower
+from twinml.solve.methods import method_named
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.status import FAILURE
 
@@ -56,8 +60,18 @@ class NativeEngine(AbstractEngine):
         with torch.no_grad():
             return _run(problem, method)
 
+    def recorded(self, problem: Problem, method: str) -> tuple[Outcome, list[Record]]:
+        """As ``run``, with the accepted steps of each method; for models without events or noise.
 
-def _run(problem: Problem, method: str) -> Outcome:
+        Raises:
+            LoweringError, NoCompilerError, CompileError: no kernel can be made.
+        """
+        with torch.no_grad():
+            records: list[Record] = []
+            return _run(problem, method, records), records
+
+
+def _run(problem: Problem, method: str, records: list[Record] | None = None) -> Outcome:
     bits = 64 if problem.y0.dtype == torch.float64 else 32
     lowered = lower(problem.model)
     state = RowState.of(problem, bits)
@@ -66,9 +80,15 @@ def _run(problem: Problem, method: str) -> Outcome:
     names: numpy.ndarray | str = methods[0]
     rows, reports = None, []
     for phase, name in enumerate(methods):
-        spec = spec_for(problem, name, phase + 1 < len(methods))
+        spec = spec_for(problem, name, phase + 1 < len(methods), records is not None)
         kernel = kernel_for(lowered, spec, None, None)
-        reports.append(launch.run(kernel, rows))
+        if records is None:
+            reports.append(launch.run(kernel, rows))
+        else:
+            report, steps = recorded_run(launch, kernel, rows)
+            reports.append(report)
+            stepper = stepper_for(method_named(name), problem.dt is not None)
+            records.append(Record(stepper, [steps] if steps.rows.shape[0] else []))
         stiff = (state.status & _STIFF).nonzero()[:, 0]
         if stiff.shape[0] == 0:
             break
@@ -78,19 +98,16 @@ def _run(problem: Problem, method: str) -> Outcome:
             names = numpy.full(problem.rows, names, dtype=object)
         names[rows.numpy()] = methods[phase + 1]
     path = None if problem.path is None else replace(problem.path, cell=state.grid)
-    time = state.time
     failed = (state.status & int(FAILURE)) != 0
     states = launch.states
     if problem.keep == "final":
-        end = state.y
-        if bool(failed.any()):
-            end = torch.where(failed, torch.nan, end)
+        end = torch.where(failed, torch.nan, state.y) if bool(failed.any()) else state.y
         states = end.unsqueeze(-1)
     if not isinstance(names, str) and len(set(names)) == 1:
         names = names[0]
     return Outcome(
         states=states, quantities={}, status=state.status, fail_time=state.failed_at,
         steps=state.steps, rejected=state.rejected, method=names,
-        state=LaneState(time, state.y, state.h.to(torch.float64), path),
+        state=LaneState(state.time, state.y, state.h.to(torch.float64), path),
         kernels=tuple(reports),
     )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any, final
 
 import torch
@@ -38,9 +37,7 @@ _SHORT = 10_000_000
 class Launch:
     """Arguments of the kernels of one problem; the memory they point to stays with it."""
 
-    def __init__(
-        self, problem: Problem, state: RowState, bits: int, weights: list[Tensor]
-    ) -> None:
+    def __init__(self, problem: Problem, state: RowState, bits: int, weights: list[Tensor]) -> None:
         self.problem, self.state, self.bits = problem, state, bits
         self.kept: list[Any] = [weights]
         # next, useful lane steps, all lane steps, cancel

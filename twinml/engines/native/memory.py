@@ -47,7 +47,10 @@ class Args(ctypes.Structure):
         ("grid", _POINTER), ("origin", _POINTER), ("states", _POINTER),
         ("side", _POINTER), ("near_zero", _POINTER), ("happened", _POINTER),
         ("event_times", _POINTER), ("totals", _POINTER), ("moments", _POINTER),
-        ("quantity_times", ctypes.POINTER(ColumnView)), ("seed", _COUNT), ("ids", _POINTER),
+        ("quantity_times", ctypes.POINTER(ColumnView)), ("record_place", _POINTER),
+        ("record_total", _COUNT), ("record_t", _POINTER), ("record_t1", _POINTER),
+        ("record_h", _POINTER), ("record_clipped", _POINTER), ("record_y", _POINTER),
+        ("seed", _COUNT), ("ids", _POINTER),
     ]  # fmt: skip
 
 

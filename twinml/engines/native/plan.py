@@ -40,7 +40,7 @@ def methods_for(problem: Problem, method: str) -> Sequence[str]:
     return AUTO_PAIR[:1] if problem.dt is not None else AUTO_PAIR
 
 
-def spec_for(problem: Problem, method: str, hand_over: bool) -> UnitSpec:
+def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> UnitSpec:
     """What the kernel of one method is compiled for."""
     declared = problem.model.declared
     inputs, parameters = list(declared.inputs), list(declared.parameters)
@@ -57,6 +57,7 @@ def spec_for(problem: Problem, method: str, hand_over: bool) -> UnitSpec:
         and not (signals or changes or events or problem.path is not None)
         and problem.keep != "quantities"
         and problem.t.ndim == 1
+        and not record
     )
     registers = 1
     if plain:
@@ -73,6 +74,7 @@ def spec_for(problem: Problem, method: str, hand_over: bool) -> UnitSpec:
         save=problem.keep == "all",
         events=events,
         noise=problem.path is not None,
+        record=record,
         registers=registers,
     )
 

@@ -61,6 +61,17 @@ class RowState:
             bits=bits,
         )
 
+    def copy(self) -> RowState:
+        """The same state in memory of its own."""
+        values = vars(self).items()
+        return RowState(**{k: v.clone() if isinstance(v, Tensor) else v for k, v in values})
+
+    def restore(self, other: RowState) -> None:
+        """Put the values of a copy back into this memory."""
+        for name, value in vars(other).items():
+            if isinstance(value, Tensor):
+                getattr(self, name).copy_(value)
+
     @property
     def time(self) -> Tensor:
         """Where rows are, (B,) float64."""
