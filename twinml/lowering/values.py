@@ -103,11 +103,6 @@ class Traced:
         self._recorder, self._places, self._batch = recorder, places, batch
         self._vector, self._tensor, self._own_shape = vector, tensor, shape
 
-    @property
-    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Equations that ask take it for a tensor."""
-        return Tensor
-
     @classmethod
     def __torch_function__(
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
