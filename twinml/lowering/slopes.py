@@ -174,14 +174,11 @@ def _length(a: Arithmetic, args: Sequence[int], value: int) -> tuple[Tangent, ..
     return a.div(args[0], value), a.div(args[1], value)
 
 
-def _rest(rounding: str) -> Slopes:
-    """fmod and remainder: x - y n with the whole number n = rounding(x / y)."""
-
-    def rule(a: Arithmetic, args: Sequence[int], value: int) -> tuple[Tangent, ...]:
-        whole = a.apply(rounding, a.apply("div", args[0], args[1]))
-        return a.constant(1.0), a.neg(whole)
-
-    return rule
+def _rest(a: Arithmetic, args: Sequence[int], value: int) -> tuple[Tangent, ...]:
+    """fmod and remainder: x - y n with a whole number n, here the one that the value used."""
+    x, y = args
+    whole = a.apply("round", a.apply("div", a.apply("sub", x, value), y))
+    return a.constant(1.0), a.neg(whole)
 
 
 def _whole_power(a: Arithmetic, args: Sequence[int], value: int) -> tuple[Tangent, ...]:
@@ -219,8 +216,8 @@ def _free_power(a: Arithmetic, x: int, y: int, value: int) -> tuple[Tangent, ...
     zero = a.constant(0.0)
     by_base = a.mul(y, a.apply("pow", x, a.sub(y, a.constant(1.0))))
     if a.is_vector(x, y):
-        # No choices in vectors: the smallest number keeps 0 log(0) from nan.
-        log = a.apply("log", a.apply("maximum", x, a.constant(5e-324)))
+        # No choices in vectors: a number near the smallest keeps 0 log(0) from nan.
+        log = a.apply("log", a.add(x, a.constant(1e-37)))
         return by_base, a.mul(value, log)
     test = a.builder.apply
     flat = test("and", test("eq", x, zero), test("ge", y, zero))
@@ -279,8 +276,8 @@ SLOPES: dict[str, Slopes] = {
     "powi": _whole_power,
     "atan2": _angle,
     "hypot": _length,
-    "fmod": _rest("trunc"),
-    "remainder": _rest("floor"),
+    "fmod": _rest,
+    "remainder": _rest,
     "abs": _of_operand(lambda a, x: a.apply("sign", x)),
     "sqrt": _of_value(lambda a, v: a.div(a.constant(0.5), v)),
     "sqrt0": _sqrt0,
