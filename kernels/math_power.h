@@ -130,11 +130,12 @@ TW_FN Real step_pow(Real x, Real e) {
   const Real c = Real(real(0x1.6a09e6p-1));
   const Real s = (m - c) / (m + c);
   const Real log_m = s * (s * s * Real(real(0x1.f79112p-1)) + Real(real(0x1.714f2ep1)));
-  const Real v = e * ((k - Real(real(0.5))) + log_m);
+  const Real v = e * ((log_m - Real(real(0.5))) + k);
   const Real shifted = v + Real(TW_SHIFT);
   const Real f = v - (shifted - Real(TW_SHIFT));
   const Real p = f * f * Real(real(0x1.d8019ap-4)) + Real(real(0x1.71550ep1));
-  return (p + f) / (p - f) * power_of_two(shifted);
+  const Real near_one = (p + f) / (p - f);
+  return from_bits(bits(near_one) + shl(bits(shifted), TW_MANTISSA));
 }
 
 }  // namespace tw
