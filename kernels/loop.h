@@ -199,8 +199,7 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
       TW_EACH_STATE(s) y1[s] = select(hit, path.y1[s], y1[s]);
     }
   } else {
-    found.event = Int(integer(-1));
-    found.hit_none();
+    find_none(found);
   }
 #if !TW_ADAPTIVE
   /* Where an event cut the step, the grid of fixed steps was not reached. */
@@ -267,7 +266,7 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
 #if TW_EVENTS
   if (any(accepted)) {
     /* Settles the events of this instant (states, sides, status), then shows the step. */
-    Mask happened = settle_events(args, pack, path, found, accepted, fresh_slope);
+    Mask happened = settle_events(args, pack, found, accepted, fresh_slope);
     fresh_slope = fresh_slope | happened;
     pack.previous = select(happened, one, pack.previous);
     jumps = happened | (found.event >= Int(integer(0)));
