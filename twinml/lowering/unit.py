@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from twinml.lowering.fragment import Fragment, table
 from twinml.lowering.printer import print_function
 from twinml.lowering.tableau_text import stochastic_text, tableau_text
 from twinml.solve.methods import method_named
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from twinml.lowering import Lowered
 
 ACTION_CODES = {"set": 0, "multiply": 1, "add": 2}
-
-
-@final
-@dataclass(frozen=True)
-class Fragment:
-    """Emitted text of a part of the kernel: macros, and functions that follow the prelude."""
-
-    defines: str = ""
-    functions: str = ""
 
 
 @final
@@ -150,15 +141,10 @@ def _tables(spec: UnitSpec, inputs: int) -> str:
         signal_of[place] = number
     return "\n".join(
         [
-            _table("INPUT_SIGNAL", signal_of),
-            _table("SIGNAL_INPUT", [place for place, _ in spec.signals]),
-            _table("SIGNAL_LINEAR", [int(linear) for _, linear in spec.signals]),
-            _table("CHANGE_TARGET", [target for target, _ in spec.changes]),
-            _table("CHANGE_ACTION", [ACTION_CODES[action] for _, action in spec.changes]),
+            table("INPUT_SIGNAL", signal_of),
+            table("SIGNAL_INPUT", [place for place, _ in spec.signals]),
+            table("SIGNAL_LINEAR", [int(linear) for _, linear in spec.signals]),
+            table("CHANGE_TARGET", [target for target, _ in spec.changes]),
+            table("CHANGE_ACTION", [ACTION_CODES[action] for _, action in spec.changes]),
         ]
     ) + "\n"
-
-
-def _table(name: str, values: Sequence[int]) -> str:
-    # An array may not be empty.
-    return f"TW_TABLE int {name}[] = {{{', '.join(map(str, values or [0]))}}};"
