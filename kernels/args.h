@@ -97,6 +97,15 @@ struct Args {
   stamp* moments;
   const StampColumn* quantity_times;
 
+  /* accepted steps, in (n, record_total) and (record_total): row r writes from record_place[r] on */
+  count* record_place;
+  count record_total;
+  stamp* record_t;
+  stamp* record_t1;
+  real* record_h;
+  count* record_clipped;
+  real* record_y;
+
   /* noise */
   count seed;
   const count* ids;

@@ -110,6 +110,24 @@ TW_FN Target next_target(const Args& args, Pack& pack, const Real& sign) {
 }
 #endif
 
+#if TW_RECORD
+/* What a derivative along the steps taken needs: where each began, its size and its arrival. */
+TW_BIG void record_steps(const Args& args, const Pack& pack, const Clock& t1, const Real& h,
+                         const Mask& clipped, const Mask& accepted) {
+  for (int lane = 0; lane < TW_LANES; ++lane) {
+    if (!get(accepted, lane)) continue;
+    const count place = args.record_place[pack.row[lane]]++;
+    if (args.record_total == 0) continue; /* the first run only counts */
+    args.record_t[place] = get_clock(pack.t, lane);
+    args.record_t1[place] = get_clock(t1, lane);
+    args.record_h[place] = get(h, lane);
+    args.record_clipped[place] = get(clipped, lane);
+    for (int s = 0; s < TW_N; ++s)
+      args.record_y[s * args.record_total + place] = get(pack.y[s], lane);
+  }
+}
+#endif
+
 /* One step of every lane that holds a row. */
 TW_FN Mask step_pack(const Args& args, Pack& pack) {
   const Real sign = Real(real(args.direction));
@@ -248,6 +266,9 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
   }
 #endif
 
+#if TW_RECORD
+  if (any(accepted)) record_steps(args, pack, target.t1, target.h, target.clipped, accepted);
+#endif
   pack.t = pick(accepted, t1, pack.t);
   TW_EACH_STATE(s) pack.y[s] = select(accepted, y1[s], pack.y[s]);
 #if TW_FSAL

@@ -25,12 +25,13 @@ struct Step {
   real h; /* signed */
 };
 
-/* Where step number i begins and ends; `last` is the number of the step that arrives. */
+/* Where step number i begins and ends; `last` is the number of the step that arrives. All others
+ * have the size asked for: the difference of two ticks is that but for the rounding of time. */
 TW_FN Step step_at(stamp origin, stamp dt, stamp end, count i, count last) {
   Step step;
   step.t = stamp_tick(origin, dt, i);
   step.t1 = i >= last ? end : stamp_tick(origin, dt, i + 1);
-  step.h = stamp_span(step.t1, step.t);
+  step.h = i >= last ? stamp_span(step.t1, step.t) : now_of(dt);
   return step;
 }
 

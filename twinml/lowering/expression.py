@@ -17,7 +17,7 @@ from twinml.expression import (
     Name,
     Negate,
 )
-from twinml.lowering.operations import power
+from twinml.lowering.operations import number_power
 from twinml.lowering.program import Builder, Program
 from twinml.lowering.simplify import fused, rewrite
 from twinml.lowering.values import Emit
@@ -97,7 +97,7 @@ class _Writer:
             case Negate(operand=operand):
                 return self.emit("neg", self.place(operand))
             case Binary(operator="**", left=left, right=right) if not right.names:
-                return power(self.emit, self.place(left), float(right.evaluate({})))
+                return number_power(self.emit, self.place(left), float(right.evaluate({})))
             case Binary(operator="**", left=left, right=right):
                 return self.emit("pow", self.place(left), self.place(right))
             case Binary(operator=operator, left=left, right=right):

@@ -27,9 +27,7 @@ def weighted(weights: Sequence[float], what: str = "k[{0}][s]") -> str:
         if weight == 0.0:
             continue
         term = what.format(stage)
-        total = (
-            f"fma({term}, {number(weight)}, {total})" if total else f"{term} * {number(weight)}"
-        )
+        total = f"fma({term}, {number(weight)}, {total})" if total else f"{term} * {number(weight)}"
     return total or number(0.0)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from twinml.lowering.fragment import Fragment, table
 from twinml.lowering.printer import print_function
 from twinml.lowering.tableau_text import stochastic_text, tableau_text
 from twinml.solve.methods import method_named
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from twinml.lowering import Lowered
 
 ACTION_CODES = {"set": 0, "multiply": 1, "add": 2}
+
+
+@final
+@dataclass(frozen=True)
+class Fragment:
+    """Emitted text of a part of the kernel: macros, and functions that follow the prelude."""
+
+    defines: str = ""
+    functions: str = ""
 
 
 @final
@@ -36,6 +45,7 @@ class UnitSpec:
         save: Whether trajectories are kept.
         events: Whether the model's events are watched.
         noise: Whether there is a Brownian path.
+        record: Whether accepted steps are written down.
         registers: Vector registers a pack has on a CPU.
     """
 
@@ -50,6 +60,7 @@ class UnitSpec:
     save: bool = False
     events: bool = False
     noise: bool = False
+    record: bool = False
     registers: int = 1
 
 
@@ -86,6 +97,7 @@ def unit_text(
         ("TW_HANDOVER", int(spec.hand_over)),
         ("TW_SAVE", int(spec.save)),
         ("TW_NOISE", int(spec.noise)),
+        ("TW_RECORD", int(spec.record)),
         ("TW_STIFF_METHOD", int(isinstance(method, RosenbrockTableau))),
         ("TW_STOCHASTIC", int(isinstance(method, StochasticTableau))),
         ("TW_DENSE", int(dense)),
@@ -139,12 +151,20 @@ def _tables(spec: UnitSpec, inputs: int) -> str:
     signal_of = [-1] * inputs
     for number, (place, _) in enumerate(spec.signals):
         signal_of[place] = number
-    return "\n".join(
-        [
-            table("INPUT_SIGNAL", signal_of),
-            table("SIGNAL_INPUT", [place for place, _ in spec.signals]),
-            table("SIGNAL_LINEAR", [int(linear) for _, linear in spec.signals]),
-            table("CHANGE_TARGET", [target for target, _ in spec.changes]),
-            table("CHANGE_ACTION", [ACTION_CODES[action] for _, action in spec.changes]),
-        ]
-    ) + "\n"
+    return (
+        "\n".join(
+            [
+                _table("INPUT_SIGNAL", signal_of),
+                _table("SIGNAL_INPUT", [place for place, _ in spec.signals]),
+                _table("SIGNAL_LINEAR", [int(linear) for _, linear in spec.signals]),
+                _table("CHANGE_TARGET", [target for target, _ in spec.changes]),
+                _table("CHANGE_ACTION", [ACTION_CODES[action] for _, action in spec.changes]),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _table(name: str, values: Sequence[int]) -> str:
+    # An array may not be empty.
+    return f"TW_TABLE int {name}[] = {{{', '.join(map(str, values or [0]))}}};"

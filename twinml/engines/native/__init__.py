@@ -1,1 +1,1 @@
-"""The native engine: generated kernels, compiled and run on the CPU."""
+"""Generated kernels on the CPU: the one home of the host compiler and of ctypes."""
