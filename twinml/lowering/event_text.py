@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twinml.lowering.derive import tangent
-from twinml.lowering.fragment import Fragment, table
+from twinml.lowering.number_table import table
 from twinml.lowering.printer import Dialect, print_function
 from twinml.lowering.simplify import fused
+from twinml.lowering.unit import Fragment
 from twinml.physics.declarations import Declarations
 
 if TYPE_CHECKING:

@@ -15,10 +15,11 @@ from twinml.expression import Binary, Comparison, Expression, Functional
 from twinml.lowering.derive import tangent
 from twinml.lowering.event_text import directions
 from twinml.lowering.expression import lower_expression
-from twinml.lowering.fragment import Fragment, table
+from twinml.lowering.number_table import table
 from twinml.lowering.printer import Dialect, print_function
 from twinml.lowering.program import Program
 from twinml.lowering.simplify import fused
+from twinml.lowering.unit import Fragment
 from twinml.physics.declarations import Declarations
 
 if TYPE_CHECKING:

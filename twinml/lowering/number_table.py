@@ -1,19 +1,8 @@
-"""Parts of a unit's text."""
+"""Tables of whole numbers in a unit's text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import final
-
-
-@final
-@dataclass(frozen=True)
-class Fragment:
-    """Emitted text of a part of the kernel: macros, and functions that follow the prelude."""
-
-    defines: str = ""
-    functions: str = ""
 
 
 def table(name: str, values: Sequence[int]) -> str:
