@@ -18,34 +18,48 @@ namespace tw {
 #define TW_SPAN_SHARE real(1e-10) /* near t = 0 steps are compared with this part of the span */
 #define TW_STIFF (1 << 30)        /* a status that only the host sees: hand the row over */
 
-/* Root mean square over components of value / (atol + rtol * size). */
-TW_FN Real scaled_norm(const Real* value, const Real* size, const real* settings) {
+/* Mean square over components of value / (atol + rtol * size). */
+TW_FN Real scaled_square(const Real* value, const Real* size, const real* settings) {
   Real total = Real(real(0));
   const Real rtol = Real(settings[SETTING_RTOL]);
   TW_EACH_STATE(s) {
     Real ratio = value[s] / fma(rtol, size[s], Real(settings[SETTING_ATOL + s]));
     total = fma(ratio, ratio, total);
   }
-  return sqrt(total * Real(real(1) / real(TW_N)));
+  return total * Real(real(1) / real(TW_N));
 }
 
-/* Factor on the step after an accepted one. */
-TW_FN Real accepted_factor(const Real& error, const Real& previous) {
-  Real factor = Real(TW_SAFETY) * step_pow(error, real(-0.7 / TW_ERROR_ORDER)) *
-                step_pow(previous, real(0.4 / TW_ERROR_ORDER));
-  return max(min(factor, Real(TW_GROW)), Real(TW_SHRINK));
+TW_FN Real scaled_norm(const Real* value, const Real* size, const real* settings) {
+  return sqrt(scaled_square(value, size, settings));
 }
 
-/* Factor on the step after a rejected finite trial, below 1. */
-TW_FN Real rejected_factor(const Real& error) {
-  Real factor = Real(TW_SAFETY) * step_pow(error, real(-1.0 / TW_ERROR_ORDER));
-  return max(min(factor, Real(TW_SAFETY)), Real(TW_SHRINK));
+/* Half the binary logarithm of a mean square, which is that of the error itself. */
+TW_FN Real error_level(const Real& square) {
+  return Real(real(0.5)) * step_log2(max(square, Real(TW_SMALLEST_ERROR * TW_SMALLEST_ERROR)));
+}
+
+/* Factor on the step, given the level of this error and of the last accepted one: after an accepted
+ * step by the proportional-integral rule, at most `bound`; after a rejected one below 1. */
+TW_FN Real step_factor(const Mask& accepted, const Real& level, const Real& previous,
+                       const Real& bound) {
+  const real order = real(TW_ERROR_ORDER);
+  Real power = select(accepted,
+                      fma(previous, Real(real(0.4) / order), level * Real(real(-0.7) / order)),
+                      level * Real(real(-1) / order));
+  Real factor = Real(TW_SAFETY) * step_exp2(max(power, Real(real(-10))));
+  return min(max(factor, Real(TW_SHRINK)), bound);
 }
 
 /* The smallest change of time that counts. */
 TW_FN Real resolution(const Clock& t, const Clock& end, const Clock& first) {
   return Real(TW_CLOCK_EPS) *
          max(abs(now(t)), Real(TW_SPAN_SHARE) * abs(span(end, first)));
+}
+
+/* A bound of the above for all times of a row: what exceeds it needs no closer look. */
+TW_FN Real coarse_resolution(const Clock& end, const Clock& first) {
+  Real far = max(abs(now(first)), abs(now(end)));
+  return Real(real(2) * TW_CLOCK_EPS) * max(far, Real(TW_SPAN_SHARE) * abs(span(end, first)));
 }
 
 /* First step by Hairer, Norsett, Wanner (1993), sec. II.4: one more evaluation. */

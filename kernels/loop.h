@@ -63,6 +63,7 @@ TW_BIG bool fill(const Args& args, Pack& pack) {
     fresh = fresh & !stopped;
 #endif
 #if TW_ADAPTIVE
+    pack.floor = select(fresh, coarse_resolution(pack.end, pack.first), pack.floor);
     Mask unknown = fresh & !(pack.h > Real(real(0)));
     if (any(unknown)) {
       Real h = first_step(pack.at, pack.t, pack.end, pack.first, pack.y, pack.k1, args.settings,
@@ -168,16 +169,13 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
   /* Zero times a finite number is zero: one sum tells whether all are finite. */
   Real probe = zero;
   TW_EACH_STATE(s) probe = fma(y1[s], zero, probe);
-#if TW_ADAPTIVE
-  TW_EACH_STATE(s) probe = fma(error[s], zero, probe);
-#endif
   Mask finite = usable & (probe == zero);
 #if TW_ADAPTIVE
   Real size[TW_N];
   TW_EACH_STATE(s) size[s] = max(abs(pack.y[s]), abs(y1[s]));
-  Real err = scaled_norm(error, size, args.settings);
-  err = select(finite, err, Real(real(__builtin_nanf(""))));
-  Mask accepted = live & (err <= one);
+  Real square = scaled_square(error, size, args.settings);
+  /* Written so that nan is a rejection. */
+  Mask accepted = live & finite & (square <= one);
 #else
   Mask accepted = live & finite;
 #endif
@@ -204,9 +202,6 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
     look_for_events(pack, path, accepted, found);
     accepted = accepted & !found.lost;
     finite = finite & !found.lost;
-#if TW_ADAPTIVE
-    err = select(found.lost, Real(real(__builtin_nanf(""))), err);
-#endif
     found.event = select(accepted, found.event, Int(integer(-1)));
     Mask hit = accepted & (found.event >= Int(integer(0)));
     if (any(hit)) {
@@ -229,22 +224,24 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
 
 #if TW_ADAPTIVE
   Mask rejected = live & !accepted;
+  Real level = error_level(square);
+  Real bound = select(accepted, select(pack.wary, one, Real(TW_GROW)), Real(TW_SAFETY));
+  Real factor = step_factor(accepted, level, pack.previous, bound);
   if (any(rejected)) {
-    Real shrunk = target.h * select(isfinite(err), rejected_factor(err), Real(TW_RETRY_SHRINK));
-    pack.h = select(rejected, shrunk, pack.h);
+    TW_EACH_STATE(s) probe = fma(error[s], zero, probe);
+    finite = finite & (probe == zero);
+    Mask measured = finite & isfinite(square);
+    factor = select(accepted | measured, factor, Real(TW_RETRY_SHRINK));
     pack.rejected = select(rejected, pack.rejected + Int(integer(1)), pack.rejected);
     pack.retries = select(rejected & !finite, pack.retries + Int(integer(1)), pack.retries);
     pack.walled = select(rejected, !finite, pack.walled);
   }
-  Real clamped = max(err, Real(TW_SMALLEST_ERROR));
-  Real factor = accepted_factor(clamped, pack.previous);
-  factor = select(pack.wary, min(factor, one), factor);
   Real proposal = target.h * factor;
   /* A step cut short at a boundary says nothing against the longer one. */
-  proposal = select(target.clipped, max(pack.h, proposal), proposal);
-  proposal = min(proposal, Real(now(clock_of(args.clocks[CLOCK_MAX_STEP]))));
-  pack.h = select(accepted, proposal, pack.h);
-  pack.previous = select(accepted, clamped, pack.previous);
+  Real onward = select(target.clipped, max(pack.h, proposal), proposal);
+  onward = min(onward, Real(now(clock_of(args.clocks[CLOCK_MAX_STEP]))));
+  pack.h = select(accepted, onward, select(rejected, proposal, pack.h));
+  pack.previous = select(accepted, level, pack.previous);
   pack.wary = (pack.wary | rejected) & !accepted;
   pack.retries = select(accepted, Int(integer(0)), pack.retries);
 #if TW_HANDOVER
@@ -290,7 +287,7 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
     /* Settles the events of this instant (states, sides, status), then shows the step. */
     Mask happened = settle_events(args, pack, path, found, accepted, fresh_slope);
     fresh_slope = fresh_slope | happened;
-    pack.previous = select(happened, one, pack.previous);
+    pack.previous = select(happened, zero, pack.previous);
     jumps = happened | (found.event >= Int(integer(0)));
     Context after_jump = pack.at;
     pack.at = before_jump;
@@ -320,8 +317,9 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
   Mask staying = live & !leaving;
 #if TW_ADAPTIVE
   /* A row whose step no longer moves its time gets nowhere, accepted or not. */
-  Mask tiny = staying & finite &
-              (pack.h < Real(real(4)) * resolution(pack.t, pack.end, pack.first));
+  Mask tiny = staying & (pack.h < Real(real(4)) * pack.floor);
+  if (any(tiny))
+    tiny = tiny & finite & (pack.h < Real(real(4)) * resolution(pack.t, pack.end, pack.first));
   Mask lost = staying & !accepted & (pack.retries > Int(integer(TW_MAX_RETRIES)));
 #else
   Mask tiny = Mask(false);

@@ -10,7 +10,9 @@ struct Pack {
   int pointer[TW_SOME(TW_SOURCES) * TW_LANES]; /* knots behind, by source */
   Mask live;                                   /* the lane holds a row */
   Clock t, end, limit, first;
-  Real h, previous;
+  Real h;
+  Real previous; /* level of the last accepted error */
+  Real floor;    /* steps above are not too small */
   Real y[TW_N], k1[TW_N];
   Int steps, rejected, retries, patience, grid;
   Clock origin;
@@ -35,7 +37,7 @@ TW_FN void clear(Pack& pack) {
   pack.wary = pack.walled = Mask(false);
   pack.t = pack.end = pack.limit = pack.first = pack.origin = clock_of(stamp());
   pack.h = zero;
-  pack.previous = Real(real(1));
+  pack.previous = pack.floor = zero;
   pack.steps = pack.rejected = pack.retries = pack.patience = pack.grid = Int(integer(0));
   TW_EACH_STATE(s) pack.y[s] = pack.k1[s] = zero;
   for (int i = 0; i < TW_SOME(TW_P); ++i) pack.at.p[i] = zero;
@@ -83,7 +85,7 @@ TW_BIG void load_row(const Args& args, Pack& pack, int lane, count row) {
   set(pack.grid, lane, integer(args.grid[row]));
   set(pack.retries, lane, integer(0));
   set(pack.patience, lane, integer(0));
-  set(pack.previous, lane, real(1));
+  set(pack.previous, lane, real(0));
   set(pack.wary, lane, false);
   set(pack.walled, lane, false);
 #if TW_SOURCES
@@ -160,7 +162,7 @@ TW_BIG Mask cross(const Args& args, Pack& pack, const Mask& arrived) {
     set(crossed, lane, true);
     refresh(args, pack.at, pack.limit, pack.end, pack.pointer, pack.row[lane], lane);
   }
-  pack.previous = select(crossed, Real(real(1)), pack.previous);
+  pack.previous = select(crossed, Real(real(0)), pack.previous);
   return crossed;
 }
 #endif

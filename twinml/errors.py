@@ -65,6 +65,10 @@ class EquationError(InputError):
     """The user's own code in a model raised; the text shows their line."""
 
 
+class LoweringError(InputError):
+    """An equation cannot be turned into a kernel; ``engine="auto"`` then runs eager."""
+
+
 class MissingDependencyError(InputError):
     """An optional package is needed and not installed."""
 

@@ -1,7 +1,7 @@
 """The scalar program: a model's equation as single assignments of real numbers.
 
 A program is a tuple of nodes; a node names its operands by their place in that tuple, and always
-stands after them. Nodes are of three kinds: ``real`` numbers, ``bool`` values, and ``vector``s, which
+stands after them. Nodes are of three kinds: ``real`` numbers, ``bool`` values, and vectors, which
 only the layers of a network use. Programs are frozen and deterministic: equal equations give equal
 programs, whatever the values of weights.
 """
@@ -36,11 +36,11 @@ def _named(names: str, operation: Operation) -> dict[str, Operation]:
 
 
 # Every scalar operation. Each has torch's meaning of that name, also at nan, inf and -0;
-# ``fma``: a*b + c, ``fms``: a*b - c, ``fnma``: c - a*b, rounded once in kernels; ``powi``: the
-# second operand is a constant whole number; ``select``: where(mask, a, b); ``round``: half to
-# even; ``relu``, ``sigmoid``, ``softplus``, ``silu``, ``gelu`` (by erf) with torch's defaults.
+# ``fma``: a*b + c, ``fms``: a*b - c, ``fnma``: c - a*b, rounded once in kernels; ``select``:
+# where(mask, a, b); ``round``: half to even; ``relu``, ``sigmoid``, ``softplus``, ``silu``,
+# ``gelu`` (by erf) with torch's defaults.
 OPERATIONS: dict[str, Operation] = {
-    **_named("add sub mul div minimum maximum pow atan2 hypot fmod remainder copysign powi",
+    **_named("add sub mul div minimum maximum pow atan2 hypot fmod remainder copysign",
              Operation("rr")),
     **_named("fma fms fnma", Operation("rrr")),
     **_named(

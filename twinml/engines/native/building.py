@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import signal
@@ -19,22 +20,27 @@ from twinml.engines.native.compiler import Compiler
 TIMEOUT = 600.0
 UNIT, LIBRARY, LOG = "unit.cpp", "unit.so", "unit.log"
 _FULL = ("No space left on device", "Disk quota exceeded", "NoSpaceLeft")
+_KERNEL = 1 << 20
 
 
 @final
 @dataclass(frozen=True)
 class Built:
-    """What a run of the compiler left: no ``reason`` means that a library is there."""
+    """What a run of the compiler left: no ``reason`` means that a library is there.
+
+    Args:
+        command: Its words.
+        seconds: How long it ran.
+        reason: Why there is no library, or "".
+        log: What it said.
+        full: Whether it failed for want of room on the disk.
+    """
 
     command: tuple[str, ...]
     seconds: float
     reason: str
     log: str
-
-    @property
-    def full(self) -> bool:
-        """Whether it failed because the disk is full."""
-        return bool(self.reason) and any(text in self.log for text in _FULL)
+    full: bool = False
 
 
 def command_line(compiler: Compiler, target: str, headers: Path) -> tuple[str, ...]:
@@ -83,7 +89,8 @@ def build(command: tuple[str, ...], folder: Path) -> Built:
             if process.poll() is None:
                 _end(process)
     text = log.read_text(errors="replace")
-    return Built(command, time.perf_counter() - start, reason, text)
+    full = bool(reason) and (any(words in text for words in _FULL) or _no_room(folder))
+    return Built(command, time.perf_counter() - start, reason, text, full)
 
 
 def shown(command: tuple[str, ...]) -> str:
@@ -101,6 +108,15 @@ def _environment(given: Mapping[str, str], folder: Path) -> dict[str, str]:
         "TMPDIR": str(folder),
         "ZIG_LOCAL_CACHE_DIR": str(folder / "zig"),
     }
+
+
+def _no_room(folder: Path) -> bool:
+    """Whether a file of the size of a kernel finds no place; a full disk keeps no log either."""
+    try:
+        (folder / "probe").write_bytes(bytes(_KERNEL))
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -183,6 +183,8 @@ def _asked(command: tuple[str, ...]) -> tuple[str, str] | None:
     if text is None:
         return None
     first, low = text.strip().partition("\n")[0].strip(), text.lower()
+    if "intel(r)" in low:  # fast arithmetic unless told otherwise
+        return None
     if "clang" in low:
         zig = "c++" in command and (Path(command[0]).name == "zig" or "ziglang" in command)
         number = _output((*command[: command.index("c++")], "version")) if zig else None

@@ -119,7 +119,7 @@ def load(text: str, target: str | None = None, headers: Path | None = None) -> L
 
 def _entry(text: str, command: tuple[str, ...], key: str) -> tuple[Entry, bool, Cache]:
     """The checked entry, whether it was there before, and the cache it is in."""
-    cache = _opened()
+    cache = open_cache()
     for last in (False, True):
         found = cache.find(key)
         if found is not None:
@@ -134,7 +134,7 @@ def _entry(text: str, command: tuple[str, ...], key: str) -> tuple[Entry, bool, 
                     "or name another folder by TWINML_CACHE (temporary ones follow TMPDIR), or "
                     "use engine='eager'."
                 ) from error
-            cache = _private(cache, reason)
+            cache = private_cache(str(cache.folder), reason)
     raise AssertionError("the second pass returns or raises")
 
 
@@ -167,26 +167,6 @@ def _told(built: building.Built, source: Path, log: Path) -> str:
         "Use engine='eager', or another compiler by TWINML_CXX; a unit that a good compiler "
         "refuses is a fault of twinml: please report it with these files."
     )
-
-
-def _opened() -> Cache:
-    try:
-        return open_cache()
-    except OSError as error:
-        raise CompileError(
-            f"No folder for kernels can be made, not even a temporary one: {error}. "
-            "Name one by TWINML_CACHE, or use engine='eager'."
-        ) from error
-
-
-def _private(cache: Cache, reason: str) -> Cache:
-    try:
-        return private_cache(str(cache.folder), reason)
-    except OSError as error:
-        raise CompileError(
-            f"The kernel cannot be stored in {cache.folder}: {reason}; nor in a temporary "
-            f"folder: {error}. Make room, or use engine='eager'."
-        ) from error
 
 
 @contextmanager

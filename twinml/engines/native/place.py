@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from twinml.engines.native.cache import Cache
+from twinml.errors import CompileError
 
 _lock = threading.Lock()
 _open: dict[str, Cache] = {}
@@ -59,7 +60,7 @@ def open_cache() -> Cache:
     """The folder to use now; a private temporary one, with a warning, where that is not safe.
 
     Raises:
-        OSError: not even a temporary folder can be made.
+        CompileError: not even a temporary folder can be made.
     """
     try:
         wanted = wanted_folder()
@@ -82,11 +83,15 @@ def open_cache() -> Cache:
 
 
 def private_cache(place: str, reason: str) -> Cache:
-    """A temporary folder of this process instead of ``place``; says why, once."""
+    """A temporary folder of this process instead of ``place``; says why, once.
+
+    Raises:
+        CompileError: none can be made.
+    """
     global _private
     with _lock:
         if _private is None or not _private.folder.is_dir():
-            _private = Cache(Path(tempfile.mkdtemp(prefix="twinml-")).resolve(), private=True)
+            _private = Cache(_temporary(place, reason), private=True)
             atexit.register(_remove, _private.folder, os.getpid())
         tell = place not in _told
         _told.add(place)
@@ -99,6 +104,17 @@ def private_cache(place: str, reason: str) -> Cache:
             stacklevel=2,
         )
     return _private
+
+
+def _temporary(place: str, reason: str) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="twinml-")).resolve()
+    except OSError as error:
+        raise CompileError(
+            f"The kernel cache {place} is not used: {reason}; and no temporary folder can be made "
+            f"instead: {error}. Make room, or name a folder of your own by TWINML_CACHE "
+            "(temporary ones follow TMPDIR), or use engine='eager'."
+        ) from error
 
 
 def _remove(folder: Path, process: int) -> None:

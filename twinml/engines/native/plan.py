@@ -59,7 +59,7 @@ def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> Un
         and problem.t.ndim == 1
         and not record
     )
-    registers = 1
+    registers = 3
     if plain:
         registers = next((r for n, r in _WIDE_STATES.items() if declared.width <= n), 1)
     return UnitSpec(

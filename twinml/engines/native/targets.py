@@ -28,7 +28,7 @@ TARGETS = (*_NEEDS["x86_64"], *_NEEDS["aarch64"], "native")
 
 
 def architecture() -> str:
-    """ "x86_64", "aarch64", or what else the machine calls itself."""
+    """The machine's own name, with "x86_64" and "aarch64" for every spelling of these."""
     name = platform.machine().lower()
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
 
