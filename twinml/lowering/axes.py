@@ -223,9 +223,7 @@ def _pad(
         widths[axis] = (int(pad[2 * i]), int(pad[2 * i + 1]))
     if mode == "constant":
         filling = recorder.builder.constant(float(value or 0.0))
-        return made(
-            recorder, np.pad(places, widths, constant_values=filling), source._batch
-        )
+        return made(recorder, np.pad(places, widths, constant_values=filling), source._batch)
     modes: dict[str, Any] = {"replicate": "edge", "reflect": "reflect", "circular": "wrap"}
     return made(recorder, np.pad(places, widths, mode=modes[mode]), source._batch)
 
@@ -268,7 +266,9 @@ def _fold(
 
 
 def _folding(op: str, what: str) -> Callable[..., Traced]:
-    def handler(recorder: Recorder, input: Any, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Traced:  # noqa: E501
+    def handler(
+        recorder: Recorder, input: Any, dim: Any = None, keepdim: bool = False, dtype: Any = None
+    ) -> Traced:  # noqa: E501
         _check_dtype(dtype)
         value = recorder.value(input)
         return _fold(recorder, value, dim, keepdim, lambda emit, a, b: emit(op, a, b), what)
@@ -335,9 +335,7 @@ def _softmax(recorder: Recorder, input: Any, dim: int, dtype: Any = None, **_: A
     _check_dtype(dtype)
     value = recorder.value(input)
     top = amax(recorder, value, dim, True)
-    raised = elementwise(
-        recorder, lambda emit, x, m: emit("exp", emit("sub", x, m)), [value, top]
-    )
+    raised = elementwise(recorder, lambda emit, x, m: emit("exp", emit("sub", x, m)), [value, top])
     total = sum_over(recorder, raised, dim, True)
     return elementwise(recorder, lambda emit, x, s: emit("div", x, s), [raised, total])
 

@@ -106,8 +106,7 @@ def _lowered(model: Physics, version: bytes) -> Lowered | LoweringError:
     except LoweringError as error:
         return error
     references = tuple(
-        TensorRef(member.path, tuple(member.tensor.shape), member.tensor)
-        for member in tensors.used
+        TensorRef(member.path, tuple(member.tensor.shape), member.tensor) for member in tensors.used
     )
     final_programs = {name: fused(program) for name, program in plain.items()}
     text = "\n".join(f"{name}\n{program.text()}" for name, program in final_programs.items())

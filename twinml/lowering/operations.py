@@ -119,9 +119,7 @@ def _add(recorder: Recorder, input: Any, other: Any, alpha: float = 1) -> Traced
 @operation("sub", "subtract")
 def _sub(recorder: Recorder, input: Any, other: Any, alpha: float = 1) -> Traced:
     values = [recorder.value(input), recorder.value(other)]
-    return elementwise(
-        recorder, lambda emit, x, y: emit("sub", x, _scaled(emit, y, alpha)), values
-    )
+    return elementwise(recorder, lambda emit, x, y: emit("sub", x, _scaled(emit, y, alpha)), values)
 
 
 @operation("rsub")
@@ -389,6 +387,8 @@ def _ignoring_nan(emit: Emit, op: str, a: int, b: int) -> int:
 def _where(recorder: Recorder, condition: Any, input: Any = None, other: Any = None) -> Traced:
     if input is None or other is None:
         raise Refused("it lists places", "Use torch.where(condition, a, b).")
+    if not is_bool(recorder.value(condition)):
+        condition, input = input, condition  # the method: x.where(condition, other)
     return _chosen(recorder, recorder.value(condition), recorder.value(input),
                    recorder.value(other))  # fmt: skip
 
@@ -442,6 +442,7 @@ def _compare(op: str) -> Handler:
     def handler(recorder: Recorder, input: Any, other: Any) -> Traced:
         a, b = recorder.value(input), recorder.value(other)
         if is_bool(a) and is_bool(b) and op in ("eq", "ne"):
+
             def same(emit: Emit, x: int, y: int) -> int:
                 differ = emit("xor", x, y)
                 return differ if op == "ne" else emit("not", differ)
@@ -544,9 +545,7 @@ def _gelu(emit: Emit, input: int, approximate: str = "none") -> int:
 
 
 @pointwise("leaky_relu")
-def _leaky_relu(
-    emit: Emit, input: int, negative_slope: float = 0.01, inplace: bool = False
-) -> int:
+def _leaky_relu(emit: Emit, input: int, negative_slope: float = 0.01, inplace: bool = False) -> int:
     less = emit("mul", input, float(negative_slope))
     return emit("select", emit("gt", input, 0.0), input, less)
 

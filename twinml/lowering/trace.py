@@ -87,9 +87,7 @@ def _stacked(
     return builder.program(places)
 
 
-def _single(
-    model: Physics, members: Members, equation: str, names: tuple[str, ...]
-) -> Program:
+def _single(model: Physics, members: Members, equation: str, names: tuple[str, ...]) -> Program:
     builder = Builder(rewrite)
     recorder = _recorder(model, members, equation, builder)
     result = _follow(model, equation, recorder)
