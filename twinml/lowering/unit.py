@@ -36,6 +36,7 @@ class UnitSpec:
 
     Args:
         method: Name of the method.
+        sizes: How many state components, parameters and inputs the model has.
         bits: Width of numbers, 64 or 32.
         fixed: Whether steps have a given size.
         hand_over: Whether rows that turn stiff leave.
@@ -51,6 +52,7 @@ class UnitSpec:
     """
 
     method: str
+    sizes: tuple[int, int, int]
     bits: int = 64
     fixed: bool = False
     hand_over: bool = False
@@ -83,7 +85,7 @@ def unit_text(
     """
     method = method_named(spec.method)
     dense = spec.save or events is not None or functionals is not None
-    states, parameters, inputs = lowered.sizes
+    states, parameters, inputs = spec.sizes
     defines = [
         ("TW_BITS", spec.bits),
         ("TW_REGS", spec.registers),

@@ -64,6 +64,7 @@ def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> Un
         registers = next((r for n, r in _WIDE_STATES.items() if declared.width <= n), 1)
     return UnitSpec(
         method=method,
+        sizes=(declared.width, len(parameters), len(inputs)),
         bits=64 if problem.y0.dtype == torch.float64 else 32,
         fixed=fixed,
         hand_over=hand_over,
