@@ -73,6 +73,14 @@ class MissingDependencyError(InputError):
     """An optional package is needed and not installed."""
 
 
+class NoCompilerError(MissingDependencyError):
+    """Generated kernels need a C++ compiler, and none was found."""
+
+
+class CompileError(WorkError):
+    """A generated kernel could not be compiled, stored or loaded."""
+
+
 class SolveError(WorkError):
     """Every row of a simulation failed, or a result was asked for that does not exist."""
 
