@@ -27,6 +27,9 @@
  *   gather(base, Int)  load(base)  store(base, Real)
  *   FloatMode                          full IEEE arithmetic for the life of the object
  *
+ * TW_FN marks a function that is always inlined, TW_MATH one that the compiler may call, TW_BIG one
+ * that is always called, TW_TABLE a constant array.
+ *
  * A lane's result depends on that lane alone and has the same bits for any width, register count
  * and target. The payload and the sign of a nan are not promised.
  */

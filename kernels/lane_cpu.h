@@ -27,10 +27,9 @@
 #define TW_LANES (TW_WIDTH * TW_REGS)
 
 #define TW_FN static inline __attribute__((always_inline))
-#define TW_BIG static __attribute__((noinline))
-#ifndef TW_MATH
+#define TW_BIG static __attribute__((noinline, unused))
 #define TW_MATH static inline
-#endif
+#define TW_TABLE static const
 
 /* One statement for each register k, written out: it does not wait for a loop to be unrolled. */
 #define TW_FOR_K(K, ...)      \

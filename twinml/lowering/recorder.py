@@ -35,19 +35,22 @@ from twinml.lowering.values import (
 # Tensors up to this size are read element by element; larger ones only by a linear layer.
 _ELEMENTS = 4096
 
-_RANDOM = frozenset(
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text: names read better so than as a list of strings."""
+    return frozenset(text.split())
+
+
+_RANDOM = words(
     "rand randn randint rand_like randn_like randint_like normal bernoulli poisson multinomial "
-    "randperm dropout feature_dropout alpha_dropout rrelu binomial".split()
+    "randperm dropout feature_dropout alpha_dropout rrelu binomial"
 )
-_INPLACE = frozenset(
-    "iadd isub imul itruediv idiv ifloordiv imod ipow imatmul iand ior ixor setitem".split()
-)
+_INPLACE = words("iadd isub imul itruediv idiv ifloordiv imod ipow imatmul iand ior ixor setitem")
 # What may be asked of a tensor of the model without reading its values.
-_ABOUT = frozenset(
+_ABOUT = words(
     "shape ndim dtype device layout requires_grad is_leaf grad_fn names size dim numel len stride "
-    "is_floating_point is_complex is_contiguous element_size nelement ndimension".split()
+    "is_floating_point is_complex is_contiguous element_size nelement ndimension"
 )
-_ABOUT_PROPERTIES = frozenset("shape ndim dtype device requires_grad is_leaf is_cuda".split())
 # What makes Python or numpy values of a tensor, and what to write instead.
 _TRUTH = (
     "it asks whether a tensor is true, and each row has its own answer",
@@ -57,6 +60,10 @@ _TRUTH = (
 _NUMBER = (
     "it makes one Python number of a tensor",
     "Use torch's functions instead of math's, and the tensor itself instead of float(...).",
+)
+_CHANCE = (
+    "its result is random",
+    "Declare noise(self, ...) for diffusion, or an Input for a signal of your own.",
 )
 _ARRAY = ("it takes a tensor out of torch", "Use torch's function of that name.")
 _CONVERSIONS: Mapping[str, tuple[str, str]] = {
@@ -172,10 +179,7 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         """An operation on numbers alone: done by torch, now."""
         if name in _RANDOM or kwargs.get("generator") is not None:
-            raise Refused(
-                "its result is random",
-                "Declare noise(self, ...) for diffusion, or an Input for a signal of your own.",
-            )
+            raise Refused(*_CHANCE)
         if name.startswith("empty"):
             raise Refused("it makes a tensor without values", "Use torch.stack([...], dim=-1).")
         if kwargs.get("out") is not None:
@@ -232,8 +236,8 @@ class Recorder(TorchFunctionMode):
                 )
             if kwargs.get("out") is not None:
                 raise Refused("it writes into a tensor", "Assign the result to a name.")
-            if plain in _RANDOM:
-                return self._of_numbers(None, plain, args, kwargs)
+            if plain in _RANDOM and not (plain.endswith("dropout") and plain in self.table):
+                raise Refused(*_CHANCE)
             if name in _CONVERSIONS:
                 raise Refused(*_CONVERSIONS[name])
             handler = self.table.get(plain)

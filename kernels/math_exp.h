@@ -1,0 +1,99 @@
+/* exp, expm1, tanh, sigmoid and what is built on exp(x) = 2^k exp(r), |r| <= log(2) / 2. */
+#ifndef TW_MATH_EXP_H
+#define TW_MATH_EXP_H
+
+#include "math_base.h"
+
+namespace tw {
+
+/* x = k log(2) + r + rest; shifted is k + TW_SHIFT. */
+struct ExpArgument {
+  Real shifted, k, r, rest;
+};
+
+/* fma makes x - k ln2_hi exact: the last bit of ln2_hi counts 2^-53 and the result is below 1/2. */
+TW_FN ExpArgument exp_argument(Real x) {
+  ExpArgument a;
+  a.shifted = fma(x, Real(TW_LOG2E), Real(TW_SHIFT));
+  a.k = a.shifted - Real(TW_SHIFT);
+  const Real hi = fnma(a.k, Real(TW_LN2_HI), x);
+  a.r = fnma(a.k, Real(TW_LN2_LO), hi);
+  a.rest = fnma(a.k, Real(TW_LN2_LO), hi - a.r);
+  return a;
+}
+
+/* (exp(r) - 1 - r) / r^2 to the accuracy of exp(r). */
+TW_FN Real exp_poly(Real r) {
+  return poly(r, TW_POLY(TW_LIST(0x1.000000000000cp-1, 0x1.555555555555cp-3, 0x1.555555554fdd8p-5,
+                                 0x1.111111110e9dep-7, 0x1.6c16c18616ed7p-10, 0x1.a01a01b455d91p-13,
+                                 0x1.a0199584f4af5p-16, 0x1.71ddee3ecd7a3p-19, 0x1.28b12fe550e4bp-22,
+                                 0x1.af6ee586ebd03p-26),
+                         TW_LIST(0x1p-1f, 0x1.55548ap-3f, 0x1.5554e4p-5f, 0x1.123e4cp-7f,
+                                 0x1.6d5168p-10f)));
+}
+
+/* The same to the accuracy of exp(r) - 1, which may be as small as r. */
+TW_FN Real expm1_poly(Real r) {
+  return poly(r, TW_POLY(TW_LIST(0x1p-1, 0x1.5555555555559p-3, 0x1.5555555555557p-5,
+                                 0x1.111111110f642p-7, 0x1.6c16c16c15773p-10, 0x1.a01a01b00fcc5p-13,
+                                 0x1.a01a01ab1a225p-16, 0x1.71ddf7e787cabp-19, 0x1.27e4d12ff642bp-22,
+                                 0x1.af5f7e056c165p-26, 0x1.1f840ab1f87fcp-29),
+                         TW_LIST(0x1p-1f, 0x1.555556p-3f, 0x1.5554fp-5f, 0x1.110fe2p-7f,
+                                 0x1.6d438cp-10f, 0x1.a28f22p-13f)));
+}
+
+/* Near and beyond the ends of the exponent, and nan. */
+TW_FN Real exp_rare(Real x, Real p, Real k) {
+  Real y = scaled(p, k);
+  y = select(x > Real(TW_C(710.0, 89.0f)), infinity(), y);
+  y = select(x < Real(TW_C(-746.0, -104.0f)), Real(real(0)), y);
+  return select(isnan(x), x, y);
+}
+
+TW_MATH Real exp(Real x) {
+  const Real shifted = fma(x, Real(TW_LOG2E), Real(TW_SHIFT));
+  const Real k = shifted - Real(TW_SHIFT);
+  const Real r = fnma(k, Real(TW_LN2_LO), fnma(k, Real(TW_LN2_HI), x));
+  const Real p = Real(real(1)) + fma(r * r, exp_poly(r), r);
+  Real y = from_bits(bits(p) + shl(bits(shifted), TW_MANTISSA));
+  const Mask rare = !(abs(x) <= Real(TW_C(708.0, 87.0f)));
+  if (any(rare)) y = select(rare, exp_rare(x, p, k), y);
+  return y;
+}
+
+/* exp(x) - 1 in two parts, for -1000 < x < 700 (32 bits: -120 < x < 80). */
+TW_FN Pair expm1_parts(Real x) {
+  const ExpArgument a = exp_argument(x);
+  const Real rest = fma(a.r * a.r, expm1_poly(a.r), a.rest);
+  const Real scale = power_of_two(a.shifted);
+  /* 2^k (1 + r + rest) - 1: the sum of 2^k - 1 and 2^k r is kept whole. */
+  const Pair sum = fast_sum(scale - Real(real(1)), scale * a.r);
+  return fast_sum(sum.hi, fma(scale, rest, sum.lo));
+}
+
+TW_MATH Real expm1(Real x) {
+  /* Below -50 the result is -1; nan stays. */
+  const Real low = Real(TW_C(-50.0, -30.0f));
+  const Real inside = select(x < low, low, x);
+  const Pair parts = expm1_parts(inside);
+  Real y = copysign(parts.hi, x);
+  const Mask rare = x > Real(TW_C(700.0, 80.0f));
+  if (any(rare)) y = select(rare, exp(x), y);
+  return y;
+}
+
+/* -t / (2 + t) with t = expm1(-2 |x|). */
+TW_MATH Real tanh(Real x) {
+  const Real size = abs(x);
+  const Real top = Real(TW_C(22.0, 11.0f));
+  const Real inside = select(size > top, top, size);
+  const Pair t = expm1_parts(Real(real(-2)) * inside);
+  Pair below = fast_sum(Real(real(2)), t.hi);
+  below.lo += t.lo;
+  const Real y = quotient(Pair{-t.hi, -t.lo}, below);
+  return copysign(select(isnan(x), x, y), x);
+}
+
+}  // namespace tw
+
+#endif
