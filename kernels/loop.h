@@ -233,7 +233,11 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
     factor = select(accepted | measured, factor, Real(TW_RETRY_SHRINK));
     pack.rejected = select(rejected, pack.rejected + Int(integer(1)), pack.rejected);
     pack.retries = select(rejected & !finite, pack.retries + Int(integer(1)), pack.retries);
+#if TW_STIFF_METHOD
+    pack.walled = select(rejected, !finite & !singular, pack.walled);
+#else
     pack.walled = select(rejected, !finite, pack.walled);
+#endif
   }
   Real proposal = target.h * factor;
   /* A step cut short at a boundary says nothing against the longer one. */

@@ -17,7 +17,7 @@ from twinml.expression import (
     Name,
     Negate,
 )
-from twinml.lowering.operations import number_power
+from twinml.lowering.arithmetic import number_power
 from twinml.lowering.program import Builder, Program
 from twinml.lowering.simplify import fused, rewrite
 from twinml.lowering.values import Emit
