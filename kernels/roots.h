@@ -9,12 +9,8 @@ namespace tw {
 
 #if TW_BITS == 64
 #define TW_EPS real(2.220446049250313e-16)
-#define TW_TINY real(1e-300)
-#define TW_HUGE real(1.7976931348623157e308)
 #else
 #define TW_EPS real(1.1920928955078125e-7)
-#define TW_TINY real(1e-37)
-#define TW_HUGE real(3.4028234663852886e38)
 #endif
 #define TW_MOST_ROOT_STEPS 110 /* twice the halvings of [0, 1]; interpolation needs about 8 */
 
