@@ -11,6 +11,7 @@ namespace tw {
 #define TW_SHRINK real(0.2)
 #define TW_GROW real(10)
 #define TW_RETRY_SHRINK real(0.1) /* a non-finite trial goes back by this factor */
+#define TW_SINGULAR_SHRINK real(0.25) /* one whose linear system broke down, by this one */
 #define TW_MAX_RETRIES 8          /* non-finite trials in a row before the row is given up */
 #define TW_SMALLEST_ERROR real(1e-10)
 #define TW_STIFF_LIMIT real(3) /* of h times the dominant eigenvalue */

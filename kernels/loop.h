@@ -224,8 +224,7 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
       TW_EACH_STATE(s) y1[s] = select(hit, path.y1[s], y1[s]);
     }
   } else {
-    found.event = Int(integer(-1));
-    found.hit_none();
+    find_none(found);
   }
 #if !TW_ADAPTIVE
   /* Where an event cut the step, the grid of fixed steps was not reached. */
@@ -246,7 +245,11 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
     factor = select(accepted | measured, factor, Real(TW_RETRY_SHRINK));
     pack.rejected = select(rejected, pack.rejected + Int(integer(1)), pack.rejected);
     pack.retries = select(rejected & !finite, pack.retries + Int(integer(1)), pack.retries);
+#if TW_STIFF_METHOD
+    pack.walled = select(rejected, !finite & !singular, pack.walled);
+#else
     pack.walled = select(rejected, !finite, pack.walled);
+#endif
   }
   Real proposal = target.h * factor;
   /* A step cut short at a boundary says nothing against the longer one. */
@@ -297,7 +300,7 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
 #if TW_EVENTS
   if (any(accepted)) {
     /* Settles the events of this instant (states, sides, status), then shows the step. */
-    Mask happened = settle_events(args, pack, path, found, accepted, fresh_slope);
+    Mask happened = settle_events(args, pack, found, accepted, fresh_slope);
     fresh_slope = fresh_slope | happened;
     pack.previous = select(happened, zero, pack.previous);
     jumps = happened | (found.event >= Int(integer(0)));

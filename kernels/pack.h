@@ -165,6 +165,18 @@ TW_BIG void store_row(const Args& args, Pack& pack, int lane, int bits) {
   set(pack.live, lane, false);
 }
 
+#if TW_DENSE
+/* A span without length, at the rows' times and states. */
+TW_FN void rest_path(const Pack& pack, Path& path) {
+  path.t = path.t1 = pack.t;
+  path.h = Real(real(0));
+  TW_EACH_STATE(s) {
+    path.c[0][s] = path.y1[s] = pack.y[s];
+    for (int j = 1; j < TW_TERMS; ++j) path.c[j][s] = Real(real(0));
+  }
+}
+#endif
+
 /* Boundaries just reached: new interval, no controller history. Says which lanes crossed one. */
 #if TW_SOURCES
 TW_BIG Mask cross(const Args& args, Pack& pack, const Mask& arrived) {

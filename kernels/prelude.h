@@ -30,6 +30,9 @@ typedef const real* const* Weights;
 #if TW_USES_TABLE
 #include "table.h"
 #endif
+#if TW_STIFF_METHOD
+#include "pivot.h"
+#endif
 
 /* Loops over the states, short ones written out by the compiler. */
 #if TW_N <= 8

@@ -84,7 +84,6 @@ def _inside(
     return np.clip(np.concatenate([near, far]), low, high)
 
 
-@torch.no_grad()
 def _eager(
     model: Physics, values: Mapping[str, np.ndarray[Any, Any]]
 ) -> dict[str, np.ndarray[Any, Any]]:
@@ -110,7 +109,7 @@ def _eager(
     for number, (name, event) in enumerate(declared.events.items()):
         if event.action is not None:
             found[f"reset_{number}"] = after_reset(model, name, named, like)
-    return {name: value.cpu().numpy() for name, value in found.items()}
+    return {name: value.detach().cpu().numpy() for name, value in found.items()}
 
 
 def check_values(

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from twinml.lowering.axes import matmul
+from twinml.lowering.folds import matmul
 from twinml.lowering.operations import operation
 from twinml.lowering.program import Linear, Pack, Table
 from twinml.lowering.recorder import Recorder
+from twinml.lowering.shapes import transposed
 from twinml.lowering.values import (
     Refused,
     Traced,
@@ -32,7 +33,7 @@ def _linear(recorder: Recorder, input: Any, weight: Any, bias: Any = None) -> Tr
         )
     by_pointer = w._tensor is not None and (b is None or b._tensor is not None)
     if not by_pointer:
-        product = matmul(recorder, x, _transposed(recorder, w))
+        product = matmul(recorder, x, transposed(recorder, w))
         if b is None:
             return product
         return elementwise(recorder, lambda emit, p, q: emit("add", p, q), [product, b])
@@ -60,10 +61,6 @@ def _over(recorder: Recorder, layer: Linear, vector: int) -> int:
     return recorder.builder.add(
         Linear(layer.weight, layer.bias, vector, layer.inputs, layer.outputs)
     )
-
-
-def _transposed(recorder: Recorder, w: Traced) -> Traced:
-    return Traced(recorder, places_of(w).T, None)
 
 
 @operation("interp")

@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from twinml.errors import LoweringError
-from twinml.lowering.check import check_values, sample
+from twinml.errors import EquationError, LoweringError
+from twinml.lowering.check import Points, check_values, sample
 from twinml.lowering.program import Program
 from twinml.lowering.recorder import Members
 from twinml.lowering.simplify import fused
@@ -80,41 +80,47 @@ def lower(model: Physics) -> Lowered:
         LoweringError: an equation has no kernel; the text names the line and a rewrite.
         ShapeError, EquationError: an equation does not return what it should.
     """
-    values, kept = fingerprint(model)
     entry = _cache.get(model)
-    if entry is None or entry.values != values:
-        entry = _Entry(values, kept, _lowered(model, values))
-        _cache[model] = entry
+    if entry is None or entry.values != fingerprint(model)[0]:
+        entry = _cache[model] = _lowered(model)
     if isinstance(entry.result, LoweringError):
         raise entry.result.with_traceback(None)
     return entry.result
 
 
-def _lowered(model: Physics, version: bytes) -> Lowered | LoweringError:
-    # The equations on numbers come first: what is wrong with them is said in their own terms.
-    points = sample(model)
+def _lowered(model: Physics) -> _Entry:
+    points, wrong = None, None
     try:
-        tensors = Members(members(model))
-        with torch.no_grad():
-            plain = programs(model, tensors)
-        if fingerprint(model)[0] != version:
-            raise LoweringError(
-                f"{type(model).__name__} sets an attribute of its own while its equations are "
-                "evaluated, which a kernel cannot do. Return what is to be seen as an Output. "
-                'engine="eager" runs it as it is.'
-            )
+        points = sample(model)
+    except EquationError as error:
+        wrong = error  # perhaps only of many rows at once, as `if x > 0:` is
+    values, kept = fingerprint(model)
+    try:
+        return _Entry(values, kept, _followed(model, values, points, wrong))
     except LoweringError as error:
-        return error
+        return _Entry(values, kept, error)
+
+
+def _followed(
+    model: Physics, version: bytes, points: Points | None, wrong: EquationError | None
+) -> Lowered:
+    tensors = Members(members(model))
+    plain = programs(model, tensors)
+    if fingerprint(model)[0] != version:
+        raise LoweringError(
+            f"{type(model).__name__} sets an attribute of its own while its equations are "
+            "evaluated, which a kernel cannot do. Return what is to be seen as an Output. "
+            'engine="eager" runs it as it is.'
+        )
+    if points is None:
+        assert wrong is not None
+        raise wrong
     references = tuple(
-        TensorRef(member.path, tuple(member.tensor.shape), member.tensor)
-        for member in tensors.used
+        TensorRef(member.path, tuple(member.tensor.shape), member.tensor) for member in tensors.used
     )
     final_programs = {name: fused(program) for name, program in plain.items()}
     text = "\n".join(f"{name}\n{program.text()}" for name, program in final_programs.items())
     digest = hashlib.sha256(text.encode()).hexdigest()
     lowered = Lowered(type(model).__name__, final_programs, references, digest)
-    try:
-        check_values(model, lowered.programs, lowered.read(torch.float64), points)
-    except LoweringError as error:
-        return error
+    check_values(model, lowered.programs, lowered.read(torch.float64), points)
     return lowered

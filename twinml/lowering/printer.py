@@ -85,9 +85,9 @@ def print_function(
 def number(value: float) -> str:
     """A float64 literal, exact: ``Real(real(0x1.8p+1))``, or short where that is exact too."""
     if math.isnan(value):
-        return "Real(TW_NAN)"
+        return "not_a_number()"
     if math.isinf(value):
-        return "Real(TW_INFINITY)" if value > 0 else "Real(-TW_INFINITY)"
+        return "infinity()" if value > 0 else "-infinity()"
     if value.is_integer() and abs(value) < 1e6:
         return f"Real(real({value:.1f}))"  # keeps the sign of -0.0
     return f"Real(real({_hexadecimal(value)}))"

@@ -133,7 +133,7 @@ class Pack:
 class Linear:
     """A linear layer over a vector: weight (outputs, inputs) row by row, bias (outputs,) or None.
 
-    Each output is summed from the bias (or 0) on, in the order of the inputs, each step one fma.
+    ``kernels/linear.h`` says in which order it sums.
     """
 
     weight: int

@@ -35,41 +35,49 @@ from twinml.lowering.values import (
 # Tensors up to this size are read element by element; larger ones only by a linear layer.
 _ELEMENTS = 4096
 
-_RANDOM = frozenset(
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text: names read better so than as a list of strings."""
+    return frozenset(text.split())
+
+
+_RANDOM = words(
     "rand randn randint rand_like randn_like randint_like normal bernoulli poisson multinomial "
-    "randperm dropout feature_dropout alpha_dropout rrelu binomial".split()
+    "randperm dropout feature_dropout alpha_dropout rrelu binomial"
 )
-_INPLACE = frozenset(
-    "iadd isub imul itruediv idiv ifloordiv imod ipow imatmul iand ior ixor setitem".split()
-)
+_INPLACE = words("iadd isub imul itruediv idiv ifloordiv imod ipow imatmul iand ior ixor setitem")
 # What may be asked of a tensor of the model without reading its values.
-_ABOUT = frozenset(
+_ABOUT = words(
     "shape ndim dtype device layout requires_grad is_leaf grad_fn names size dim numel len stride "
-    "is_floating_point is_complex is_contiguous element_size nelement ndimension".split()
+    "is_floating_point is_complex is_contiguous element_size nelement ndimension"
 )
-_ABOUT_PROPERTIES = frozenset("shape ndim dtype device requires_grad is_leaf is_cuda".split())
-# Python's own conversions and what to write instead.
+# What makes Python or numpy values of a tensor, and what to write instead.
+_TRUTH = (
+    "it asks whether a tensor is true, and each row has its own answer",
+    "Choose with torch.where(condition, a, b); for Python's max, min, and, or, not write "
+    "torch.maximum, torch.minimum, &, |, ~.",
+)
+_NUMBER = (
+    "it makes one Python number of a tensor",
+    "Use torch's functions instead of math's, and the tensor itself instead of float(...).",
+)
+_CHANCE = (
+    "its result is random",
+    "Declare noise(self, ...) for diffusion, or an Input for a signal of your own.",
+)
+_ARRAY = ("it takes a tensor out of torch", "Use torch's function of that name.")
 _CONVERSIONS: Mapping[str, tuple[str, str]] = {
-    "bool": (
-        "it asks whether a tensor is true, and each row has its own answer",
-        "Choose with torch.where(condition, a, b); for Python's max, min, and, or, not write "
-        "torch.maximum, torch.minimum, &, |, ~.",
-    ),
-    "float": (
-        "it makes one Python number of a tensor",
-        "Use torch's functions instead of math's, and the tensor itself instead of float(...).",
-    ),
-    "iter": (
+    "__bool__": _TRUTH,
+    "__iter__": (
         "it goes through a tensor row by row",
         "Go through the components by x.unbind(-1).",
     ),
-    "array": ("it hands a tensor to numpy", "Use torch's function of that name."),
-    "contains": ("it looks for a value in a tensor", "Compare by ==."),
+    "__contains__": ("it looks for a value in a tensor", "Compare by ==."),
+    **dict.fromkeys(
+        ("__float__", "__int__", "__index__", "__complex__", "item", "tolist"), _NUMBER
+    ),
+    **dict.fromkeys(("__array__", "numpy", "cpu", "cuda"), _ARRAY),
 }
-for _same in ("int", "index", "complex", "item", "tolist", "round"):
-    _CONVERSIONS = {**_CONVERSIONS, _same: _CONVERSIONS["float"]}
-for _same in ("numpy", "cpu", "cuda"):
-    _CONVERSIONS = {**_CONVERSIONS, _same: _CONVERSIONS["array"]}
 
 Handler = Callable[..., Any]
 
@@ -134,7 +142,11 @@ class Recorder(TorchFunctionMode):
     # What torch calls
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", str(func))
@@ -167,10 +179,7 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         """An operation on numbers alone: done by torch, now."""
         if name in _RANDOM or kwargs.get("generator") is not None:
-            raise Refused(
-                "its result is random",
-                "Declare noise(self, ...) for diffusion, or an Input for a signal of your own.",
-            )
+            raise Refused(*_CHANCE)
         if name.startswith("empty"):
             raise Refused("it makes a tensor without values", "Use torch.stack([...], dim=-1).")
         if kwargs.get("out") is not None:
@@ -227,10 +236,10 @@ class Recorder(TorchFunctionMode):
                 )
             if kwargs.get("out") is not None:
                 raise Refused("it writes into a tensor", "Assign the result to a name.")
-            if plain in _RANDOM:
-                return self._of_numbers(None, plain, args, kwargs)
-            if plain in _CONVERSIONS:
-                raise Refused(*_CONVERSIONS[plain])
+            if plain in _RANDOM and not (plain.endswith("dropout") and plain in self.table):
+                raise Refused(*_CHANCE)
+            if name in _CONVERSIONS:
+                raise Refused(*_CONVERSIONS[name])
             handler = self.table.get(plain)
             if handler is None:
                 raise Refused(
@@ -295,9 +304,7 @@ class Recorder(TorchFunctionMode):
             return Traced(self, None, None, tensor=number, shape=tuple(item.shape))
         if isinstance(item, (bool, int, float, np.generic)):
             return literal(self, item.item() if isinstance(item, np.generic) else item)
-        raise Refused(
-            f"it is given {type(item).__name__}", "Give it tensors and plain numbers."
-        )
+        raise Refused(f"it is given {type(item).__name__}", "Give it tensors and plain numbers.")
 
     def is_bool(self, tensor: int | None) -> bool:
         return tensor is not None and self.members.used[tensor].tensor.dtype == torch.bool
@@ -360,4 +367,3 @@ def _flat_numbers(value: Any) -> list[int]:
     if isinstance(value, dict):
         return [n for part in value.values() for n in _flat_numbers(part)]
     return []
-

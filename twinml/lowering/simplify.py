@@ -214,9 +214,7 @@ def fused(program: Program) -> Program:
     return builder.program([places[i] for i in program.outputs])
 
 
-def _negated_product(
-    program: Program, place: int, uses: Sequence[int]
-) -> tuple[int, int] | None:
+def _negated_product(program: Program, place: int, uses: Sequence[int]) -> tuple[int, int] | None:
     node = program.nodes[place]
     if not (isinstance(node, Apply) and node.op == "neg" and uses[place] == 1):
         return None

@@ -10,8 +10,15 @@ import torch
 
 from twinml.errors import LoweringError, TwinmlError
 from twinml.frames import model_place
-from twinml.lowering import axes as _axes  # enters operations
-from twinml.lowering import layers as _layers  # enters operations
+from twinml.lowering import (  # noqa: F401  # they enter operations
+    activations,
+    arithmetic,
+    axes,
+    choices,
+    folds,
+    layers,
+    shapes,
+)
 from twinml.lowering.operations import TABLE
 from twinml.lowering.program import Builder, Program
 from twinml.lowering.recorder import Members, Recorder
@@ -22,15 +29,12 @@ from twinml.lowering.values import (
     elementwise,
     is_bool,
     is_traced,
-    literal,
     places_of,
     places_shape,
     shown,
 )
 from twinml.physics.binding import NOISE
 from twinml.physics.model import Physics
-
-_ = (_axes, _layers)
 
 # Where the program of one argument's components lives: symbol kind and first index.
 Argument = tuple[str, int, int | None]
@@ -87,9 +91,7 @@ def _stacked(
     return builder.program(places)
 
 
-def _single(
-    model: Physics, members: Members, equation: str, names: tuple[str, ...]
-) -> Program:
+def _single(model: Physics, members: Members, equation: str, names: tuple[str, ...]) -> Program:
     builder = Builder(rewrite)
     recorder = _recorder(model, members, equation, builder)
     result = _follow(model, equation, recorder)
@@ -129,7 +131,7 @@ def _follow(model: Physics, equation: str, recorder: Recorder) -> Any:
     values = {name: _argument(recorder, known[name]) for name in model.arguments(equation)}
     try:
         with recorder:
-            return model.forward(equation, values)
+            result = model.forward(equation, values)  # pyright: ignore[reportArgumentType]
     except TwinmlError:
         raise
     except Refused as refused:
@@ -142,6 +144,12 @@ def _follow(model: Physics, equation: str, recorder: Recorder) -> Any:
             f"{type(error).__name__}: {error}{f' ({place})' if place else ''}. Write it by torch's "
             'operations on its arguments. engine="eager" runs it as it is.'
         ) from error
+    if equation not in model.declared.events and not isinstance(result, Mapping):
+        raise LoweringError(
+            f"{recorder.origin} returned {type(result).__name__}; expected a dict that names each "
+            "value."
+        )
+    return result
 
 
 def _argument(recorder: Recorder, argument: Argument) -> Traced:
@@ -169,6 +177,3 @@ def _fitted(recorder: Recorder, value: Any, size: int | None, name: str) -> list
             "arguments."
         )
     return places * wanted if len(places) == 1 else places
-
-
-__all__ = ["arguments", "literal", "programs"]

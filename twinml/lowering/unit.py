@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from twinml.lowering.printer import print_function
+from twinml.lowering.rosenbrock_text import rosenbrock_text
 from twinml.lowering.tableau_text import stochastic_text, tableau_text
 from twinml.solve.methods import method_named
 from twinml.solve.rosenbrock import RosenbrockTableau
@@ -142,10 +143,9 @@ def _method(
         if spec.noise:
             functions.append(print_function(lowered.programs["noise"], "noise", dialect))
         return stochastic_text(method), functions
-    from twinml.lowering.rosenbrock_text import rosenbrock_text
-
-    fragment = rosenbrock_text(method, lowered, dialect)
-    return fragment.defines, [*functions, fragment.functions]
+    moving = [place for place, linear in spec.signals if linear]
+    macros, text = rosenbrock_text(method, lowered.programs["rhs"], moving, dialect, dense)
+    return macros, [*functions, text]
 
 
 def _tables(spec: UnitSpec, inputs: int) -> str:

@@ -133,12 +133,13 @@ def _operator(name: str) -> Callable[..., Any]:
     return method
 
 
-for _name in (
+_OPERATORS = (
     "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod pow rpow matmul "
     "rmatmul neg pos abs invert and rand or ror xor rxor lt le gt ge getitem "
     "bool float int index complex len iter contains array round "
     "iadd isub imul itruediv ifloordiv imod ipow imatmul iand ior ixor"
-).split():
+)
+for _name in _OPERATORS.split():
     setattr(Traced, f"__{_name}__", _operator(f"__{_name}__"))
 
 
