@@ -47,7 +47,7 @@ TW_FN void clear(Pack& pack) {
   pack.steps = pack.rejected = pack.retries = pack.patience = pack.grid = Int(integer(0));
   TW_EACH_STATE(s) pack.y[s] = pack.k1[s] = zero;
   for (int i = 0; i < TW_SOME(TW_P); ++i) pack.at.p[i] = zero;
-  for (int i = 0; i < TW_SOME(TW_C); ++i) pack.at.c[i] = zero;
+  for (int i = 0; i < TW_SOME(TW_CONSTANTS); ++i) pack.at.c[i] = zero;
   for (int i = 0; i < TW_SOME(TW_U); ++i) pack.at.u[i] = pack.at.du[i] = zero;
 #if TW_LINEAR
   for (int i = 0; i < TW_SOME(TW_U); ++i) pack.at.since[i] = pack.t;
