@@ -12,7 +12,7 @@ struct Book {
   int saved[TW_LANES];                         /* save points behind */
 };
 
-/* All members before `book` are lanes: entry k * TW_LANES + i of that memory belongs to lane i. */
+/* All members before `at.w` are lanes: entry k * TW_LANES + i of that memory belongs to lane i. */
 struct Pack {
   Mask live; /* the lane holds a row */
   Clock t, end, limit, first;
@@ -127,7 +127,7 @@ TW_FN void copy_lane(Pack& to, int lane, const Pack& from, int other) {
   typedef integer __attribute__((may_alias)) slot;
   slot* target = (slot*)&to;
   const slot* source = (const slot*)&from;
-  const int slots = __builtin_offsetof(Pack, book) / sizeof(slot);
+  const int slots = (__builtin_offsetof(Pack, at) + __builtin_offsetof(Context, w)) / sizeof(slot);
   for (int k = 0; k < slots; k += TW_LANES) target[k + lane] = source[k + other];
   to.book.row[lane] = from.book.row[other];
   to.book.status[lane] = from.book.status[other];
