@@ -26,7 +26,7 @@ struct Context {
   Clock since[TW_SOME(TW_U)];
 #endif
   Real c[TW_SOME(TW_C)];
-  Weights w;
+  Weights w; /* the same for all lanes */
 };
 
 /* Inputs at a time: u itself where none is linear. */

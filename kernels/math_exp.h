@@ -45,8 +45,8 @@ TW_FN Real expm1_poly(Real r) {
 /* Near and beyond the ends of the exponent, and nan. */
 TW_FN Real exp_rare(Real x, Real p, Real k) {
   Real y = scaled(p, k);
-  y = select(x > Real(TW_C(710.0, 89.0f)), infinity(), y);
-  y = select(x < Real(TW_C(-746.0, -104.0f)), Real(real(0)), y);
+  y = select(x > Real(TW_LITERAL(710.0, 89.0f)), infinity(), y);
+  y = select(x < Real(TW_LITERAL(-746.0, -104.0f)), Real(real(0)), y);
   return select(isnan(x), x, y);
 }
 
@@ -56,7 +56,7 @@ TW_MATH Real exp(Real x) {
   const Real r = fnma(k, Real(TW_LN2_LO), fnma(k, Real(TW_LN2_HI), x));
   const Real p = Real(real(1)) + fma(r * r, exp_poly(r), r);
   Real y = from_bits(bits(p) + shl(bits(shifted), TW_MANTISSA));
-  const Mask rare = !(abs(x) <= Real(TW_C(708.0, 87.0f)));
+  const Mask rare = !(abs(x) <= Real(TW_LITERAL(708.0, 87.0f)));
   if (any(rare)) y = select(rare, exp_rare(x, p, k), y);
   return y;
 }
@@ -73,11 +73,11 @@ TW_FN Pair expm1_parts(Real x) {
 
 TW_MATH Real expm1(Real x) {
   /* Below -50 the result is -1; nan stays. */
-  const Real low = Real(TW_C(-50.0, -30.0f));
+  const Real low = Real(TW_LITERAL(-50.0, -30.0f));
   const Real inside = select(x < low, low, x);
   const Pair parts = expm1_parts(inside);
   Real y = copysign(parts.hi, x);
-  const Mask rare = x > Real(TW_C(700.0, 80.0f));
+  const Mask rare = x > Real(TW_LITERAL(700.0, 80.0f));
   if (any(rare)) y = select(rare, exp(x), y);
   return y;
 }
@@ -85,7 +85,7 @@ TW_MATH Real expm1(Real x) {
 /* -t / (2 + t) with t = expm1(-2 |x|). */
 TW_MATH Real tanh(Real x) {
   const Real size = abs(x);
-  const Real top = Real(TW_C(22.0, 11.0f));
+  const Real top = Real(TW_LITERAL(22.0, 11.0f));
   const Real inside = select(size > top, top, size);
   const Pair t = expm1_parts(Real(real(-2)) * inside);
   Pair below = fast_sum(Real(real(2)), t.hi);

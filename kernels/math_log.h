@@ -10,8 +10,8 @@ struct LogArgument {
   Real k, m;
 };
 
-#define TW_ROOT_HALF_BITS ((integer)TW_C(0x3fe6a09e667f3bcdLL, 0x3f3504f3))
-#define TW_ONE_BITS ((integer)TW_C(0x3ff0000000000000LL, 0x3f800000))
+#define TW_ROOT_HALF_BITS ((integer)TW_LITERAL(0x3fe6a09e667f3bcdLL, 0x3f3504f3))
+#define TW_ONE_BITS ((integer)TW_LITERAL(0x3ff0000000000000LL, 0x3f800000))
 
 /* For normal positive x. */
 TW_FN LogArgument log_argument(Real x) {
@@ -53,8 +53,8 @@ TW_FN Mask log_rare(Real x) { return !((x >= Real(TW_TINY)) & (x <= Real(TW_HUGE
 /* x * 2^54 and the k to take away, where x is subnormal. */
 TW_FN LogArgument log_argument_any(Real x) {
   const Mask small = x < Real(TW_TINY);
-  LogArgument a = log_argument(select(small, x * Real(TW_C(0x1p54, 0x1p25f)), x));
-  a.k = select(small, a.k - Real(TW_C(54.0, 25.0f)), a.k);
+  LogArgument a = log_argument(select(small, x * Real(TW_LITERAL(0x1p54, 0x1p25f)), x));
+  a.k = select(small, a.k - Real(TW_LITERAL(54.0, 25.0f)), a.k);
   return a;
 }
 

@@ -7,7 +7,7 @@
 
 namespace tw {
 
-#define TW_HALF_BITS ((integer)TW_C(0x3fe0000000000000LL, 0x3f000000))
+#define TW_HALF_BITS ((integer)TW_LITERAL(0x3fe0000000000000LL, 0x3f000000))
 
 /* (atanh(s) / s - 1 - z / 3) / z^2 over z = s^2. */
 TW_FN Real pow_poly(Real z) {
@@ -30,14 +30,14 @@ TW_FN Pair log_parts(LogArgument a) {
   Pair z = exact_product(s.hi, s.hi);
   z.lo = fma(s.hi + s.hi, s.lo, z.lo);
   /* log(m) = 2 s (1 + z (1/3 + z P(z))) */
-  Pair w = fast_sum(Real(TW_C(0x1.5555555555555p-2, 0x1.555556p-2f)), z.hi * pow_poly(z.hi));
-  w.lo += Real(TW_C(0x1.5555555555555p-56, -0x1.555556p-27f));
+  Pair w = fast_sum(Real(TW_LITERAL(0x1.5555555555555p-2, 0x1.555556p-2f)), z.hi * pow_poly(z.hi));
+  w.lo += Real(TW_LITERAL(0x1.5555555555555p-56, -0x1.555556p-27f));
   const Pair cubic = product(s, product(z, w));
   Pair half = fast_sum(s.hi, cubic.hi);
   half.lo += s.lo + cubic.lo;
   /* k times the first part of log(2) is exact: that has 42 (14) bits. */
-  Pair sum = fast_sum(a.k * Real(TW_C(0x1.62e42fefa38p-1, 0x1.62e8p-1f)), half.hi + half.hi);
-  sum.lo += fma(a.k, Real(TW_C(0x1.ef35793c7673p-45, -0x1.e8082ep-16f)), half.lo + half.lo);
+  Pair sum = fast_sum(a.k * Real(TW_LITERAL(0x1.62e42fefa38p-1, 0x1.62e8p-1f)), half.hi + half.hi);
+  sum.lo += fma(a.k, Real(TW_LITERAL(0x1.ef35793c7673p-45, -0x1.e8082ep-16f)), half.lo + half.lo);
   return fast_sum(sum.hi, sum.lo);
 }
 
@@ -64,7 +64,7 @@ TW_BIG Real pow_rare(Real x, Real y) {
   Pair p = exact_product(log_x.hi, y);
   p.lo = fma(log_x.lo, y, p.lo);
   /* Far beyond the exponents the sum of the parts is of no interest, and may be nan. */
-  const Real far = Real(TW_C(800.0, 120.0f));
+  const Real far = Real(TW_LITERAL(800.0, 120.0f));
   const Mask outside = !(abs(p.hi) <= far);
   p.hi = select(outside, copysign(far, p.hi), p.hi);
   p.lo = select(outside, zero, p.lo);
@@ -93,7 +93,7 @@ TW_MATH Real pow(Real x, Real y) {
   p.lo = fma(log_x.lo, y, p.lo);
   const PowParts parts = pow_exp(p);
   Real value = from_bits(bits(parts.value) + shl(bits(parts.shifted), TW_MANTISSA));
-  const Mask rare = log_rare(x) | !(abs(p.hi) <= Real(TW_C(708.0, 87.0f)));
+  const Mask rare = log_rare(x) | !(abs(p.hi) <= Real(TW_LITERAL(708.0, 87.0f)));
   if (any(rare)) value = select(rare, pow_rare(x, y), value);
   return value;
 }
@@ -117,25 +117,6 @@ TW_FN Real sqrt0(Real x) {
   const Real ramp =
       Real(real(1e-4)) * s * s * (Real(real(2.5)) - Real(real(1.5)) * s);
   return select(x < width, ramp, root);
-}
-
-/* x^e for step control, 1e-6 off: x positive, normal and finite, |e| <= 1/2.
- * Without fma and in this order: twinml.solve.step_power gives the same bits with torch, hence the
- * same steps. log2(m) from s = (m - c) / (m + c), c near sqrt(1/2), m in [1/2, 1); 2^f from
- * (p + f) / (p - f) with p near f coth(f log(2) / 2). Numbers of 24 bits, for both widths. */
-TW_FN Real step_pow(Real x, Real e) {
-  const Int i = bits(x);
-  const Real k = to_real(shr(i, TW_MANTISSA)) - Real(real(TW_BIAS - 1));
-  const Real m = from_bits((i & Int(TW_MANTISSA_MASK)) | Int(TW_HALF_BITS));
-  const Real c = Real(real(0x1.6a09e6p-1));
-  const Real s = (m - c) / (m + c);
-  const Real log_m = s * (s * s * Real(real(0x1.f79112p-1)) + Real(real(0x1.714f2ep1)));
-  const Real v = e * ((log_m - Real(real(0.5))) + k);
-  const Real shifted = v + Real(TW_SHIFT);
-  const Real f = v - (shifted - Real(TW_SHIFT));
-  const Real p = f * f * Real(real(0x1.d8019ap-4)) + Real(real(0x1.71550ep1));
-  const Real near_one = (p + f) / (p - f);
-  return from_bits(bits(near_one) + shl(bits(shifted), TW_MANTISSA));
 }
 
 }  // namespace tw

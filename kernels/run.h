@@ -24,6 +24,9 @@
 #endif
 #include "pack.h"
 #include "saving.h"
+#if TW_FUNCTIONALS
+#include "functionals.h"
+#endif
 #if TW_EVENTS
 #include "settle.h"
 #endif

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from twinml.errors import LoweringError
+from twinml.errors import EquationError, LoweringError
 from twinml.lowering.evaluate import evaluate
 from twinml.lowering.program import Program
 from twinml.physics.event_values import after_reset, guard_value
@@ -60,7 +61,20 @@ def sample(model: Physics) -> Points:
         "p": _rows(parameters),
         "u": _rows(inputs),
     }
-    return Points(values, _eager(model, values))
+    return Points(values, _expected(model, values))
+
+
+def _expected(
+    model: Physics, values: Mapping[str, np.ndarray[Any, Any]]
+) -> dict[str, np.ndarray[Any, Any]]:
+    try:
+        return _eager(model, values)
+    except EquationError:
+        # Layers in float32 that take no float64 input: kernels read weights in the state's dtype.
+        if all(tensor.dtype != torch.float32 for tensor in model.state_dict().values()):
+            raise
+        twin = copy.deepcopy(model).double()
+    return _eager(twin, values)
 
 
 def _rows(rows: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
