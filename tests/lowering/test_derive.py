@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -111,7 +111,9 @@ def test_jacobian_and_time_slope_are_those_of_torch(model):
         assert close(found[n + len(derived.pattern) :], expected)
 
 
-@pytest.mark.parametrize("model", [library.BatteryEcm(), library.Robertson(), Learned(torch.nn.SiLU)])
+@pytest.mark.parametrize(
+    "model", [library.BatteryEcm(), library.Robertson(), Learned(torch.nn.SiLU)]
+)
 def test_a_jacobian_may_be_derived_again(model):
     points, program = sample(model), lower(model).programs["rhs"]
     n, count = points.values["y"].shape
@@ -151,13 +153,12 @@ RENAMED: dict[str, Callable] = {
 POINTS = (-20.5, -2.0, -1.0, -0.5, -0.0, 0.0, 0.3, 0.5, 1.0, 1e-9, 5e-9, 1e-8, 2.0, 20.0, 21.0)
 
 
-def slope_in_torch(op: str, point: Sequence[float], move: Sequence[float]) -> tuple[float, float]:
+def slope_in_torch(op: str, points: np.ndarray, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     function = RENAMED.get(op) or getattr(torch, op)
     with forward_ad.dual_level():
-        pairs = zip(point, move, strict=True)
-        duals = [forward_ad.make_dual(*torch.tensor(pair).double().unbind()) for pair in pairs]
-        value, slope = forward_ad.unpack_dual(function(*duals))
-        return float(value), 0.0 if slope is None else float(slope)
+        pairs = zip(torch.tensor(points), torch.tensor(moves), strict=True)
+        value, slope = forward_ad.unpack_dual(function(*(forward_ad.make_dual(*p) for p in pairs)))
+        return value.numpy(), np.zeros(value.shape) if slope is None else slope.numpy()
 
 
 @pytest.mark.parametrize("wide", [False, True], ids=["real", "vector"])
@@ -167,23 +168,22 @@ def slope_in_torch(op: str, point: Sequence[float], move: Sequence[float]) -> tu
 )  # fmt: skip
 def test_every_operation_has_torchs_slope_at_its_kinks_too(op, wide):
     program, free = one_operation(op, wide)
-    derived = tangent(program)
     grid = POINTS if free < 3 else (-2.0, 0.0, 0.5)
-    for point in itertools.product(grid, repeat=free):
-        if wide and op == "pow" and point[0] == 0.0:
-            continue  # nan where torch gives 0 for a varying exponent
-        for move in itertools.product((0.0, 1.0, -0.7), repeat=free):
-            value, expected = slope_in_torch(op, point, move)
-            y = np.array([*point, 0.0])[:, None]
-            with np.errstate(all="ignore"):
-                found = float(evaluate(derived, {"y": y, "dy": np.array([*move, 0.0])[:, None]})[1])
-            # torch divides before it takes the whole number, which rounds near the next one.
-            rounded = op in ("fmod", "remainder") and abs(point[1]) < 1e-6
-            if not np.isfinite(value) or not any(move) or rounded:
-                continue
-            assert found == pytest.approx(expected, rel=1e-12, abs=1e-14 * wide, nan_ok=True), (
-                point, move,
-            )  # fmt: skip
+    both = itertools.product(
+        itertools.product(grid, repeat=free), itertools.product((0.0, 1.0, -0.7), repeat=free)
+    )
+    columns = np.array([[*point, *move] for point, move in both if any(move)]).T
+    y, dy = columns[:free], columns[free:]
+    value, expected = slope_in_torch(op, y, dy)
+    found = results(tangent(program), {"y": y, "dy": dy}, y.shape[1])[1]
+    asked = np.isfinite(value)
+    if op in ("fmod", "remainder"):
+        # torch divides before it takes the whole number, which rounds near the next one.
+        asked &= np.abs(y[1]) > 1e-6
+    if op == "pow" and wide:
+        asked &= y[0] != 0.0  # nan where torch gives 0 for a varying exponent
+    good = np.isclose(found, expected, rtol=1e-12, atol=1e-14 * wide, equal_nan=True)
+    assert good[asked].all(), (y[:, asked & ~good], found[asked & ~good], expected[asked & ~good])
 
 
 def test_an_infinite_slope_of_the_branch_not_taken_does_no_harm():

@@ -85,15 +85,20 @@ def evaluate(program: Program, values: Mapping[str, Any]) -> list[Array]:
     """
     found: list[Any] = []
     weights = [np.asarray(w, dtype=np.float64) for w in values.get("w", ())]
+    axes = max((np.ndim(v) - (k not in ("t", "dt")) for k, v in values.items() if k != "w"),
+               default=0)  # fmt: skip
+    # A vector of numbers alone has the points' axis too, to meet others element by element.
+    one_point = np.zeros((1,) * axes)
     with np.errstate(all="ignore"):
         for node in program.nodes:
-            found.append(_value(node, found, values, weights))
+            found.append(_value(node, found, values, weights, one_point))
     return [np.asarray(found[place], dtype=np.float64) for place in program.outputs]
 
 
 def _value(
-    node: Node, found: Sequence[Any], values: Mapping[str, Any], weights: Sequence[Array]
-) -> Any:
+    node: Node, found: Sequence[Any], values: Mapping[str, Any], weights: Sequence[Array],
+    one_point: Array,
+) -> Any:  # fmt: skip
     match node:
         case Constant() | Truth():
             return np.asarray(node.value)
@@ -106,7 +111,8 @@ def _value(
         case Apply():
             return FUNCTIONS[node.op](*(found[place] for place in node.args))
         case Pack():
-            return np.stack(np.broadcast_arrays(*(found[place] for place in node.args)))
+            elements = [found[place] for place in node.args]
+            return np.stack(np.broadcast_arrays(one_point, *elements)[1:])
         case Linear():
             x = found[node.arg]
             total = np.tensordot(weights[node.weight], x, axes=1)
