@@ -54,7 +54,7 @@ TW_FN Real power_of_two(Real t) { return from_bits(shl(bits(t) + Int(TW_BIAS), T
 
 /* x * 2^k, rounded once, for any integral |k| up to about two ranges of exponents. */
 TW_FN Real scaled(Real x, Real k) {
-  const Real half = round_even(k * Real(real(0.5)));
+  const Real half = round_even(k * Real(0.5));
   const Real first = power_of_two(half + Real(TW_SHIFT));
   return x * first * power_of_two((k - half) + Real(TW_SHIFT));
 }
@@ -62,6 +62,10 @@ TW_FN Real scaled(Real x, Real k) {
 struct Pair {
   Real hi, lo;
 };
+
+TW_FN Pair select(Mask m, Pair x, Pair y) {
+  return Pair{select(m, x.hi, y.hi), select(m, x.lo, y.lo)};
+}
 
 /* a + b exactly, for |a| >= |b| (Dekker 1971). */
 TW_FN Pair fast_sum(Real a, Real b) {
@@ -90,7 +94,7 @@ TW_FN Pair product(Pair a, Pair b) {
 
 /* (n.hi + n.lo) / (d.hi + d.lo), little more than half a unit in the last place off. */
 TW_FN Real quotient(Pair n, Pair d) {
-  const Real inverse = Real(real(1)) / d.hi;
+  const Real inverse = Real(1.0) / d.hi;
   const Real q = n.hi * inverse;
   const Real rest = fma(-q, d.lo, fnma(q, d.hi, n.hi) + n.lo);
   return fma(rest, inverse, q);

@@ -125,7 +125,7 @@ TW_FN void huge_lanes(Real x, Mask rare, Angle& angle) {
 /* Makes j even (odd = 0) or odd (odd = 1) by a quarter turn towards zero; r grows to pi / 2. */
 TW_FN void quarter_turn(Mask rare, integer odd, Angle& angle) {
   const Mask turn = rare & ((angle.j & Int(1)) != Int(odd));
-  const Mask up = angle.r.hi > Real(real(0));
+  const Mask up = angle.r.hi > Real(0.0);
   const Real step = copysign(Real(TW_PI_2_HI), -angle.r.hi);
   Pair r = fast_sum(step, angle.r.hi);
   r.lo += angle.r.lo + copysign(Real(TW_C(0x1.1a62633145c07p-54, 0x1.777a5cp-25f)),
@@ -157,7 +157,7 @@ TW_FN Real sin_of(Pair r) {
   const Real z = r.hi * r.hi;
   const Real cube = r.hi * z;
   /* cos(r) roughly: r.lo is below the last place. */
-  const Real slope = fma(z, Real(real(-0.405)), Real(real(1)));
+  const Real slope = fma(z, Real(-0.405), Real(1.0));
   const Real rest = fma(cube, z * sin_poly(z), r.lo * slope);
   return r.hi + fma(cube, Real(TW_C(-0x1.5555555555555p-3, -0x1.55554cp-3f)), rest);
 }
@@ -177,15 +177,15 @@ TW_MATH Real sin(Real x) {
     angle.j = select(rare, shr(angle.j, 1), angle.j);
   }
   const Real y = flipped(sin_of(angle.r), angle.j);
-  return select(x == Real(real(0)), x, y); /* keeps -0 */
+  return select(x == Real(0.0), x, y); /* keeps -0 */
 }
 
 /* sin of (2 k + 1) pi/2 - |x|, with the sign of (-1)^k. */
 TW_MATH Real cos(Real x) {
   const Real size = abs(x);
-  const Real shifted = fma(size, Real(TW_1_PI), Real(real(-0.5))) + Real(TW_SHIFT);
+  const Real shifted = fma(size, Real(TW_1_PI), Real(-0.5)) + Real(TW_SHIFT);
   const Real k = shifted - Real(TW_SHIFT);
-  const Real j = k + k + Real(real(1));
+  const Real j = k + k + Real(1.0);
   /* For |x| < 1 the first difference is rounded; `error` is what it lost. */
   const Real first = fma(j, Real(TW_PI_2_HI), -size);
   const Real error = fma(j, Real(TW_PI_2_HI), -first) - size;
@@ -225,16 +225,16 @@ TW_MATH Real tan(Real x) {
   if (any(rare)) huge_lanes(x, rare, angle);
   const Pair r = angle.r;
   const Real z = r.hi * r.hi;
-  const Real half = Real(real(0.5)) * z;
-  const Real half_lo = fma(Real(real(0.5)) * r.hi, r.hi, -half);
+  const Real half = Real(0.5) * z;
+  const Real half_lo = fma(Real(0.5) * r.hi, r.hi, -half);
   const Pair s = fast_sum(r.hi, fma(r.hi * z, sin_quarter_poly(z), fnma(r.lo, half, r.lo)));
-  Pair c = fast_sum(Real(real(1)), -half);
+  Pair c = fast_sum(Real(1.0), -half);
   c.lo += fma(z * z, cos_quarter_poly(z), fnma(r.hi, r.lo, -half_lo));
   c = fast_sum(c.hi, c.lo);
   const Mask odd = (angle.j & Int(1)) != Int(0);
   const Pair over = {select(odd, -c.hi, s.hi), select(odd, -c.lo, s.lo)};
   const Pair under = {select(odd, s.hi, c.hi), select(odd, s.lo, c.lo)};
-  return select(x == Real(real(0)), x, quotient(over, under));
+  return select(x == Real(0.0), x, quotient(over, under));
 }
 
 }  // namespace tw
