@@ -8,6 +8,12 @@ from tests.engines.engines import ENGINES, need_compiler
 from twinml.engines import choice, simulation
 
 
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """Skips the test on a machine that cannot make kernels."""
+    need_compiler()
+
+
 @pytest.fixture(params=ENGINES)
 def engine(request) -> str:
     """Each engine in turn; a test that takes it means this one by ``engine="auto"``."""
