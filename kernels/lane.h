@@ -48,9 +48,11 @@ namespace tw {
 #if TW_BITS == 64
 typedef double real;
 typedef long long integer;
+typedef unsigned long long natural;
 #else
 typedef float real;
 typedef int integer;
+typedef unsigned int natural;
 #endif
 }  // namespace tw
 

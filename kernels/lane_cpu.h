@@ -57,11 +57,6 @@ namespace tw {
 
 typedef real Reg __attribute__((vector_size(TW_VECTOR_BYTES)));
 typedef integer IntReg __attribute__((vector_size(TW_VECTOR_BYTES)));
-#if TW_BITS == 64
-typedef unsigned long long natural;
-#else
-typedef unsigned int natural;
-#endif
 typedef natural NatReg __attribute__((vector_size(TW_VECTOR_BYTES)));
 /* The same without alignment, and free to alias, for memory that belongs to the caller. */
 typedef real LooseReg __attribute__((vector_size(TW_VECTOR_BYTES), aligned(TW_BITS / 8), may_alias));

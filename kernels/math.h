@@ -4,7 +4,10 @@
 #define TW_MATH_H
 
 #include "math_base.h"
+#include "math_divide.h"
+#include "math_erf.h"
 #include "math_exp.h"
+#include "math_inverse.h"
 #include "math_log.h"
 #include "math_power.h"
 #include "math_trig.h"

@@ -45,8 +45,8 @@ TW_FN Real expm1_poly(Real r) {
 /* Near and beyond the ends of the exponent, and nan. */
 TW_FN Real exp_rare(Real x, Real p, Real k) {
   Real y = scaled(p, k);
-  y = select(x > Real(TW_LITERAL(710.0, 89.0f)), infinity(), y);
-  y = select(x < Real(TW_LITERAL(-746.0, -104.0f)), Real(real(0)), y);
+  y = select(x > Real(TW_C(710.0, 89.0f)), infinity(), y);
+  y = select(x < Real(TW_C(-746.0, -104.0f)), Real(0.0), y);
   return select(isnan(x), x, y);
 }
 
@@ -54,9 +54,9 @@ TW_MATH Real exp(Real x) {
   const Real shifted = fma(x, Real(TW_LOG2E), Real(TW_SHIFT));
   const Real k = shifted - Real(TW_SHIFT);
   const Real r = fnma(k, Real(TW_LN2_LO), fnma(k, Real(TW_LN2_HI), x));
-  const Real p = Real(real(1)) + fma(r * r, exp_poly(r), r);
+  const Real p = Real(1.0) + fma(r * r, exp_poly(r), r);
   Real y = from_bits(bits(p) + shl(bits(shifted), TW_MANTISSA));
-  const Mask rare = !(abs(x) <= Real(TW_LITERAL(708.0, 87.0f)));
+  const Mask rare = !(abs(x) <= Real(TW_C(708.0, 87.0f)));
   if (any(rare)) y = select(rare, exp_rare(x, p, k), y);
   return y;
 }
@@ -67,17 +67,17 @@ TW_FN Pair expm1_parts(Real x) {
   const Real rest = fma(a.r * a.r, expm1_poly(a.r), a.rest);
   const Real scale = power_of_two(a.shifted);
   /* 2^k (1 + r + rest) - 1: the sum of 2^k - 1 and 2^k r is kept whole. */
-  const Pair sum = fast_sum(scale - Real(real(1)), scale * a.r);
+  const Pair sum = fast_sum(scale - Real(1.0), scale * a.r);
   return fast_sum(sum.hi, fma(scale, rest, sum.lo));
 }
 
 TW_MATH Real expm1(Real x) {
   /* Below -50 the result is -1; nan stays. */
-  const Real low = Real(TW_LITERAL(-50.0, -30.0f));
+  const Real low = Real(TW_C(-50.0, -30.0f));
   const Real inside = select(x < low, low, x);
   const Pair parts = expm1_parts(inside);
   Real y = copysign(parts.hi, x);
-  const Mask rare = x > Real(TW_LITERAL(700.0, 80.0f));
+  const Mask rare = x > Real(TW_C(700.0, 80.0f));
   if (any(rare)) y = select(rare, exp(x), y);
   return y;
 }
@@ -85,13 +85,115 @@ TW_MATH Real expm1(Real x) {
 /* -t / (2 + t) with t = expm1(-2 |x|). */
 TW_MATH Real tanh(Real x) {
   const Real size = abs(x);
-  const Real top = Real(TW_LITERAL(22.0, 11.0f));
+  const Real top = Real(TW_C(22.0, 11.0f));
   const Real inside = select(size > top, top, size);
-  const Pair t = expm1_parts(Real(real(-2)) * inside);
-  Pair below = fast_sum(Real(real(2)), t.hi);
+  const Pair t = expm1_parts(Real(-2.0) * inside);
+  Pair below = fast_sum(Real(2.0), t.hi);
   below.lo += t.lo;
   const Real y = quotient(Pair{-t.hi, -t.lo}, below);
   return copysign(select(isnan(x), x, y), x);
+}
+
+/* 2^x: x = k + r, and exp(r log(2)). */
+TW_MATH Real exp2(Real x) {
+  const Real shifted = x + Real(TW_SHIFT);
+  const Real k = shifted - Real(TW_SHIFT);
+  const Real part = x - k;
+  const Real r = part * Real(TW_LN2_HI);
+  const Real rest = fma(part, Real(TW_LN2_LO), fma(part, Real(TW_LN2_HI), -r));
+  const Real p = Real(1.0) + (r + fma(r * r, exp_poly(r), rest));
+  Real y = from_bits(bits(p) + shl(bits(shifted), TW_MANTISSA));
+  const Mask rare = !(abs(x) <= Real(TW_C(1021.0, 125.0f)));
+  if (any(rare)) {
+    Real edge = scaled(p, k);
+    edge = select(x > Real(TW_C(1025.0, 129.0f)), infinity(), edge);
+    edge = select(x < Real(TW_C(-1076.0, -151.0f)), Real(0.0), edge);
+    y = select(rare, select(isnan(x), x, edge), y);
+  }
+  return y;
+}
+
+/* exp(x) / 2 for x > 0, which is finite a little longer than exp(x). */
+TW_FN Real half_exp(Real x) {
+  const ExpArgument a = exp_argument(x);
+  const Real p = Real(1.0) + fma(a.r * a.r, exp_poly(a.r), a.r);
+  const Real y = scaled(p, a.k - Real(1.0));
+  return select(x > Real(TW_C(711.0, 90.0f)), infinity(), y);
+}
+
+#define TW_SINH_RANGE TW_C(22.0, 11.0f) /* beyond it exp(-2 x) is below the last place */
+
+/* e (e + 2) / (2 (e + 1)) with e = expm1(|x|). */
+TW_MATH Real sinh(Real x) {
+  const Real size = abs(x);
+  const Mask large = size > Real(TW_SINH_RANGE);
+  const Pair e = expm1_parts(select(large, Real(TW_SINH_RANGE), size));
+  Pair above = fast_sum(Real(2.0), e.hi);
+  above = select(e.hi > Real(2.0), fast_sum(e.hi, Real(2.0)), above);
+  above.lo += e.lo;
+  Pair below = fast_sum(Real(1.0), e.hi);
+  below = select(e.hi > Real(1.0), fast_sum(e.hi, Real(1.0)), below);
+  below.lo += e.lo;
+  Real y = Real(0.5) * quotient(product(e, above), below);
+  /* The product of the parts loses what underflows; there sinh(x) = x. */
+  y = select(size < Real(TW_C(0x1p-28, 0x1p-13f)), size, y);
+  if (any(large)) y = select(large, half_exp(size), y);
+  return copysign(select(isnan(x), x, y), x);
+}
+
+/* (E + 1 / E) / 2 with E = exp(|x|). */
+TW_MATH Real cosh(Real x) {
+  const Real size = abs(x);
+  const Mask large = size > Real(TW_SINH_RANGE);
+  const Pair e = expm1_parts(select(large, Real(TW_SINH_RANGE), size));
+  Pair grown = exact_sum(Real(1.0), e.hi);
+  grown.lo += e.lo;
+  Real y = Real(0.5) * (grown.hi + (Real(1.0) / grown.hi + grown.lo));
+  if (any(large)) y = select(large, half_exp(size), y);
+  return y;
+}
+
+/* The logistic function as value * 2^k: value times x may then be scaled, rounded once. */
+struct SigmoidParts {
+  Real value, k;
+};
+
+/* 1 / (1 + exp(-|x|)) or exp(-|x|) / (1 + exp(-|x|)), for x.hi + x.lo. */
+TW_FN SigmoidParts sigmoid_parts(Pair x) {
+  const Real limit = Real(TW_C(800.0, 120.0f));
+  const Mask far = abs(x.hi) > limit;
+  const Mask negative = signbit(x.hi);
+  Real size = abs(x.hi);
+  Real size_lo = select(negative, -x.lo, x.lo);
+  size = select(far, limit, size);
+  size_lo = select(far, Real(0.0), size_lo);
+  ExpArgument a = exp_argument(-size);
+  a.rest -= size_lo;
+  const Real square = a.r * a.r, tail = exp_poly(a.r);
+  const Real near = fma(square, tail, a.r);
+  Pair e = fast_sum(Real(1.0), a.r);
+  e = fast_sum(e.hi, e.lo + fma(square, tail, fma(a.rest, near, a.rest)));
+  const Real scale = power_of_two(max(a.k, Real(TW_C(-1000.0, -120.0f))) + Real(TW_SHIFT));
+  Pair below = fast_sum(Real(1.0), scale * e.hi);
+  below.lo = fma(scale, e.lo, below.lo);
+  const Pair over = select(negative, e, Pair{Real(1.0), Real(0.0)});
+  return SigmoidParts{quotient(over, below), select(negative, a.k, Real(0.0))};
+}
+
+TW_FN Real sigmoid_scaled(SigmoidParts s) {
+  Real y = s.value * power_of_two(s.k + Real(TW_SHIFT));
+  const Mask rare = !(s.k >= Real(TW_C(-1000.0, -120.0f)));
+  if (any(rare)) y = select(rare, scaled(s.value, s.k), y);
+  return y;
+}
+
+TW_MATH Real sigmoid(Real x) { return sigmoid_scaled(sigmoid_parts(Pair{x, Real(0.0)})); }
+
+/* x * sigmoid(x); nan at -inf, as torch. */
+TW_MATH Real silu(Real x) {
+  SigmoidParts s = sigmoid_parts(Pair{x, Real(0.0)});
+  s.value = s.value * x;
+  return select(x == -infinity(), not_a_number(), sigmoid_scaled(s));
 }
 
 }  // namespace tw

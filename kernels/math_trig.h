@@ -8,12 +8,12 @@ namespace tw {
 
 /* pi / 2 in three parts. The product of the first with j is exact inside fma, and so is that of the
  * second while |j| <= 2^20 (2^10 for 32 bits): it has that many bits less. */
-#define TW_PI_2_HI TW_LITERAL(0x1.921fb54442d18p0, 0x1.921fb6p0f)
-#define TW_PI_2_MIDDLE TW_LITERAL(0x1.1a626331p-54, -0x1.7778p-25f)
-#define TW_PI_2_LO TW_LITERAL(0x1.1701b839a252p-88, -0x1.2e7b96p-40f)
-#define TW_1_PI TW_LITERAL(0x1.45f306dc9c883p-2, 0x1.45f306p-2f)
-#define TW_2_PI TW_LITERAL(0x1.45f306dc9c883p-1, 0x1.45f306p-1f)
-#define TW_TRIG_RANGE TW_LITERAL(1.6e6, 1600.0f)
+#define TW_PI_2_HI TW_C(0x1.921fb54442d18p0, 0x1.921fb6p0f)
+#define TW_PI_2_MIDDLE TW_C(0x1.1a626331p-54, -0x1.7778p-25f)
+#define TW_PI_2_LO TW_C(0x1.1701b839a252p-88, -0x1.2e7b96p-40f)
+#define TW_1_PI TW_C(0x1.45f306dc9c883p-2, 0x1.45f306p-2f)
+#define TW_2_PI TW_C(0x1.45f306dc9c883p-1, 0x1.45f306p-1f)
+#define TW_TRIG_RANGE TW_C(1.6e6, 1600.0f)
 
 /* The bits of 2 / pi after the point. */
 TW_TABLE unsigned int TWO_OVER_PI[] = {
@@ -32,13 +32,13 @@ struct HugeAngle {
 };
 
 /* Words of 2 / pi that decide: 2 for the mantissa and the shift, the rest for what cancels. */
-#define TW_PI_WORDS TW_LITERAL(7, 4)
+#define TW_PI_WORDS TW_C(7, 4)
 
 /* Payne and Hanek (1983): only the bits of 2 / pi that count modulo 4 are multiplied. */
 TW_BIG HugeAngle huge_angle(real x_bits_of) {
   const Int all_bits = bits(Real(x_bits_of));
   const integer raw = get(all_bits, 0);
-  const int field = (int)((raw >> TW_MANTISSA) & TW_LITERAL(0x7ff, 0xff));
+  const int field = (int)((raw >> TW_MANTISSA) & TW_C(0x7ff, 0xff));
   const unsigned long long mantissa =
       (unsigned long long)((raw & TW_MANTISSA_MASK) | (TW_MANTISSA_MASK + 1));
   const int exponent = field - TW_BIAS - TW_MANTISSA; /* |x| = mantissa * 2^exponent */
@@ -94,15 +94,15 @@ TW_BIG HugeAngle huge_angle(real x_bits_of) {
   const real first = (real)(long long)(f0 >> (63 - TW_MANTISSA));
   const unsigned long long left = (f0 << (TW_MANTISSA + 1)) | (f1 >> (63 - TW_MANTISSA));
   const real second = (real)(long long)(left >> (63 - TW_MANTISSA));
-  const real scale = TW_LITERAL(0x1p-53, 0x1p-24f);
+  const real scale = TW_C(0x1p-53, 0x1p-24f);
   const Pair fraction = {Real(first * scale * unit), Real(second * scale * scale * unit)};
-  const Pair half_pi = {Real(TW_PI_2_HI), Real(TW_LITERAL(0x1.1a62633145c07p-54, -0x1.777a5cp-25f))};
+  const Pair half_pi = {Real(TW_PI_2_HI), Real(TW_C(0x1.1a62633145c07p-54, -0x1.777a5cp-25f))};
   const Pair scaled_up = tw::product(fraction, half_pi);
   const Pair r = fast_sum(scaled_up.hi, scaled_up.lo);
   HugeAngle angle = {get(r.hi, 0), get(r.lo, 0), j & 3};
   if (negative) angle.hi = -angle.hi, angle.lo = -angle.lo;
   if (raw < 0) angle.hi = -angle.hi, angle.lo = -angle.lo, angle.j = -j & 3;
-  if (field == TW_LITERAL(0x7ff, 0xff)) angle.hi = x_bits_of - x_bits_of, angle.lo = angle.hi;
+  if (field == TW_C(0x7ff, 0xff)) angle.hi = x_bits_of - x_bits_of, angle.lo = angle.hi;
   return angle;
 }
 
@@ -125,11 +125,11 @@ TW_FN void huge_lanes(Real x, Mask rare, Angle& angle) {
 /* Makes j even (odd = 0) or odd (odd = 1) by a quarter turn towards zero; r grows to pi / 2. */
 TW_FN void quarter_turn(Mask rare, integer odd, Angle& angle) {
   const Mask turn = rare & ((angle.j & Int(1)) != Int(odd));
-  const Mask up = angle.r.hi > Real(real(0));
+  const Mask up = angle.r.hi > Real(0.0);
   const Real step = copysign(Real(TW_PI_2_HI), -angle.r.hi);
   Pair r = fast_sum(step, angle.r.hi);
-  r.lo += angle.r.lo + copysign(Real(TW_LITERAL(0x1.1a62633145c07p-54, 0x1.777a5cp-25f)),
-                                TW_LITERAL(step, -step));
+  r.lo += angle.r.lo + copysign(Real(TW_C(0x1.1a62633145c07p-54, 0x1.777a5cp-25f)),
+                                TW_C(step, -step));
   angle.r.hi = select(turn, r.hi, angle.r.hi);
   angle.r.lo = select(turn, r.lo, angle.r.lo);
   angle.j = select(turn, angle.j + select(up, Int(1), Int(-1)), angle.j);
@@ -157,9 +157,9 @@ TW_FN Real sin_of(Pair r) {
   const Real z = r.hi * r.hi;
   const Real cube = r.hi * z;
   /* cos(r) roughly: r.lo is below the last place. */
-  const Real slope = fma(z, Real(real(-0.405)), Real(real(1)));
+  const Real slope = fma(z, Real(-0.405), Real(1.0));
   const Real rest = fma(cube, z * sin_poly(z), r.lo * slope);
-  return r.hi + fma(cube, Real(TW_LITERAL(-0x1.5555555555555p-3, -0x1.55554cp-3f)), rest);
+  return r.hi + fma(cube, Real(TW_C(-0x1.5555555555555p-3, -0x1.55554cp-3f)), rest);
 }
 
 TW_FN Real flipped(Real y, Int by_last_bit) {
@@ -177,15 +177,15 @@ TW_MATH Real sin(Real x) {
     angle.j = select(rare, shr(angle.j, 1), angle.j);
   }
   const Real y = flipped(sin_of(angle.r), angle.j);
-  return select(x == Real(real(0)), x, y); /* keeps -0 */
+  return select(x == Real(0.0), x, y); /* keeps -0 */
 }
 
 /* sin of (2 k + 1) pi/2 - |x|, with the sign of (-1)^k. */
 TW_MATH Real cos(Real x) {
   const Real size = abs(x);
-  const Real shifted = fma(size, Real(TW_1_PI), Real(real(-0.5))) + Real(TW_SHIFT);
+  const Real shifted = fma(size, Real(TW_1_PI), Real(-0.5)) + Real(TW_SHIFT);
   const Real k = shifted - Real(TW_SHIFT);
-  const Real j = k + k + Real(real(1));
+  const Real j = k + k + Real(1.0);
   /* For |x| < 1 the first difference is rounded; `error` is what it lost. */
   const Real first = fma(j, Real(TW_PI_2_HI), -size);
   const Real error = fma(j, Real(TW_PI_2_HI), -first) - size;
@@ -225,16 +225,16 @@ TW_MATH Real tan(Real x) {
   if (any(rare)) huge_lanes(x, rare, angle);
   const Pair r = angle.r;
   const Real z = r.hi * r.hi;
-  const Real half = Real(real(0.5)) * z;
-  const Real half_lo = fma(Real(real(0.5)) * r.hi, r.hi, -half);
+  const Real half = Real(0.5) * z;
+  const Real half_lo = fma(Real(0.5) * r.hi, r.hi, -half);
   const Pair s = fast_sum(r.hi, fma(r.hi * z, sin_quarter_poly(z), fnma(r.lo, half, r.lo)));
-  Pair c = fast_sum(Real(real(1)), -half);
+  Pair c = fast_sum(Real(1.0), -half);
   c.lo += fma(z * z, cos_quarter_poly(z), fnma(r.hi, r.lo, -half_lo));
   c = fast_sum(c.hi, c.lo);
   const Mask odd = (angle.j & Int(1)) != Int(0);
   const Pair over = {select(odd, -c.hi, s.hi), select(odd, -c.lo, s.lo)};
   const Pair under = {select(odd, s.hi, c.hi), select(odd, s.lo, c.lo)};
-  return select(x == Real(real(0)), x, quotient(over, under));
+  return select(x == Real(0.0), x, quotient(over, under));
 }
 
 }  // namespace tw

@@ -12,7 +12,7 @@ struct Book {
   int saved[TW_LANES];                         /* save points behind */
 };
 
-/* All members before `book` are lanes: entry k * TW_LANES + i of that memory belongs to lane i. */
+/* All members before `at.w` are lanes: entry k * TW_LANES + i of that memory belongs to lane i. */
 struct Pack {
   Mask live; /* the lane holds a row */
   Clock t, end, limit, first;
@@ -50,7 +50,7 @@ TW_FN void clear(Pack& pack) {
   pack.steps = pack.rejected = pack.retries = pack.patience = pack.grid = Int(integer(0));
   TW_EACH_STATE(s) pack.y[s] = pack.k1[s] = zero;
   for (int i = 0; i < TW_SOME(TW_P); ++i) pack.at.p[i] = zero;
-  for (int i = 0; i < TW_SOME(TW_C); ++i) pack.at.c[i] = zero;
+  for (int i = 0; i < TW_SOME(TW_CONSTANTS); ++i) pack.at.c[i] = zero;
   for (int i = 0; i < TW_SOME(TW_U); ++i) pack.at.u[i] = pack.at.du[i] = zero;
 #if TW_LINEAR
   for (int i = 0; i < TW_SOME(TW_U); ++i) pack.at.since[i] = pack.t;
@@ -137,7 +137,7 @@ TW_FN void copy_lane(Pack& to, int lane, const Pack& from, int other) {
   typedef integer __attribute__((may_alias)) slot;
   slot* target = (slot*)&to;
   const slot* source = (const slot*)&from;
-  const int slots = __builtin_offsetof(Pack, book) / sizeof(slot);
+  const int slots = (__builtin_offsetof(Pack, at) + __builtin_offsetof(Context, w)) / sizeof(slot);
   for (int k = 0; k < slots; k += TW_LANES) target[k + lane] = source[k + other];
   to.book.row[lane] = from.book.row[other];
   to.book.status[lane] = from.book.status[other];

@@ -51,7 +51,7 @@ TW_FN void let_happen(const Args& args, Pack& pack, int e, Mask mine, Mask& happ
   for (int lane = 0; lane < TW_LANES; ++lane) {
     if (!get(mine, lane)) continue;
     const count place = e * args.max_events + get(watch.counts[e], lane);
-    args.event_times[place * args.rows + pack.row[lane]] = get_clock(pack.t, lane);
+    args.event_times[place * args.rows + pack.book.row[lane]] = get_clock(pack.t, lane);
   }
   watch.counts[e] = select(mine, watch.counts[e] + Int(integer(1)), watch.counts[e]);
   Real after[TW_N];
@@ -123,7 +123,7 @@ TW_FN Mask watch_stopped(Pack& pack) {
   const Mask stopped = pack.watch.status != Int(integer(0));
   if (any(stopped))
     for (int lane = 0; lane < TW_LANES; ++lane)
-      if (get(stopped, lane)) pack.status[lane] |= int(get(pack.watch.status, lane));
+      if (get(stopped, lane)) pack.book.status[lane] |= int(get(pack.watch.status, lane));
   return stopped;
 }
 

@@ -47,6 +47,51 @@ def pow_rest(z: mpf) -> mpf:
     return (mp.atanh(s) / s - 1 - z / 3) / z**2
 
 
+def asin_rest(z: mpf) -> mpf:
+    """(asin(s) - s) / s^3 with z = s^2."""
+    s = mp.sqrt(z)
+    return (mp.asin(s) - s) / s**3
+
+
+def atan_rest(z: mpf) -> mpf:
+    """(atan(t) - t) / t^3 with z = t^2."""
+    t = mp.sqrt(z)
+    return (mp.atan(t) - t) / t**3
+
+
+def erf_rest(z: mpf) -> mpf:
+    """erf(x) / x - 1 with z = x^2."""
+    x = mp.sqrt(z)
+    return mp.erf(x) / x - 1
+
+
+def erfcx(x: mpf) -> mpf:
+    """exp(x^2) erfc(x)."""
+    if x < 50:
+        return mp.exp(x * x) * mp.erfc(x)
+    term = total = mpf(1)  # Abramowitz and Stegun 7.1.23
+    for k in range(1, 40):
+        term *= -(2 * k - 1) / (2 * x * x)
+        total += term
+        if abs(term) < mpf("1e-40"):
+            break
+    return total / (x * mp.sqrt(mp.pi))
+
+
+def erfcx_even(t: mpf) -> mpf:
+    """(1 + 2 x) erfcx(x) with t = (x - 4) / (x + 4), nearly constant from x = 0 to infinity."""
+    x = 4 * (1 + t) / (1 - t)
+    return (1 + 2 * x) * erfcx(x)
+
+
+ERFCX_MIDDLE = erfcx_even(mpf(0))
+
+
+def erfcx_rest(t: mpf) -> mpf:
+    """(erfcx_even(t) - erfcx_even(0)) / t."""
+    return (erfcx_even(t) - ERFCX_MIDDLE) / t
+
+
 def step_log_rest(z: mpf) -> mpf:
     """log2((1 + s) / (1 - s)) / s with z = s^2."""
     s = mp.sqrt(z)
@@ -73,6 +118,12 @@ FITS = [
     Fit("cos_quarter", cos_rest, lambda z: z * z, mpf(0), QUARTER, {64: 5, 32: 2}),
     Fit("log", log_rest, lambda z: z / 2, mpf(0), SMALL_S, {64: 6, 32: 3}),
     Fit("pow", pow_rest, lambda z: z * z, mpf(0), SMALL_S, {64: 7, 32: 3}),
+    Fit("asin", asin_rest, lambda z: z, mpf("1e-9"), mpf("0.2501"), {64: 12, 32: 5}),
+    Fit("atan", atan_rest, lambda z: z, mpf("1e-9"), mpf("0.1717"), {64: 11, 32: 4}),
+    Fit("erf", erf_rest, lambda z: mpf(1), mpf("1e-9"), mpf("1.001"), {64: 12, 32: 6}),
+    # Shabat, Wolfe and Juffa's variable; x from 0 to 28 and to 10.28.
+    Fit("erfcx", erfcx_rest, abs, mpf(-1), mpf("0.7501"), {64: 21}),
+    Fit("erfcx", erfcx_rest, abs, mpf(-1), mpf("0.4401"), {32: 10}),
     # Step control: 1e-6 is enough, the same numbers for both widths.
     Fit("step_log", step_log_rest, mp.sqrt, mpf("1e-9"), SMALL_S, {32: 1}),
     Fit("step_exp", step_exp_rest, lambda w: mp.sqrt(w) / 4, mpf("1e-9"), mpf("0.25"), {32: 1}),
@@ -89,6 +140,8 @@ def constants() -> None:
         ("log2e 32", 1 / mp.log(2), (24, 24)),
         ("1/pi 64", 1 / mp.pi, (53,)),
         ("1/pi 32", 1 / mp.pi, (24,)),
+        ("erfcx_even(0) 64", ERFCX_MIDDLE, (53, 53)),
+        ("erfcx_even(0) 32", ERFCX_MIDDLE, (24, 24)),
         ("1/3 64", mpf(1) / 3, (53, 53)),
         ("1/3 32", mpf(1) / 3, (24, 24)),
     ):

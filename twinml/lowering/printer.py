@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Literal
 
 from twinml.lowering.program import (
@@ -83,13 +84,13 @@ def print_function(
 
 
 def number(value: float) -> str:
-    """A float64 literal, exact: ``Real(real(0x1.8p+1))``, or short where that is exact too."""
+    """A float64 literal, exact: ``Real(real(1.5))`` where that is, else ``Real(real(0x1.8p+1))``."""
     if math.isnan(value):
         return "not_a_number()"
     if math.isinf(value):
         return "infinity()" if value > 0 else "-infinity()"
-    if value.is_integer() and abs(value) < 1e6:
-        return f"Real(real({value:.1f}))"  # keeps the sign of -0.0
+    if Decimal(repr(value)) == Decimal(value) and len(repr(value)) < 12:
+        return f"Real(real({value!r}))"  # keeps the sign of -0.0
     return f"Real(real({_hexadecimal(value)}))"
 
 

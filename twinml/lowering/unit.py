@@ -93,7 +93,7 @@ def unit_text(
         ("TW_N", states),
         ("TW_P", parameters),
         ("TW_U", inputs),
-        ("TW_C", spec.constants),
+        ("TW_CONSTANTS", spec.constants),
         ("TW_SIGNALS", len(spec.signals)),
         ("TW_CHANGES", len(spec.changes)),
         ("TW_LINEAR", int(any(linear for _, linear in spec.signals))),

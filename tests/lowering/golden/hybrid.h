@@ -25,7 +25,7 @@ TW_FN void rhs(const Real t, const Real* y, const Real* p, const Real* u, const 
   const Real a0 = table_value<9>(w[10], w[11], y0);
   const Real a1 = fma(v5[0], Real(real(2.0)), y1);
   const Real a2 = fma(p0, a0, a1);
-  const Real a3 = a2 + Real(real(0x1p-2));
+  const Real a3 = a2 + Real(real(0.25));
   const Real a4 = fnma(v9[0], Real(real(3.0)), v5[1]);
   const Real a5 = sin(t);
   const Real a6 = Real(w[12][0]);
