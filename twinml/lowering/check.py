@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from twinml.errors import EquationError, LoweringError
+from twinml.lowering.derive import jacobian
 from twinml.lowering.evaluate import evaluate
 from twinml.lowering.program import Program
 from twinml.physics.event_values import after_reset, guard_value
@@ -30,10 +31,12 @@ class Points:
     Args:
         values: Arrays by kind of symbol, "t" (P,), "y", "p", "u" (n, P).
         expected: Results by name of program, (results, P).
+        twin: The model, or a copy of it in float64, that gave them.
     """
 
     values: Mapping[str, np.ndarray[Any, Any]]
     expected: Mapping[str, np.ndarray[Any, Any]]
+    twin: Physics
 
 
 def sample(model: Physics) -> Points:
@@ -61,20 +64,14 @@ def sample(model: Physics) -> Points:
         "p": _rows(parameters),
         "u": _rows(inputs),
     }
-    return Points(values, _expected(model, values))
-
-
-def _expected(
-    model: Physics, values: Mapping[str, np.ndarray[Any, Any]]
-) -> dict[str, np.ndarray[Any, Any]]:
     try:
-        return _eager(model, values)
+        return Points(values, _eager(model, values), model)
     except EquationError:
         # Layers in float32 that take no float64 input: kernels read weights in the state's dtype.
         if all(tensor.dtype != torch.float32 for tensor in model.state_dict().values()):
             raise
         twin = copy.deepcopy(model).double()
-    return _eager(twin, values)
+    return Points(values, _eager(twin, values), twin)
 
 
 def _rows(rows: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
@@ -95,23 +92,21 @@ def _inside(
         far = np.exp(random.uniform(np.log(low), np.log(high), POINTS - POINTS // 2))
     else:
         far = random.uniform(bottom, top, POINTS - POINTS // 2)
-    return np.clip(np.concatenate([near, far]), low, high)
+    points = np.concatenate([near, far])
+    # Folded back inside: equations may have kinks at their bounds.
+    if low is not None:
+        points = low + np.abs(points - low)
+    if high is not None:
+        points = high - np.abs(high - points)
+    return np.clip(points, low, high)
 
 
 def _eager(
     model: Physics, values: Mapping[str, np.ndarray[Any, Any]]
 ) -> dict[str, np.ndarray[Any, Any]]:
     declared = model.declared
-    device = next((tensor.device for tensor in model.parameters()), None)
-    device = device or next((tensor.device for tensor in model.buffers()), torch.device("cpu"))
-    rows = {kind: torch.from_numpy(array).to(device) for kind, array in values.items()}
-    like = rows["y"]
-    named: dict[str, Tensor] = {"t": rows["t"]}
-    for name, part in declared.slices.items():
-        block = like[part]
-        named[name] = block[0] if declared.states[name].size is None else block.T
-    named.update(zip(declared.parameters, rows["p"], strict=True))
-    named.update(zip(declared.inputs, rows["u"], strict=True))
+    rows = _tensors(model, values)
+    named, like = _named(model, rows), rows["y"]
     found = {"rhs": model.derivatives(named, like)}
     if declared.outputs:
         found["outputs"] = torch.stack(list(model.observe(named, like).values()))
@@ -126,51 +121,128 @@ def _eager(
     return {name: value.detach().cpu().numpy() for name, value in found.items()}
 
 
+def _tensors(model: Physics, values: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Tensor]:
+    """Points as tensors where the model lies."""
+    device = next((tensor.device for tensor in model.parameters()), None)
+    device = device or next((tensor.device for tensor in model.buffers()), torch.device("cpu"))
+    return {kind: torch.from_numpy(array).to(device) for kind, array in values.items()}
+
+
+def _named(model: Physics, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Values by name, as equations take them."""
+    declared = model.declared
+    named: dict[str, Tensor] = {"t": rows["t"]}
+    for name, part in declared.slices.items():
+        block = rows["y"][part]
+        named[name] = block[0] if declared.states[name].size is None else block.T
+    named.update(zip(declared.parameters, rows["p"], strict=True))
+    named.update(zip(declared.inputs, rows["u"], strict=True))
+    return named
+
+
 def check_values(
     model: Physics, programs: Mapping[str, Program], weights: Sequence[Tensor], points: Points
 ) -> None:
     """Compare every result of every program with the equations.
 
-    The difference may be ``TOLERANCE`` of the value, or what a relative change of the arguments
-    by about as much would make: differences of nearly equal numbers hold no more digits.
-
     Raises:
         LoweringError: a program gives another number; it names equation and result.
     """
     given = {**points.values, "w": [w.cpu().numpy() for w in weights]}
-    moved = _moved(points.values)
     for name, program in programs.items():
-        expected = points.expected[name]
-        found = evaluate(program, given)
-        nearby = [evaluate(program, {**given, **values}) for values in moved]
-        for row, value in enumerate(found):
-            value = np.broadcast_to(value, expected[row].shape)
-            with np.errstate(all="ignore"):
-                slack = TOLERANCE * np.abs(expected[row])
-                for other in nearby:
-                    slack = np.fmax(slack, 2 * np.abs(other[row] - value))
-                good = np.abs(value - expected[row]) <= slack
-            good |= value == expected[row]
-            good |= np.isnan(value) & np.isnan(expected[row])
-            if not good.all():
-                _report(model, name, row, value[~good][0], expected[row][~good][0])
+        _compare(model, f"'{name}'", program, given, points.expected[name])
 
 
-def _moved(values: Mapping[str, np.ndarray[Any, Any]]) -> list[dict[str, np.ndarray[Any, Any]]]:
+def check_jacobian(model: Physics, rhs: Program, weights: Sequence[Tensor], points: Points) -> None:
+    """Compare the derivative program of ``rhs`` with what autograd makes of the equation.
+
+    Where autograd gives nan, as beside a branch that is not taken, anything is right.
+
+    Raises:
+        LoweringError: the program gives another slope.
+    """
+    random = np.random.default_rng(2)
+    rates = random.normal(size=points.values["u"].shape)
+    derived = jacobian(rhs)
+    try:
+        by_state, in_time = _autograd(points.twin, points.values, rates)
+    except RuntimeError:
+        return  # torch itself has no derivative, as of heaviside
+    rows = [points.expected["rhs"][i] for i in range(derived.width)]
+    rows += [by_state[i, j] for i, j in derived.pattern]
+    rows += list(in_time)
+    given = {**points.values, "du": rates, "w": [w.cpu().numpy() for w in weights]}
+    _compare(model, "the Jacobian of 'rhs'", derived.program, given, np.stack(rows))
+    missing = by_state.copy()
+    for i, j in derived.pattern:
+        missing[i, j] = 0.0
+    for i, j in np.argwhere(np.nan_to_num(missing).any(-1)):
+        worst = missing[i, j][np.nan_to_num(missing[i, j]) != 0][0]
+        _report(model, f"the Jacobian of 'rhs' by state {j}", int(i), 0.0, worst)
+
+
+def _autograd(
+    model: Physics, values: Mapping[str, np.ndarray[Any, Any]], rates: np.ndarray[Any, Any]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Slopes by states (n, n, P), and along time with inputs that rise by ``rates``, (n, P)."""
+    rows = _tensors(model, values)
+    leaves = [rows[kind].requires_grad_() for kind in ("y", "t", "u")]
+    slopes = model.derivatives(_named(model, rows), rows["y"])
+    width = slopes.shape[0]
+    by_state, in_time = [], []
+    for i in range(width):
+        found: list[Tensor | None] = [None] * 3
+        if slopes.requires_grad:
+            found = list(torch.autograd.grad(
+                slopes[i].sum(), leaves, retain_graph=i + 1 < width, allow_unused=True
+            ))  # fmt: skip
+        y, t, u = (
+            torch.zeros_like(leaf) if grad is None else grad
+            for leaf, grad in zip(leaves, found, strict=True)
+        )
+        by_state.append(y.cpu().numpy())
+        in_time.append(t.cpu().numpy() + (u.cpu().numpy() * rates).sum(0))
+    return np.stack(by_state), np.stack(in_time)
+
+
+def _compare(
+    model: Physics,
+    what: str,
+    program: Program,
+    given: Mapping[str, Any],
+    expected: np.ndarray[Any, Any],
+) -> None:
+    """The difference may be ``TOLERANCE`` of the value, or what a relative change of the arguments
+    by about as much would make: differences of nearly equal numbers hold no more digits."""
+    nearby = [evaluate(program, {**given, **values}) for values in _moved(given)]
+    for row, value in enumerate(evaluate(program, given)):
+        value = np.broadcast_to(value, expected[row].shape)
+        with np.errstate(all="ignore"):
+            slack = TOLERANCE * np.abs(expected[row])
+            for other in nearby:
+                slack = np.fmax(slack, 2 * np.abs(other[row] - value))
+            good = np.abs(value - expected[row]) <= slack
+        good |= value == expected[row]
+        good |= np.isnan(expected[row]) & (np.isnan(value) | ("Jacobian" in what))
+        if not good.all():
+            _report(model, what, row, value[~good][0], expected[row][~good][0])
+
+
+def _moved(given: Mapping[str, Any]) -> list[dict[str, np.ndarray[Any, Any]]]:
     random = np.random.default_rng(1)
     return [
         {
-            kind: array * (1.0 + TOLERANCE * random.choice([-1.0, 1.0], array.shape))
-            for kind, array in values.items()
+            kind: given[kind] * (1.0 + TOLERANCE * random.choice([-1.0, 1.0], given[kind].shape))
+            for kind in ("t", "y", "p", "u")
         }
         for _ in range(3)
     ]
 
 
-def _report(model: Physics, name: str, row: int, found: float, expected: float) -> None:
+def _report(model: Physics, what: str, row: int, found: float, expected: float) -> None:
     raise LoweringError(
         f"The kernel of {type(model).__name__} would compute {found:.17g} as result {row} of "
-        f"'{name}', and the equation gives {expected:.17g}. An equation that asks for the dtype or "
+        f"{what}, and the equation gives {expected:.17g}. An equation that asks for the dtype or "
         "for the number of rows, or that keeps values from call to call, cannot become a kernel; "
         'if it does none of these, this is a fault of twinml. engine="eager" runs it as it is.'
     )

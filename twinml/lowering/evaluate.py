@@ -106,7 +106,9 @@ def _value(
         case Apply():
             return FUNCTIONS[node.op](*(found[place] for place in node.args))
         case Pack():
-            return np.stack(np.broadcast_arrays(*(found[place] for place in node.args)))
+            vector = np.stack(np.broadcast_arrays(*(found[place] for place in node.args)))
+            # Elements lie on the first axis, points on the others.
+            return vector if vector.ndim > 1 else vector[:, None]
         case Linear():
             x = found[node.arg]
             total = np.tensordot(weights[node.weight], x, axes=1)
