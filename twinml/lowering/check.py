@@ -205,7 +205,8 @@ def _gradients(
 ) -> list[Tensor]:
     found: Sequence[Tensor | None] = [None] * len(leaves)
     if value.requires_grad:
-        found = torch.autograd.grad(value, leaves, seed, allow_unused=True, **options)
+        # Without grad_outputs, which would have torch import sympy for half a second.
+        found = torch.autograd.grad((value * seed).sum(), leaves, allow_unused=True, **options)
     return [torch.zeros_like(a) if g is None else g for a, g in zip(leaves, found, strict=True)]
 
 
