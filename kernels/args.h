@@ -86,12 +86,13 @@ struct Args {
   real* states; /* (n, rows, save_count) */
 
   /* events: (E, rows), times (E, max_events, rows) */
-  count* side;
+  count continued; /* sides are those of an earlier solution */
+  count* side;     /* -1, 0, 1; 2 for a guard not read yet */
   real* near_zero;
   count* happened;
   stamp* event_times;
 
-  /* quantities: (accumulators, rows), and their fixed times (F, rows) with strides */
+  /* quantities: numbers and times kept, each (.., rows), and the times of `at` */
   real* totals;
   stamp* moments;
   const StampColumn* quantity_times;

@@ -19,6 +19,42 @@ namespace tw {
 #define TW_SPAN_SHARE real(1e-10) /* near t = 0 steps are compared with this part of the span */
 #define TW_STIFF (1 << 30)        /* a status that only the host sees: hand the row over */
 
+/* Binary logarithm to 1.3e-5 of positive, normal, finite x and 2^x to 3.7e-6 for |x| up to 100. No
+ * fma and in this order: twinml/solve/logarithm.py gives the same bits with torch. */
+#if TW_BITS == 64
+#define TW_MANTISSA_BITS 52
+#define TW_EXPONENT_BIAS 1023
+#define TW_ONE_BITS 0x3ff0000000000000LL
+#define TW_FRACTION_MASK 0x000fffffffffffffLL
+#else
+#define TW_MANTISSA_BITS 23
+#define TW_EXPONENT_BIAS 127
+#define TW_ONE_BITS 0x3f800000
+#define TW_FRACTION_MASK 0x007fffff
+#endif
+
+TW_FN Real step_log2(const Real& x) {
+  const Int i = bits(x);
+  const Real k = to_real(shr(i, TW_MANTISSA_BITS) - Int(integer(TW_EXPONENT_BIAS)));
+  const Real m = from_bits((i & Int(integer(TW_FRACTION_MASK))) | Int(integer(TW_ONE_BITS)));
+  Real sum = m * Real(real(0x1.6f9aaep-5)) + Real(real(-0x1.aa8f94p-2));
+  sum = sum * m + Real(real(0x1.a192e6p+0));
+  sum = sum * m + Real(real(-0x1.c68056p+1));
+  sum = sum * m + Real(real(0x1.45de92p+2));
+  sum = sum * m + Real(real(-0x1.667252p+1));
+  return k + sum;
+}
+
+TW_FN Real step_exp2(const Real& x) {
+  const Real whole = round_even(x);
+  const Real f = x - whole;
+  Real sum = f * Real(real(0x1.3d61a2p-7)) + Real(real(0x1.ca1cfcp-5));
+  sum = sum * f + Real(real(0x1.ebf7c2p-3));
+  sum = sum * f + Real(real(0x1.62e0c2p-1));
+  sum = sum * f + Real(real(0x1.000002p+0));
+  return from_bits(bits(sum) + shl(to_int(whole), TW_MANTISSA_BITS));
+}
+
 /* Mean square over components of value / (atol + rtol * size). */
 TW_FN Real scaled_square(const Real* value, const Real* size, const real* settings) {
   Real total = Real(real(0));
@@ -45,8 +81,8 @@ TW_FN Real step_factor(const Mask& accepted, const Real& level, const Real& prev
                        const Real& bound) {
   const real order = real(TW_ERROR_ORDER);
   Real power = select(accepted,
-                      fma(previous, Real(real(0.4) / order), level * Real(real(-0.7) / order)),
-                      level * Real(real(-1) / order));
+                      previous * Real(real(0.4) / order) - level * Real(real(0.7) / order),
+                      -(level * Real(real(1) / order)));
   Real factor = Real(TW_SAFETY) * step_exp2(max(power, Real(real(-10))));
   return min(max(factor, Real(TW_SHRINK)), bound);
 }
@@ -83,8 +119,9 @@ TW_BIG Real first_step(const Context& at, const Clock& t, const Clock& end, cons
   Real ratio = Real(real(0.01)) / steep;
   Mask usable = (ratio > Real(real(1e-30))) & isfinite(ratio);
   Real h1 = select(steep <= Real(real(1e-15)), gentle,
-                   select(usable, step_pow(select(usable, ratio, Real(real(1))),
-                                           real(1.0 / TW_ERROR_ORDER)),
+                   select(usable,
+                          step_exp2(step_log2(select(usable, ratio, Real(real(1)))) *
+                                    Real(real(1) / real(TW_ERROR_ORDER))),
                           Real(real(0))));
   Real h = select(isfinite(steep), min(Real(real(100)) * h0, h1), h0);
   return min(max(h, Real(real(16)) * resolution(t, end, first)), max_step);

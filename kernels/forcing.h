@@ -4,7 +4,7 @@
  * the interval the step lies in, never by looking up the time: a stage at the end of a step would
  * else see the value after the jump, and the order of the method would fall to 1.
  *
- * The unit defines TW_P, TW_U, TW_C (parameters, inputs, constants), TW_SIGNALS, TW_CHANGES and the
+ * The unit defines TW_P, TW_U, TW_CONSTANTS (parameters, inputs, constants), TW_SIGNALS, TW_CHANGES and the
  * tables SIGNAL_INPUT, SIGNAL_LINEAR, INPUT_SIGNAL (-1: constant), CHANGE_TARGET (a parameter, or
  * TW_P + an input), CHANGE_ACTION.
  */
@@ -25,8 +25,8 @@ struct Context {
 #if TW_LINEAR
   Clock since[TW_SOME(TW_U)];
 #endif
-  Real c[TW_SOME(TW_C)];
-  Weights w;
+  Real c[TW_SOME(TW_CONSTANTS)];
+  Weights w; /* the same for all lanes */
 };
 
 /* Inputs at a time: u itself where none is linear. */
@@ -97,7 +97,7 @@ TW_BIG int knots_behind(const Args& args, int source, count row, stamp t) {
 TW_BIG void refresh(const Args& args, Context& at, Clock& limit, const Clock& end, const int* pointer,
                     count row, int lane) {
   for (int i = 0; i < TW_P; ++i) set(at.p[i], lane, column_at(args.parameters[i], row));
-  for (int i = 0; i < TW_C; ++i) set(at.c[i], lane, column_at(args.constants[i], row));
+  for (int i = 0; i < TW_CONSTANTS; ++i) set(at.c[i], lane, column_at(args.constants[i], row));
   for (int i = 0; i < TW_U; ++i) {
     set(at.du[i], lane, real(0));
     if (INPUT_SIGNAL[i] < 0) set(at.u[i], lane, column_at(args.inputs[i], row));

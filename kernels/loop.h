@@ -19,65 +19,72 @@ TW_FN count take_row(const Args& args) {
 
 TW_BIG void leave_lanes(const Args& args, Pack& pack, const Mask& leaving, int bits) {
   for (int lane = 0; lane < TW_LANES; ++lane)
-    if (get(leaving, lane)) store_row(args, pack, lane, bits | pack.status[lane]);
+    if (get(leaving, lane)) store_row(args, pack, lane, bits | pack.book.status[lane]);
+}
+
+/* The rows that come next, with their slopes and first steps, which are computed for whole packs: a
+ * lane that is refilled alone costs a few copies and no evaluation. */
+struct Stage {
+  Pack pack;
+  int next; /* lane of the next row */
+};
+
+/* Take rows from the queue and ready them; false when the queue is empty. Rows that end where they
+ * begin never come to step. */
+TW_BIG bool prepare(const Args& args, Stage& stage) {
+  Pack& pack = stage.pack;
+  stage.next = 0;
+  Mask fresh = Mask(false);
+  for (int lane = 0; lane < TW_LANES; ++lane) {
+    const count row = take_row(args);
+    if (row < 0) break;
+    load_row(args, pack, lane, row);
+    set(fresh, lane, true);
+  }
+  pack.live = fresh;
+  if (none(fresh)) return false;
+  /* A span of zero length still has values and quantities at its one time. */
+  Mask still = fresh & same_time(pack.t, pack.end);
+#if TW_FUNCTIONALS
+  if (any(still)) rest_totals(args, pack, still, Mask(false));
+#endif
+  rhs_at(pack.at, pack.t, pack.y, pack.k1);
+  Mask lost = Mask(false);
+  TW_EACH_STATE(s) lost = lost | !isfinite(pack.k1[s]) | !isfinite(pack.y[s]);
+#if TW_EVENTS
+  lost = lost | watch_unready(pack);
+#endif
+  lost = lost & fresh & !still;
+  if (any(still)) leave_lanes(args, pack, still, TWINML_OK);
+  if (any(lost)) leave_lanes(args, pack, lost, TWINML_NOT_FINITE);
+#if TW_EVENTS
+  Mask stopped = begin_watch(args, pack, pack.live);
+  if (any(stopped)) leave_lanes(args, pack, stopped, TWINML_OK);
+#endif
+#if TW_ADAPTIVE
+  pack.floor = coarse_resolution(pack.end, pack.first);
+  Mask unknown = pack.live & !(pack.h > Real(real(0)));
+  if (any(unknown)) {
+    Real h = first_step(pack.at, pack.t, pack.end, pack.first, pack.y, pack.k1, args.settings,
+                        real(args.direction), Real(now(clock_of(args.clocks[CLOCK_MAX_STEP]))));
+    pack.h = select(unknown, h, pack.h);
+  }
+#endif
+  return true;
 }
 
 /* Give every lane without a row the next one; false when no lane holds any. */
-TW_BIG bool fill(const Args& args, Pack& pack) {
-  const real sign = real(args.direction);
-  for (;;) {
-    Mask fresh = Mask(false);
-    bool empty = false;
-    for (int lane = 0; lane < TW_LANES && !empty; ++lane) {
-      if (get(pack.live, lane)) continue;
-      count row = take_row(args);
-      empty = row < 0;
-      if (empty) break;
-      load_row(args, pack, lane, row);
-      set(pack.live, lane, true);
-      set(fresh, lane, true);
+TW_BIG bool fill(const Args& args, Pack& pack, Stage& stage) {
+  for (int lane = 0; lane < TW_LANES; ++lane) {
+    if (get(pack.live, lane)) continue;
+    for (;;) {
+      while (stage.next < TW_LANES && !get(stage.pack.live, stage.next)) ++stage.next;
+      if (stage.next < TW_LANES) break;
+      if (!prepare(args, stage)) return any(pack.live);
     }
-    if (none(fresh)) return any(pack.live);
-    /* A span of zero length still has values and quantities at its one time. */
-    Mask still = fresh & same_time(pack.t, pack.end);
-#if TW_FUNCTIONALS
-    if (any(still)) rest_totals(args, pack, still, Mask(false));
-#endif
-    Real slope[TW_N];
-    rhs_at(pack.at, pack.t, pack.y, slope);
-    Mask lost = Mask(false);
-    TW_EACH_STATE(s) {
-      pack.k1[s] = select(fresh, slope[s], pack.k1[s]);
-      lost = lost | !isfinite(slope[s]) | !isfinite(pack.y[s]);
-    }
-#if TW_EVENTS
-    lost = lost | watch_unready(pack);
-#endif
-    lost = lost & fresh & !still;
-    if (any(still)) leave_lanes(args, pack, still, TWINML_OK);
-    if (any(lost)) leave_lanes(args, pack, lost, TWINML_NOT_FINITE);
-    fresh = fresh & !still & !lost;
-#if TW_EVENTS
-    Mask stopped = begin_watch(args, pack, fresh);
-    if (any(stopped)) leave_lanes(args, pack, stopped, TWINML_OK);
-    fresh = fresh & !stopped;
-#endif
-#if TW_ADAPTIVE
-    pack.floor = select(fresh, coarse_resolution(pack.end, pack.first), pack.floor);
-    Mask unknown = fresh & !(pack.h > Real(real(0)));
-    if (any(unknown)) {
-      Real h = first_step(pack.at, pack.t, pack.end, pack.first, pack.y, pack.k1, args.settings,
-                          sign, Real(now(clock_of(args.clocks[CLOCK_MAX_STEP]))));
-      pack.h = select(unknown, h, pack.h);
-    }
-#else
-    (void)sign;
-#endif
-    if (all(pack.live) || empty) {
-      if (any(pack.live)) return true;
-      if (empty) return false;
-    }
+    copy_lane(pack, lane, stage.pack, stage.next++);
   }
+  return true;
 }
 
 struct Target {
@@ -117,7 +124,7 @@ TW_BIG void record_steps(const Args& args, const Pack& pack, const Clock& t1, co
                          const Mask& clipped, const Mask& accepted) {
   for (int lane = 0; lane < TW_LANES; ++lane) {
     if (!get(accepted, lane)) continue;
-    const count place = args.record_place[pack.row[lane]]++;
+    const count place = args.record_place[pack.book.row[lane]]++;
     if (args.record_total == 0) continue; /* the first run only counts */
     args.record_t[place] = get_clock(pack.t, lane);
     args.record_t1[place] = get_clock(t1, lane);
@@ -129,8 +136,13 @@ TW_BIG void record_steps(const Args& args, const Pack& pack, const Clock& t1, co
 }
 #endif
 
+/* Lanes whose row ends with a step, and why. */
+struct Ending {
+  Mask arrived, tiny, lost, spent, stiff, singular;
+};
+
 /* One step of every lane that holds a row. */
-TW_FN Mask step_pack(const Args& args, Pack& pack) {
+TW_FN Ending step_pack(const Args& args, Pack& pack) {
   const Real sign = Real(real(args.direction));
   const Mask live = pack.live;
   const Real zero = Real(real(0)), one = Real(real(1));
@@ -212,8 +224,7 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
       TW_EACH_STATE(s) y1[s] = select(hit, path.y1[s], y1[s]);
     }
   } else {
-    found.event = Int(integer(-1));
-    found.hit_none();
+    find_none(found);
   }
 #if !TW_ADAPTIVE
   /* Where an event cut the step, the grid of fixed steps was not reached. */
@@ -289,7 +300,7 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
 #if TW_EVENTS
   if (any(accepted)) {
     /* Settles the events of this instant (states, sides, status), then shows the step. */
-    Mask happened = settle_events(args, pack, path, found, accepted, fresh_slope);
+    Mask happened = settle_events(args, pack, found, accepted, fresh_slope);
     fresh_slope = fresh_slope | happened;
     pack.previous = select(happened, zero, pack.previous);
     jumps = happened | (found.event >= Int(integer(0)));
@@ -311,47 +322,46 @@ TW_FN Mask step_pack(const Args& args, Pack& pack) {
     TW_EACH_STATE(s) pack.k1[s] = select(fresh_slope, slope[s], pack.k1[s]);
   }
 
-  /* Rows that arrived, failed or turned stiff leave. */
-  Mask arrived = live & same_time(pack.t, pack.end);
-  Mask leaving = arrived;
+  Ending ending;
+  ending.arrived = live & same_time(pack.t, pack.end);
 #if TW_EVENTS
-  leaving = leaving | (live & watch_stopped(pack));
+  ending.arrived = ending.arrived | (live & watch_stopped(pack));
 #endif
-  if (any(leaving)) leave_lanes(args, pack, leaving, TWINML_OK);
-  Mask staying = live & !leaving;
+  const Mask staying = live & !ending.arrived;
 #if TW_ADAPTIVE
   /* A row whose step no longer moves its time gets nowhere, accepted or not. */
-  Mask tiny = staying & (pack.h < Real(real(4)) * pack.floor);
-  if (any(tiny))
-    tiny = tiny & finite & (pack.h < Real(real(4)) * resolution(pack.t, pack.end, pack.first));
-  Mask lost = staying & !accepted & (pack.retries > Int(integer(TW_MAX_RETRIES)));
+  ending.tiny = staying & (pack.h < Real(real(4)) * pack.floor);
+  if (any(ending.tiny))
+    ending.tiny = ending.tiny & finite &
+                  (pack.h < Real(real(4)) * resolution(pack.t, pack.end, pack.first));
+  ending.lost = staying & rejected & (pack.retries > Int(integer(TW_MAX_RETRIES)));
 #else
-  Mask tiny = Mask(false);
-  Mask lost = staying & !accepted;
+  ending.tiny = Mask(false);
+  ending.lost = staying & !accepted;
 #endif
-  Mask spent = staying & (pack.steps >= Int(integer(args.max_steps)));
+  ending.spent = staying & (pack.steps >= Int(integer(args.max_steps)));
 #if TW_HANDOVER
-  Mask stiff = staying & (pack.patience >= Int(integer(TW_STIFF_PATIENCE)));
+  ending.stiff = staying & (pack.patience >= Int(integer(TW_STIFF_PATIENCE)));
 #else
-  Mask stiff = Mask(false);
+  ending.stiff = Mask(false);
 #endif
-  if (any(tiny | lost | spent | stiff)) {
-    Mask small = tiny & !pack.walled;
-    leave_lanes(args, pack, small, TWINML_STEP_TOO_SMALL);
-    staying = staying & !small;
-#if TW_STIFF_METHOD && TW_ADAPTIVE
-    Mask broken = staying & lost & singular;
-    leave_lanes(args, pack, broken, TWINML_SOLVER_FAILED);
-    staying = staying & !broken;
+#if TW_STIFF_METHOD
+  ending.singular = singular;
+#else
+  ending.singular = Mask(false);
 #endif
-    Mask wall = staying & (tiny | lost);
-    leave_lanes(args, pack, wall, TWINML_NOT_FINITE);
-    staying = staying & !wall;
-    leave_lanes(args, pack, staying & spent, TWINML_MAX_STEPS);
-    staying = staying & !spent;
-    leave_lanes(args, pack, staying & stiff, TW_STIFF);
-  }
-  return live;
+  return ending;
+}
+
+/* Rows that arrived, failed or turned stiff leave, each for the first reason that holds. */
+TW_BIG void leave(const Args& args, Pack& pack, const Ending& ending) {
+  leave_lanes(args, pack, ending.arrived, TWINML_OK);
+  Mask small = ending.tiny & !pack.walled;
+  leave_lanes(args, pack, small, TWINML_STEP_TOO_SMALL);
+  leave_lanes(args, pack, pack.live & ending.lost & ending.singular, TWINML_SOLVER_FAILED);
+  leave_lanes(args, pack, pack.live & (ending.tiny | ending.lost), TWINML_NOT_FINITE);
+  leave_lanes(args, pack, pack.live & ending.spent, TWINML_MAX_STEPS);
+  leave_lanes(args, pack, pack.live & ending.stiff, TW_STIFF);
 }
 
 TW_FN int count_lanes(const Mask& mask) {
@@ -364,19 +374,28 @@ TW_FN int count_lanes(const Mask& mask) {
 /* Work off the queue; several threads may do so at once. */
 TW_BIG void work(const Args& args) {
   Pack pack;
+  Stage stage;
   clear(pack);
-  pack.at.w = args.weights;
+  clear(stage.pack);
+  pack.at.w = stage.pack.at.w = args.weights;
+  stage.next = TW_LANES;
   count useful = 0, all_lanes = 0, until_cancel = 4096;
-  while (fill(args, pack)) {
+  while (fill(args, pack, stage)) {
+    /* The steps themselves work on a copy whose address nobody knows: it can stay in registers. */
+    Pack moving = pack;
+    Ending ending;
+    const int held = count_lanes(pack.live);
     do {
-      Mask live = step_pack(args, pack);
-      useful += count_lanes(live);
+      ending = step_pack(args, moving);
+      useful += held;
       all_lanes += TW_LANES;
       if (--until_cancel == 0) {
         until_cancel = 4096;
         if (*args.cancel) return;
       }
-    } while (all(pack.live) || (any(pack.live) && *args.next >= args.entries));
+    } while (none(ending.arrived | ending.tiny | ending.lost | ending.spent | ending.stiff));
+    pack = moving;
+    leave(args, pack, ending);
   }
   TW_FETCH_ADD(&args.lane_steps[0], useful);
   TW_FETCH_ADD(&args.lane_steps[1], all_lanes);

@@ -23,17 +23,19 @@ TW_FN void states_at(const Path& path, const Real& theta, Real* y) {
   }
 }
 
-/* States and their derivatives by theta, from the polynomial alone. */
-TW_FN void motion_at(const Path& path, const Real& theta, Real* y, Real* rate) {
-  TW_EACH_STATE(s) {
-    Real value = path.c[TW_TERMS - 1][s], slope = Real(real(0));
-    for (int j = TW_TERMS - 2; j >= 0; --j) {
-      slope = fma(slope, theta, value);
-      value = fma(value, theta, path.c[j][s]);
-    }
-    y[s] = value;
-    rate[s] = slope;
+/* One state and its derivative by theta, from the polynomial alone. */
+TW_FN void motion_of(const Path& path, int s, const Real& theta, Real& y, Real& rate) {
+  Real value = path.c[TW_TERMS - 1][s], slope = Real(real(0));
+  for (int j = TW_TERMS - 2; j >= 0; --j) {
+    slope = fma(slope, theta, value);
+    value = fma(value, theta, path.c[j][s]);
   }
+  y = value;
+  rate = slope;
+}
+
+TW_FN void motion_at(const Path& path, const Real& theta, Real* y, Real* rate) {
+  TW_EACH_STATE(s) motion_of(path, s, theta, y[s], rate[s]);
 }
 
 /* Time at theta; the end is exact. */

@@ -1,6 +1,6 @@
 /* The entry point of a unit: included last, after the emitted functions.
  *
- * Defined by the unit (0 or 1 unless said otherwise): TW_BITS, TW_N, TW_P, TW_U, TW_C, TW_SIGNALS,
+ * Defined by the unit (0 or 1 unless said otherwise): TW_BITS, TW_N, TW_P, TW_U, TW_CONSTANTS, TW_SIGNALS,
  * TW_CHANGES, TW_LINEAR (some signal is linear), TW_ADAPTIVE, TW_HANDOVER (rows that turn stiff
  * leave), TW_SAVE (keep trajectories), TW_EVENTS (how many), TW_FUNCTIONALS (how many), TW_NOISE,
  * TW_STIFF_METHOD, TW_STOCHASTIC, TW_DENSE (the interpolant is needed), TW_TERMS, TW_PLAIN (fixed
@@ -24,6 +24,9 @@
 #endif
 #include "pack.h"
 #include "saving.h"
+#if TW_FUNCTIONALS
+#include "functionals.h"
+#endif
 #if TW_EVENTS
 #include "settle.h"
 #endif

@@ -22,8 +22,8 @@ TW_BIG void save_samples(const Args& args, Pack& pack, const Path& path, const M
     states_at(path, select(at_end, Real(real(1)), theta), y);
     for (int lane = 0; lane < TW_LANES; ++lane) {
       if (!get(due, lane)) continue;
-      store_sample(args, pack, y, lane, pack.saved[lane]);
-      set_clock(pack.next_save, lane, save_time(args, pack.row[lane], ++pack.saved[lane]));
+      store_sample(args, pack, y, lane, pack.book.saved[lane]);
+      set_clock(pack.next_save, lane, save_time(args, pack.book.row[lane], ++pack.book.saved[lane]));
     }
     due = taken & save_due(args, pack, path.t1, jumps);
   }

@@ -8,6 +8,7 @@ import torch
 import twinml as tw
 from tests.engines.models import Custom, Forced
 from twinml.engines.eager import EagerEngine
+from twinml.engines.linearise import linearise
 from twinml.engines.normalise import build_problem
 from twinml.engines.observe import outputs_at
 from twinml.errors import ArgumentError

@@ -141,7 +141,7 @@ def _pow(recorder: Recorder, input: Any, exponent: Any) -> Traced:
     base = recorder.value(input)
     if isinstance(exponent, (int, float, np.generic)) and not isinstance(exponent, bool):
         power = float(exponent)
-        return elementwise(recorder, lambda emit, x: _power(emit, x, power), [base])
+        return elementwise(recorder, lambda emit, x: number_power(emit, x, power), [base])
     values = [base, recorder.value(exponent)]
     return elementwise(recorder, lambda emit, x, y: emit("pow", x, y), values)
 
@@ -151,7 +151,7 @@ def _rpow(recorder: Recorder, input: Any, other: Any) -> Traced:
     return _pow(recorder, other, input)
 
 
-def _power(emit: Emit, x: int, power: float) -> int:
+def number_power(emit: Emit, x: int, power: float) -> int:
     """A power by a number: torch's own short cuts, and whole powers up to 8 by products.
 
     The products are within 2 ulp of the power, which torch computes within 1.

@@ -94,9 +94,13 @@ def evaluate(
     """
     found: list[Any] = []
     weights = [np.asarray(w, dtype=np.float64) for w in values.get("w", ())]
+    axes = max((np.ndim(v) - (k not in ("t", "dt")) for k, v in values.items() if k != "w"),
+               default=0)  # fmt: skip
+    # A vector of numbers alone has the points' axis too, to meet others element by element.
+    one_point = np.zeros((1,) * axes)
     with np.errstate(all="ignore"):
         for node in program.nodes:
-            value = _value(node, found, values, weights)
+            value = _value(node, found, values, weights, one_point)
             if jitter is not None and operands(node) and kind_of(node) != "bool":
                 value = value * (1.0 + _JITTER * jitter.uniform(-1.0, 1.0, np.shape(value)))
             found.append(value)
@@ -104,8 +108,9 @@ def evaluate(
 
 
 def _value(
-    node: Node, found: Sequence[Any], values: Mapping[str, Any], weights: Sequence[Array]
-) -> Any:
+    node: Node, found: Sequence[Any], values: Mapping[str, Any], weights: Sequence[Array],
+    one_point: Array,
+) -> Any:  # fmt: skip
     match node:
         case Constant() | Truth():
             return np.asarray(node.value)
@@ -118,9 +123,8 @@ def _value(
         case Apply():
             return FUNCTIONS[node.op](*(found[place] for place in node.args))
         case Pack():
-            vector = np.stack(np.broadcast_arrays(*(found[place] for place in node.args)))
-            # Elements lie on the first axis, points on the others.
-            return vector if vector.ndim > 1 else vector[:, None]
+            elements = [found[place] for place in node.args]
+            return np.stack(np.broadcast_arrays(one_point, *elements)[1:])
         case Linear():
             x = found[node.arg]
             total = np.tensordot(weights[node.weight], x, axes=1)

@@ -14,6 +14,7 @@ import numpy
 import torch
 
 from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.native.fragments import fragments
 from twinml.engines.native.launch import Launch
 from twinml.engines.native.plan import kernel_for, methods_for, spec_for
 from twinml.engines.native.recording import recorded_run
@@ -46,6 +47,8 @@ class NativeEngine(AbstractEngine):
                 "a gradient is asked for and the kernels have none yet (torch.no_grad() would say "
                 "that none is needed)"
             )
+        if problem.model.declared.events or problem.path is not None or problem.quantities:
+            return "not wired yet"
         if gradient == "adjoint":
             return "gradient='adjoint' belongs to the eager engine"
         return None
@@ -81,7 +84,7 @@ def _run(problem: Problem, method: str, records: list[Record] | None = None) -> 
     rows, reports = None, []
     for phase, name in enumerate(methods):
         spec = spec_for(problem, name, phase + 1 < len(methods), records is not None)
-        kernel = kernel_for(lowered, spec, None, None)
+        kernel = kernel_for(lowered, spec, *fragments(problem, lowered))
         if records is None:
             reports.append(launch.run(kernel, rows))
         else:
@@ -105,9 +108,17 @@ def _run(problem: Problem, method: str, records: list[Record] | None = None) -> 
         states = end.unsqueeze(-1)
     if not isinstance(names, str) and len(set(names)) == 1:
         names = names[0]
+    book, quantities = launch.events, {}
+    if launch.quantities is not None:
+        found = launch.quantities.result(problem)
+        quantities = {name: torch.where(failed, torch.nan, v) for name, v in found.items()}
     return Outcome(
-        states=states, quantities={}, status=state.status, fail_time=state.failed_at,
+        states=states, quantities=quantities, status=state.status, fail_time=state.failed_at,
         steps=state.steps, rejected=state.rejected, method=names,
-        state=LaneState(state.time, state.y, state.h.to(torch.float64), path),
+        state=LaneState(
+            state.time, state.y, state.h.to(torch.float64), path,
+            book and book.side, book and book.near.to(torch.float64),
+        ),
+        events={} if book is None else book.times_by_event(problem),
         kernels=tuple(reports),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from twinml.engines.native.events import EventMemory
 from twinml.engines.native.memory import (
     Args,
     ChangeView,
@@ -19,6 +20,7 @@ from twinml.engines.native.memory import (
     views,
 )
 from twinml.engines.native.plan import Kernel
+from twinml.engines.native.quantities import QuantityMemory
 from twinml.engines.native.rows import RowState
 from twinml.engines.native.stamps import to_stamps
 from twinml.errors import CompileError
@@ -39,6 +41,8 @@ class Launch:
 
     def __init__(self, problem: Problem, state: RowState, bits: int, weights: list[Tensor]) -> None:
         self.problem, self.state, self.bits = problem, state, bits
+        self.events = EventMemory.of(problem, bits)
+        self.quantities = QuantityMemory.of(problem, bits)
         self.kept: list[Any] = [weights]
         # next, useful lane steps, all lane steps, cancel
         self.counters = torch.zeros(4, dtype=torch.int64)
@@ -98,6 +102,10 @@ class Launch:
             shape = (problem.y0.shape[0], problem.rows, points)
             self.states = torch.empty(shape, dtype=dtype)
             args.states = self.states.data_ptr()
+        if self.events is not None:
+            self.events.fill(args)
+        if self.quantities is not None:
+            self.quantities.fill(args, problem)
         if problem.path is not None:
             seed = problem.path.seed
             args.seed = seed - 2**64 if seed >= 2**63 else seed

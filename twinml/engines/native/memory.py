@@ -45,7 +45,7 @@ class Args(ctypes.Structure):
         ("t", _POINTER), ("h", _POINTER), ("y", _POINTER), ("steps", _POINTER),
         ("rejected", _POINTER), ("status", _POINTER), ("fail_time", _POINTER),
         ("grid", _POINTER), ("origin", _POINTER), ("states", _POINTER),
-        ("side", _POINTER), ("near_zero", _POINTER), ("happened", _POINTER),
+        ("continued", _COUNT), ("side", _POINTER), ("near_zero", _POINTER), ("happened", _POINTER),
         ("event_times", _POINTER), ("totals", _POINTER), ("moments", _POINTER),
         ("quantity_times", ctypes.POINTER(ColumnView)), ("record_place", _POINTER),
         ("record_total", _COUNT), ("record_t", _POINTER), ("record_t1", _POINTER),
