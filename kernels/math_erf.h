@@ -115,7 +115,7 @@ TW_MATH Real gelu(Real x) {
   Pair most = fast_sum(Real(2.0), -(scale * c.value.hi));
   most.lo = fnma(scale, c.value.lo, most.lo);
   const Real y = select(signbit(x), negative, times(Real(0.5) * x, most));
-  return select(isnan(x) | (x == -infinity()), not_a_number(), y);
+  return gate_edges(x, y);
 }
 
 /* x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), which is x (1 + tanh(...)) / 2; nan at -inf. */
@@ -135,7 +135,7 @@ TW_MATH Real gelu_tanh(Real x) {
   /* Far below 0 the power of two is that of `range`: so must be the factor. */
   const Real factor = max(x, -range);
   const Real y = times_sigmoid(factor, fast_sum(a.hi, a.lo));
-  return select(isnan(x) | (x == -infinity()), not_a_number(), y);
+  return gate_edges(x, y);
 }
 
 }  // namespace tw

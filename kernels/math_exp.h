@@ -199,10 +199,17 @@ TW_FN Real times_sigmoid(Real factor, Pair x) {
   return scaled_down(value, select(negative, a.k, Real(0.0)));
 }
 
-/* x sigmoid(x); nan at -inf, as torch. */
+/* For x times what lies between 0 and 1 and is 1 above 100: the sign of x, -0 too, and inf; nan at
+ * -inf, as torch. */
+TW_FN Real gate_edges(Real x, Real y) {
+  y = select(x > Real(100.0), x, copysign(y, x));
+  return select(isnan(x) | (x == -infinity()), not_a_number(), y);
+}
+
+/* x sigmoid(x) */
 TW_MATH Real silu(Real x) {
   const Real y = times_sigmoid(max(x, Real(-TW_SIGMOID_RANGE)), Pair{x, Real(0.0)});
-  return select(isnan(x) | (x == -infinity()), not_a_number(), y);
+  return gate_edges(x, y);
 }
 
 }  // namespace tw
