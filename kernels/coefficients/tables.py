@@ -79,9 +79,9 @@ def erfcx(x: mpf) -> mpf:
 
 
 def erfcx_even(t: mpf) -> mpf:
-    """(1 + 2 x) erfcx(x) with t = (x - 4) / (x + 4), nearly constant from x = 0 to infinity."""
+    """(1 + 9/8 x) erfcx(x) with t = (x - 4) / (x + 4): from 1 to 0.63, flat at x = 0."""
     x = 4 * (1 + t) / (1 - t)
-    return (1 + 2 * x) * erfcx(x)
+    return (1 + 9 * x / 8) * erfcx(x)
 
 
 ERFCX_MIDDLE = erfcx_even(mpf(0))
