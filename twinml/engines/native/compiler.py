@@ -43,6 +43,9 @@ _ASK_TIMEOUT = 60
 # file, which may change while they stay the same.
 _REAL_NAME = re.compile(r"(g\+\+|gcc|clang|c\+\+|zig)[-+.\w]*$")
 
+# Where the version stands in a compiler's first line, and the first that knows x86-64-v3.
+_LEAST = {"gcc": (r"\) (\d+)\.(\d+)", 11), "clang": (r"clang version (\d+)\.(\d+)", 12)}
+
 
 @final
 @dataclass(frozen=True)
@@ -104,20 +107,22 @@ def _search() -> Compiler:
         )
     wanted = os.environ.get("TWINML_CXX", "").strip()
     if wanted:
-        words = _words(wanted)
-        found = _identified(words) if words else None
-        if found is None:
+        found = _identified(_words(wanted))
+        reason = "" if found is None else _too_old(found)
+        if found is None or reason:
             raise NoCompilerError(
-                f"TWINML_CXX='{wanted}' is no C++ compiler that can be used; expected the command "
-                "of g++, clang++ or zig c++, on PATH or with its folder. Correct or unset it."
+                f"TWINML_CXX='{wanted}' is no C++ compiler that can be used{reason}; expected the "
+                "command of g++, clang++ or zig c++, on PATH or with its folder. Correct or unset "
+                "it."
             )
         return found
     tried = []
     for words in _candidates():
         found = _identified(words)
-        if found is not None:
+        reason = "" if found is None else _too_old(found)
+        if found is not None and not reason:
             return found
-        tried.append(" ".join(words))
+        tried.append(" ".join(words) + reason)
     raise NoCompilerError(
         f"No C++ compiler was found (tried {', '.join(tried)}), and kernels are compiled on this "
         f"machine. {ADVICE}"
@@ -175,6 +180,15 @@ def _is_the_compiler(path: Path) -> bool:
             return _REAL_NAME.search(path.name) is not None and file.read(2) != b"#!"
     except OSError:
         return False
+
+
+def _too_old(compiler: Compiler) -> str:
+    """What to add after the name of a compiler that does not know the targets, or nothing."""
+    pattern, least = _LEAST.get(compiler.kind, ("", 0))
+    number = re.search(pattern, compiler.version) if pattern else None
+    if number is None or int(number[1]) >= least:
+        return ""
+    return f" ({number[1]}.{number[2]} is older than {least})"
 
 
 def _asked(command: tuple[str, ...]) -> tuple[str, str] | None:
