@@ -37,6 +37,9 @@ _FLAGS = (
     "-Wno-psabi",
 )
 OPTIMISE = "-O3"
+# Values kept for reuse across the blocks of the stepping loop are spilled to memory: without that
+# pass adaptive kernels took 5 to 15 % less time (g++ 12), the compilation no more.
+_GCC_TUNED = ("-fno-gcse",)
 
 _ASK_TIMEOUT = 60
 # Only under these names is a file itself the compiler; ccache and scripts stand for another
@@ -66,7 +69,8 @@ class Compiler:
 
     def flags(self, target: str) -> tuple[str, ...]:
         """The words between the command and the names of files, for a checked target."""
-        return (OPTIMISE, *_FLAGS, *self._standard_library(), *self._machine(target))
+        tuned = _GCC_TUNED if self.kind == "gcc" else ()
+        return (OPTIMISE, *tuned, *_FLAGS, *self._standard_library(), *self._machine(target))
 
     def _machine(self, target: str) -> tuple[str, ...]:
         if self.kind == "zig":
