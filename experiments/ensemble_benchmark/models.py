@@ -1,0 +1,32 @@
+"""The network problem as a twinml model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from problems import network_weights
+from torch import Tensor
+
+import twinml as tw
+
+
+class Network(tw.Physics):
+    """Four states whose derivative is a 4-32-32-4 tanh network."""
+
+    time_unit = "1"
+    a = tw.State("1", initial=0.0)
+    b = tw.State("1", initial=0.0)
+    c = tw.State("1", initial=0.0)
+    d = tw.State("1", initial=0.0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = tw.nn.mlp(4, 4, hidden=(32, 32), activation="tanh")
+        with torch.no_grad():
+            for mine, given in zip(self.net.parameters(), network_weights(), strict=True):
+                mine.copy_(torch.as_tensor(given))
+
+    def rhs(self, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Mapping[str, Tensor]:
+        slopes = self.net(a, b, c, d)
+        return dict(zip(("a", "b", "c", "d"), slopes, strict=True))
