@@ -74,14 +74,19 @@ def describe(cores: int) -> dict[str, object]:
     return found
 
 
+def wide_vectors() -> bool:
+    """Whether the processor has what x86-64-v4 asks for."""
+    return {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= _features()
+
+
 def _processor() -> str:
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
-            wide = " ".join(sorted(_wide_instructions()))
-            return f"{line.split(':')[1].strip()} ({wide})"
+            wide = sorted(_features() & {"avx2", "fma", "avx512f"})
+            return f"{line.split(':')[1].strip()} ({', '.join(wide)})"
     return platform.machine()
 
 
-def _wide_instructions() -> set[str]:
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    return {word for word in ("avx2", "fma", "avx512f") if f" {word}" in text}
+def _features() -> set[str]:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())

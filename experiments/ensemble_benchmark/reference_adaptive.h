@@ -12,10 +12,9 @@ constexpr double EXP2[5] = {1.00000008, 0.69312103, 0.24022107, 0.05592204, 0.00
 
 template <class V>
 INLINE V coarse_log2(V x) {
-    typedef long Bits __attribute__((vector_size(32)));
     V out;
-    for (int i = 0; i < (int)(sizeof(V) / 32); ++i) {
-        const Bits b = (Bits)x.r[i];
+    for (int i = 0; i < (int)(sizeof(V) / BYTES); ++i) {
+        const Longs b = (Longs)x.r[i];
         using Reg = typename V::Reg;
         // The exponent as the low digits of 2^52 + exponent: no conversion instruction needed.
         const Reg exponent = (Reg)((b >> 52 & 0x7ff) | 0x4330000000000000L) - (0x1p52 + 1023);
@@ -27,14 +26,13 @@ INLINE V coarse_log2(V x) {
 
 template <class V>
 INLINE V coarse_exp2(V x) {  // |x| < 1000
-    typedef long Bits __attribute__((vector_size(32)));
     V out;
-    for (int i = 0; i < (int)(sizeof(V) / 32); ++i) {
+    for (int i = 0; i < (int)(sizeof(V) / BYTES); ++i) {
         using Reg = typename V::Reg;
         const Reg shifted = x.r[i] + 0x1.8p52;  // the low digits hold the rounded x
         const Reg f = x.r[i] - (shifted - 0x1.8p52);
         const Reg part = (((f * EXP2[4] + EXP2[3]) * f + EXP2[2]) * f + EXP2[1]) * f + EXP2[0];
-        out.r[i] = (Reg)((Bits)part + ((Bits)shifted << 52));
+        out.r[i] = (Reg)((Longs)part + ((Longs)shifted << 52));
     }
     return out;
 }
@@ -75,7 +73,7 @@ INLINE V first_step(const V* y, const V* p, V* k, double rtol, double atol, doub
 template <class V, class System, int Q>
 struct Stage {
     static constexpr int N = System::N, HELD = 8 * V::ROWS;
-    alignas(32) double p[HELD], h[HELD], slope[N][HELD];
+    alignas(64) double p[HELD], h[HELD], slope[N][HELD];
     long begin = 0, end = 0;
 
     __attribute__((noinline)) void fill(
@@ -92,62 +90,81 @@ struct Stage {
     }
 };
 
-template <class Method, bool REFILL>
+// A pack of rows on their way.
+template <class Method>
+struct Rows {
+    using V = typename Method::V;
+    static constexpr int N = Method::N, ROWS = V::ROWS;
+    V t, h, history, bound, y[N], p[1];
+    Method method;
+    long row[ROWS];
+    int live = 0, free = (1 << ROWS) - 1;
+};
+
+// PACKS packs take one step each in turn. They do not depend on one another, so while one waits
+// for the logarithm that chooses its step the processor is at work on the next.
+template <class Method, bool REFILL, int PACKS>
 __attribute__((noinline)) void adaptive(
     long n, const double* params, double* out, double end, double rtol, double atol, long* counts) {
     using V = typename Method::V;
     using System = typename Method::System;
     constexpr int N = System::N, Q = Method::Q, ROWS = V::ROWS;
-    V t(end), h(0.0), history(0.0), bound(10.0), y[N], p[1] = {V(1.0)};
-    for (auto& v : y) v = V(1.0);
-    Method method;
+    Rows<Method> packs[PACKS];
+    for (auto& pack : packs) {
+        pack.t = V(end), pack.h = pack.history = V(0.0), pack.bound = V(10.0), pack.p[0] = V(1.0);
+        for (auto& v : pack.y) v = V(1.0);
+    }
     Stage<V, System, Q> stage;
-    long row[ROWS], next = 0, useful = 0, executed = 0, rejected = 0;
-    int live = 0, free = (1 << ROWS) - 1;
-    for (;;) {
-        if (REFILL ? free && next < n : !live) {
-            for (; free && next < n; free &= free - 1) {
-                if (next == stage.end) stage.fill(params, next, n, rtol, atol, end);
-                const int lane = __builtin_ctz(free);
-                const long from = next - stage.begin;
-                live |= 1 << lane;
-                row[lane] = next++;
-                p[0].at(lane) = stage.p[from];
-                h.at(lane) = stage.h[from];
-                t.at(lane) = history.at(lane) = 0;
-                bound.at(lane) = 10;
-                for (int i = 0; i < N; ++i) y[i].at(lane) = System::Y0[i];
-                for (int i = 0; i < Method::CARRIED; ++i) method.first[i].at(lane) = stage.slope[i][from];
+    long next = 0, useful = 0, executed = 0, rejected = 0;
+    for (bool busy = true; busy;) {
+        busy = false;
+        for (auto& now : packs) {
+            if (REFILL ? now.free && next < n : !now.live)
+                for (; now.free && next < n; now.free &= now.free - 1) {
+                    if (next == stage.end) stage.fill(params, next, n, rtol, atol, end);
+                    const int lane = __builtin_ctz(now.free);
+                    const long from = next - stage.begin;
+                    now.live |= 1 << lane;
+                    now.row[lane] = next++;
+                    now.p[0].at(lane) = stage.p[from];
+                    now.h.at(lane) = stage.h[from];
+                    now.t.at(lane) = now.history.at(lane) = 0;
+                    now.bound.at(lane) = 10;
+                    for (int i = 0; i < N; ++i) now.y[i].at(lane) = System::Y0[i];
+                    for (int i = 0; i < Method::CARRIED; ++i)
+                        now.method.first[i].at(lane) = stage.slope[i][from];
+                }
+            if (!now.live) continue;
+            busy = true;
+            const V rest = V(end) - now.t;
+            const V step = smaller(now.h, rest);
+            const V arrives = rest <= now.h * (1 + 1e-10);
+            V y1[N], error[N], scale[N];
+            now.method.trial(now.y, now.p, step, y1, error);
+            for (int i = 0; i < N; ++i) scale[i] = larger(size(now.y[i]), size(y1[i]));
+            const V square = mean_square<V, N>(error, scale, rtol, atol);
+            const V accepted = square <= V(1.0);  // a nan is a rejection
+            const V level = coarse_log2(larger(square, V(1e-20))) * 0.5;
+            const V power = V::choose(
+                accepted, now.history * (0.4 / Q) - level * (0.7 / Q), level * (-1.0 / Q));
+            V factor = coarse_exp2(larger(power, V(-10.0))) * 0.9;
+            factor = smaller(larger(factor, V(0.2)), V::choose(accepted, now.bound, V(0.9)));
+            now.h = V::choose(square <= square, step * factor, step * 0.1);
+            now.history = V::choose(accepted, level, now.history);
+            now.bound = V::choose(accepted, V(10.0), V(1.0));
+            now.t = V::choose(accepted, V::choose(arrives, V(end), now.t + step), now.t);
+            for (int i = 0; i < N; ++i) now.y[i] = V::choose(accepted, y1[i], now.y[i]);
+            now.method.accept(accepted);
+            executed += ROWS;
+            useful += __builtin_popcount(now.live);
+            rejected += __builtin_popcount(now.live & ~accepted.mask());
+            int ended = (V(end) <= now.t).mask() & now.live;
+            now.live &= ~ended;
+            now.free |= ended;
+            for (; ended; ended &= ended - 1) {
+                const int lane = __builtin_ctz(ended);
+                for (int i = 0; i < N; ++i) out[i * n + now.row[lane]] = now.y[i].at(lane);
             }
-        }
-        if (!live) break;
-        const V rest = V(end) - t;
-        const V step = smaller(h, rest);
-        const V arrives = rest <= h * (1 + 1e-10);
-        V y1[N], error[N], scale[N];
-        method.trial(y, p, step, y1, error);
-        for (int i = 0; i < N; ++i) scale[i] = larger(size(y[i]), size(y1[i]));
-        const V square = mean_square<V, N>(error, scale, rtol, atol);
-        const V accepted = square <= V(1.0);  // a nan is a rejection
-        const V level = coarse_log2(larger(square, V(1e-20))) * 0.5;
-        const V power = V::choose(accepted, history * (0.4 / Q) - level * (0.7 / Q), level * (-1.0 / Q));
-        V factor = coarse_exp2(larger(power, V(-10.0))) * 0.9;
-        factor = smaller(larger(factor, V(0.2)), V::choose(accepted, bound, V(0.9)));
-        h = V::choose(square <= square, step * factor, step * 0.1);
-        history = V::choose(accepted, level, history);
-        bound = V::choose(accepted, V(10.0), V(1.0));
-        t = V::choose(accepted, V::choose(arrives, V(end), t + step), t);
-        for (int i = 0; i < N; ++i) y[i] = V::choose(accepted, y1[i], y[i]);
-        method.accept(accepted);
-        executed += ROWS;
-        useful += __builtin_popcount(live);
-        rejected += __builtin_popcount(live & ~accepted.mask());
-        int ended = (V(end) <= t).mask() & live;
-        live &= ~ended;
-        free |= ended;
-        for (; ended; ended &= ended - 1) {
-            const int lane = __builtin_ctz(ended);
-            for (int i = 0; i < N; ++i) out[i * n + row[lane]] = y[i].at(lane);
         }
     }
     counts[0] += useful;

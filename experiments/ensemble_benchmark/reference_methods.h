@@ -30,6 +30,8 @@ struct Tsit5 {
     static constexpr int N = System::N, Q = 5, CARRIED = N;  // slopes kept between steps
     V first[N], last[N];
 
+    Tsit5() { for (auto& v : first) v = V(0.0); }
+
     INLINE void accept(V mask) {
         for (int i = 0; i < N; ++i) first[i] = V::choose(mask, last[i], first[i]);
     }

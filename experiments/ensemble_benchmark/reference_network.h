@@ -74,7 +74,4 @@ void network_rk4(long n, const float* y0, const Network& net, float* out, long s
         network_rk4<Pack<float, R>, BLOCK>(n, y0, net, out, steps, dt);                       \
     }
 NETWORK(network_rk4_r1_b8, 1, 8)
-NETWORK(network_rk4_r2_b4, 2, 4)
 NETWORK(network_rk4_r3_b4, 3, 4)
-NETWORK(network_rk4_r4_b2, 4, 2)
-NETWORK(network_rk4_r6_b2, 6, 2)

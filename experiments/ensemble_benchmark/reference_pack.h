@@ -1,4 +1,4 @@
-// One quantity of ROWS trajectories: REGS vector registers of 32 bytes, elementwise arithmetic.
+// One quantity of ROWS trajectories: REGS vector registers, elementwise arithmetic.
 #pragma once
 #include <immintrin.h>
 
@@ -6,21 +6,43 @@
 
 namespace {
 
+#ifdef __AVX512F__
+constexpr int BYTES = 64;
+#else
+constexpr int BYTES = 32;
+#endif
+
 template <class T>
 struct Vector {
-    typedef T Type __attribute__((vector_size(32)));
-    typedef T Loose __attribute__((vector_size(32), aligned(sizeof(T)), may_alias));
-    static constexpr int WIDTH = 32 / sizeof(T);
+    typedef T Type __attribute__((vector_size(BYTES)));
+    typedef T Loose __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
+    static constexpr int WIDTH = BYTES / sizeof(T);
 };
+using Doubles = Vector<double>::Type;
+using Floats = Vector<float>::Type;
+typedef long Longs __attribute__((vector_size(BYTES)));
 
-INLINE int bits(Vector<double>::Type v) { return _mm256_movemask_pd((__m256d)v); }
-INLINE int bits(Vector<float>::Type v) { return _mm256_movemask_ps((__m256)v); }
-INLINE Vector<double>::Type larger_of(Vector<double>::Type a, Vector<double>::Type b) { return _mm256_max_pd(a, b); }
-INLINE Vector<float>::Type larger_of(Vector<float>::Type a, Vector<float>::Type b) { return _mm256_max_ps(a, b); }
-INLINE Vector<double>::Type smaller_of(Vector<double>::Type a, Vector<double>::Type b) { return _mm256_min_pd(a, b); }
-INLINE Vector<float>::Type smaller_of(Vector<float>::Type a, Vector<float>::Type b) { return _mm256_min_ps(a, b); }
-INLINE Vector<double>::Type size_of(Vector<double>::Type a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }
-INLINE Vector<double>::Type root(Vector<double>::Type v) { return _mm256_sqrt_pd((__m256d)v); }
+#ifdef __AVX512F__
+INLINE int bits(Doubles v) { return _mm512_movepi64_mask((__m512i)v); }
+INLINE Doubles root(Doubles v) { return _mm512_sqrt_pd(v); }
+INLINE Doubles larger_of(Doubles a, Doubles b) { return _mm512_max_pd(a, b); }
+INLINE Floats larger_of(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+INLINE Doubles smaller_of(Doubles a, Doubles b) { return _mm512_min_pd(a, b); }
+INLINE Floats smaller_of(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+INLINE Doubles size_of(Doubles a) { return _mm512_abs_pd(a); }
+INLINE Doubles blend(Doubles mask, Doubles a, Doubles b) {
+    return _mm512_mask_blend_pd(bits(mask), b, a);
+}
+#else
+INLINE int bits(Doubles v) { return _mm256_movemask_pd(v); }
+INLINE Doubles root(Doubles v) { return _mm256_sqrt_pd(v); }
+INLINE Doubles larger_of(Doubles a, Doubles b) { return _mm256_max_pd(a, b); }
+INLINE Floats larger_of(Floats a, Floats b) { return _mm256_max_ps(a, b); }
+INLINE Doubles smaller_of(Doubles a, Doubles b) { return _mm256_min_pd(a, b); }
+INLINE Floats smaller_of(Floats a, Floats b) { return _mm256_min_ps(a, b); }
+INLINE Doubles size_of(Doubles a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }
+INLINE Doubles blend(Doubles mask, Doubles a, Doubles b) { return _mm256_blendv_pd(b, a, mask); }
+#endif
 
 template <class T, int REGS>
 struct Pack {
@@ -72,11 +94,6 @@ struct Pack {
         return found;
     }
 
-  private:
-    static INLINE Reg blend(Reg mask, Reg a, Reg b) {
-        if constexpr (sizeof(T) == 8) return _mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)mask);
-        else return _mm256_blendv_ps((__m256)b, (__m256)a, (__m256)mask);
-    }
 };
 
 }  // namespace

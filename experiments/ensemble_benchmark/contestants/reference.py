@@ -13,33 +13,47 @@ from typing import Any, final
 
 import numpy as np
 from contestants.base import AbstractContestant, Run, Skipped
+from machine import wide_vectors
 from problems import Problem, network_weights
 
 HERE = Path(__file__).resolve().parents[1]
 FLAGS = (
-    "-std=c++17", "-O3", "-march=x86-64-v3", "-fno-math-errno", "-fno-trapping-math",
-    "-fvisibility=hidden", "-Wno-psabi", "-fPIC", "-shared",
+    "-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden",
+    "-Wno-psabi", "-fPIC", "-shared",
 )  # fmt: skip
-# The register block that was fastest of those in reference.cpp.
+AVX2 = ("-march=x86-64-v3",)
+AVX512 = ("-march=x86-64-v4", "-mprefer-vector-width=512")
+# The blocks that were fastest of those in reference.cpp.
 KERNELS = {
-    "lorenz_rk4_float32": "lorenz_rk4_float32_r3",
-    "lorenz_rk4_float64": "lorenz_rk4_float64_r3",
-    "lorenz": "lorenz_tsit5_r3",
-    "van_der_pol_explicit": "van_der_pol_tsit5_r3",
-    "van_der_pol": "van_der_pol_rodas5p_r3",
-    "robertson": "robertson_rodas5p_r3",
+    "lorenz_rk4_float32": "lorenz_rk4_float32_r2_b4",
+    "lorenz_rk4_float64": "lorenz_rk4_float64_r2_b4",
+    "lorenz": "lorenz_tsit5_r2_b2",
+    "van_der_pol_explicit": "van_der_pol_tsit5_r3_b2",
+    "van_der_pol": "van_der_pol_rodas5p_r3_b2",
+    "robertson": "robertson_rodas5p_r3_b2",
     "network": "network_rk4_r3_b4",
 }
-WITHOUT_REFILL = {
-    "lorenz": "lorenz_tsit5_static",
-    "van_der_pol_explicit": "van_der_pol_tsit5_static",
-    "van_der_pol": "van_der_pol_rodas5p_static",
+NO_REFILL = {
+    "lorenz": "lorenz_tsit5_no_refill",
+    "van_der_pol_explicit": "van_der_pol_tsit5_no_refill",
+    "van_der_pol": "van_der_pol_rodas5p_no_refill",
+    "robertson": "robertson_rodas5p_no_refill",
 }
-FOURTH_ORDER = {"van_der_pol": "van_der_pol_rodas4_r3", "robertson": "robertson_rodas4_r3"}
+# One register of one pack at a time: what the blocks gain.
+NO_BLOCKS = {
+    "lorenz_rk4_float32": "lorenz_rk4_float32_r1_b1",
+    "lorenz_rk4_float64": "lorenz_rk4_float64_r1_b1",
+    "lorenz": "lorenz_tsit5_r1_b1",
+    "van_der_pol_explicit": "van_der_pol_tsit5_r1_b1",
+    "van_der_pol": "van_der_pol_rodas5p_r1_b1",
+    "robertson": "robertson_rodas5p_r1_b1",
+    "network": "network_rk4_r1_b8",
+}
+RODAS4 = {"van_der_pol": "van_der_pol_rodas4_r3_b2", "robertson": "robertson_rodas4_r3_b2"}
 
 
-def library() -> ctypes.CDLL:
-    """The compiled kernels, kept in the temporary folder under a digest of their source.
+def library(target: tuple[str, ...]) -> ctypes.CDLL:
+    """The kernels compiled for a target, kept in the temporary folder under a digest of their source.
 
     Raises:
         Skipped: no compiler, or it refused.
@@ -47,13 +61,14 @@ def library() -> ctypes.CDLL:
     compiler = shutil.which("g++")
     if compiler is None:
         raise Skipped("no g++ on the path")
+    flags = (*FLAGS, *target)
     source = [HERE / "reference.cpp", *sorted(HERE.glob("reference_*.h"))]
-    text = b"".join(path.read_bytes() for path in source) + " ".join(FLAGS).encode()
+    text = b"".join(path.read_bytes() for path in source) + " ".join(flags).encode()
     made = Path(tempfile.gettempdir()) / f"ensemble_{hashlib.sha256(text).hexdigest()[:16]}.so"
     if not made.exists():
         with tempfile.TemporaryDirectory() as folder:
             fresh = Path(folder) / "reference.so"
-            command = [compiler, *FLAGS, str(source[0]), "-o", str(fresh)]
+            command = [compiler, *flags, str(source[0]), "-o", str(fresh)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise Skipped(f"g++ refused reference.cpp: {done.stderr.strip()[:300]}")
@@ -65,9 +80,11 @@ def library() -> ctypes.CDLL:
 class Reference(AbstractContestant):
     """Kernels by hand, one thread per core over equal parts of the rows."""
 
-    def __init__(self, cores: int, name: str, kernels: dict[str, str]) -> None:
+    def __init__(
+        self, cores: int, name: str, kernels: dict[str, str], target: tuple[str, ...] = AVX2
+    ) -> None:
         super().__init__(cores)
-        self.name, self.kernels = name, kernels
+        self.name, self.kernels, self.target = name, kernels, target
 
     def method(self, problem: Problem) -> str:
         name = self.kernels.get(problem.name, "")
@@ -76,7 +93,9 @@ class Reference(AbstractContestant):
     def prepare(self, problem: Problem, rows: int, tolerance: float) -> Run:
         if problem.name not in self.kernels:
             raise Skipped("the same as the reference here")
-        kernel = getattr(library(), self.kernels[problem.name])
+        if self.target == AVX512 and not wide_vectors():
+            raise Skipped("this processor has no AVX-512")
+        kernel = getattr(library(self.target), self.kernels[problem.name])
         parts = [self._part(problem, kernel, tolerance, share) for share in self._shares(rows)]
         inputs = problem.starts(rows) if problem.network else problem.parameters(rows)
         pool = ThreadPoolExecutor(self.cores) if self.cores > 1 else None
