@@ -64,13 +64,16 @@ class _Simulate(AbstractContestant):
         import torch
 
         import twinml as tw
-        from twinml.engines.simulation import ENGINES
+        from twinml.errors import TwinmlError
 
-        if self.engine not in ENGINES:
-            raise Skipped(f"this version of twinml has no engine '{self.engine}'")
         torch.set_num_threads(self.cores)
         given = arguments_of(problem, rows, tolerance)
         states = list(given["model"].declared.states)
+        try:
+            with torch.no_grad():
+                tw.simulate(engine=self.engine, **given)
+        except TwinmlError as error:
+            raise Skipped(str(error)) from error
 
         def run() -> np.ndarray:
             with torch.no_grad():
@@ -80,9 +83,12 @@ class _Simulate(AbstractContestant):
                 "rejected": float(sol.rejected.double().mean()),
                 "failed": float((~sol.ok).sum()),
             }
-            kernel = getattr(sol, "kernel", None)
-            if kernel is not None:
-                self.counters["kernel_seconds"] = float(kernel.seconds)
+            kernels = getattr(sol, "kernels", ())
+            if kernels:
+                self.counters["kernel_seconds"] = sum(kernel.seconds for kernel in kernels)
+                used = kernels[-1].lane_efficiency
+                if used is not None:
+                    self.counters["lane_efficiency"] = used
             return torch.stack([sol[name] for name in states]).numpy()
 
         return run
