@@ -22,8 +22,7 @@ TW_FN void add_gauss(const Context& at, const Path& path, Real* piece) {
   for (int point = 0; point < TW_GAUSS; ++point) {
     const Real theta = Real(GAUSS_PLACE[point]);
     Real y[TW_N], unused;
-    for (int i = 0; i < TW_READ; ++i)
-      motion_of(path, READ_STATE[i], theta, y[READ_STATE[i]], unused);
+    TW_EACH_STATE(s) if (VALUE_READS[s]) motion_of(path, s, theta, y[s], unused);
     const Clock time = time_at(path, theta);
     TW_INPUTS_AT(at, time, u)
     for (int slot = 0; slot < TW_FUNCTIONALS; ++slot) {
@@ -120,6 +119,15 @@ TW_BIG void follow_path(const Args& args, Pack& pack, const Path& path, const Ma
 #endif
     }
   }
+}
+
+/* Steps to t1 that may matter to functionals that look at single times. */
+TW_FN Mask totals_due(const Args& args, const Pack& pack, const Clock& t1) {
+  Mask due = same_time(t1, pack.end) | same_time(pack.t, pack.first);
+  for (int i = 0; i < TW_TIMES; ++i)
+    due = due | (at_or_after(args, pack.t, pack.totals.fixed[i]) &
+                 at_or_after(args, pack.totals.fixed[i], t1));
+  return due;
 }
 
 /* Take accepted steps. */
