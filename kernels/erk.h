@@ -100,7 +100,7 @@ TW_FN Mask looks_stiff(const Stages& stages, const Real* y1, const Real& h) {
   }
 
 /* The interpolant's own stages, and the coefficients of the states that are watched. */
-TW_BIG void fill_path(const Context& at, const Real* y, Stages& stages, Path& path) {
+TW_FN void fill_path(const Context& at, const Real* y, Stages& stages, Path& path) {
   Real(*k)[TW_N] = stages.k;
   const Real h = path.h;
   const Clock t = path.t, t1 = path.t1;

@@ -284,7 +284,16 @@ TW_FN void look_at_guards(const Context& at, const Path& path, const Watch& watc
     found.near[e] = nearness(size);
     found.stuck[e] = Mask(false);
   }
-  if (any(looking & !calm)) find_events(at, path, watch, looking, values, found);
+  if (none(looking & !calm)) return;
+  const Context there = at;
+  const Path part = path;
+  const Watch sides = watch;
+  Real sampled[TW_NODES][TW_EVENTS];
+  for (int node = 0; node < TW_NODES; ++node)
+    TW_EACH_EVENT(e) sampled[node][e] = values[node][e];
+  Found event;
+  find_events(there, part, sides, looking, sampled, event);
+  found = event;
 }
 
 }  // namespace tw

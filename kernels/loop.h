@@ -141,7 +141,8 @@ struct Ending {
   Mask arrived, tiny, lost, spent, stiff, singular;
 };
 
-/* One step of every lane that holds a row. */
+/* One step of every lane that holds a row. Functions that are called, not inlined, are seldom needed
+ * and get copies: what nobody knows the address of can stay in registers. */
 TW_FN Ending step_pack(const Args& args, Pack& pack) {
   const Real sign = Real(real(args.direction));
   const Mask live = pack.live;
@@ -218,16 +219,19 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
     finite = finite & !found.lost;
     found.event = select(accepted, found.event, Int(integer(-1)));
     Mask hit = accepted & (found.event >= Int(integer(0)));
+    bool whole = any(hit);
 #if TW_SAVE
-    if (any(hit | (accepted & save_due(args, pack, t1, jumps))))
-      complete_path(pack.y, stages, path);
-#else
-    if (any(hit)) complete_path(pack.y, stages, path);
+    whole = whole || any(accepted & save_due(args, pack, t1, jumps));
 #endif
-    if (any(hit)) {
-      Clock inner = advance(path.t, found.theta * path.h);
-      Mask beyond = args.direction > 0 ? before(path.t1, inner) : before(inner, path.t1);
-      cut_path(path, hit, found.theta, pick(beyond, path.t1, inner));
+    if (whole) {
+      const Pack there = pack;
+      const Stages kept = stages;
+      Path part = path;
+      complete_path(there.y, kept, part);
+      Clock inner = advance(part.t, found.theta * part.h);
+      Mask beyond = args.direction > 0 ? before(part.t1, inner) : before(inner, part.t1);
+      cut_path(part, hit, found.theta, pick(beyond, part.t1, inner));
+      path = part;
       t1 = pick(hit, path.t1, t1);
       TW_EACH_STATE(s) y1[s] = select(hit, path.y1[s], y1[s]);
     }
@@ -279,7 +283,7 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
 #if TW_DENSE && !TW_EVENTS
   if (dense) {
 #if TW_SAVE
-    save_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);
@@ -305,7 +309,11 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
   Context within;
   if (crossing) within = pack.at;
 #endif
-  if (crossing) fresh_slope = cross(args, pack, arrived_at);
+  if (crossing) {
+    Pack there = pack;
+    fresh_slope = cross(args, there, arrived_at);
+    pack = there;
+  }
 #endif
 #if TW_EVENTS
   if (any(accepted)) {
@@ -322,7 +330,7 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
     }
 #endif
 #if TW_SAVE
-    save_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);

@@ -116,7 +116,7 @@ TW_FN Mask try_step(const Context& at, const Clock& t, const Clock& t1, const Re
     TW_FILL_TERMS(s)      \
   }
 
-TW_BIG void fill_path(const Context&, const Real* y, Stages& stages, Path& path) {
+TW_FN void fill_path(const Context&, const Real* y, Stages& stages, Path& path) {
   Real(*k)[TW_N] = stages.k;
   TW_EACH_STATE(s) if (TW_WATCHED(s)) TW_FILL_STATE(s)
 }
