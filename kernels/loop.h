@@ -141,7 +141,8 @@ struct Ending {
   Mask arrived, tiny, lost, spent, stiff, singular;
 };
 
-/* One step of every lane that holds a row. */
+/* One step of every lane that holds a row. Functions that are called, not inlined, are seldom needed
+ * and get copies: what nobody knows the address of can stay in registers. */
 TW_FN Ending step_pack(const Args& args, Pack& pack) {
   const Real sign = Real(real(args.direction));
   const Mask live = pack.live;
@@ -196,8 +197,10 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
 #if TW_DENSE
   Path path;
   Mask jumps = Mask(false);
-#if TW_EVENTS || TW_FUNCTIONALS
+#if TW_EVENTS || TW_PROFILED || TW_INTEGRALS
   bool dense = any(accepted);
+#elif TW_FUNCTIONALS
+  bool dense = any(accepted & totals_due(args, pack, t1));
 #else
   bool dense = any(accepted & save_due(args, pack, t1, jumps));
 #endif
@@ -216,10 +219,19 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
     finite = finite & !found.lost;
     found.event = select(accepted, found.event, Int(integer(-1)));
     Mask hit = accepted & (found.event >= Int(integer(0)));
-    if (any(hit)) {
-      Clock inner = advance(path.t, found.theta * path.h);
-      Mask beyond = args.direction > 0 ? before(path.t1, inner) : before(inner, path.t1);
-      cut_path(path, hit, found.theta, pick(beyond, path.t1, inner));
+    bool whole = any(hit);
+#if TW_SAVE
+    whole = whole || any(accepted & save_due(args, pack, t1, jumps));
+#endif
+    if (whole) {
+      const Pack there = pack;
+      const Stages kept = stages;
+      Path part = path;
+      complete_path(there.y, kept, part);
+      Clock inner = advance(part.t, found.theta * part.h);
+      Mask beyond = args.direction > 0 ? before(part.t1, inner) : before(inner, part.t1);
+      cut_path(part, hit, found.theta, pick(beyond, part.t1, inner));
+      path = part;
       t1 = pick(hit, path.t1, t1);
       TW_EACH_STATE(s) y1[s] = select(hit, path.y1[s], y1[s]);
     }
@@ -271,7 +283,7 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
 #if TW_DENSE && !TW_EVENTS
   if (dense) {
 #if TW_SAVE
-    save_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);
@@ -289,13 +301,19 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
 #endif
   /* Slopes to be taken anew, after a jump of the inputs or the states. */
   Mask fresh_slope = Mask(false);
-#if TW_EVENTS
-  /* The interval in which the step lay: what its samples and quantities see. */
-  const Context before_jump = pack.at;
-#endif
 #if TW_SOURCES
   Mask arrived_at = accepted & target.clipped & same_time(t1, target.t1);
-  if (any(arrived_at)) fresh_slope = cross(args, pack, arrived_at);
+  const bool crossing = any(arrived_at);
+#if TW_EVENTS
+  /* The interval in which the step lay: what its samples and quantities see. */
+  Context within;
+  if (crossing) within = pack.at;
+#endif
+  if (crossing) {
+    Pack there = pack;
+    fresh_slope = cross(args, there, arrived_at);
+    pack = there;
+  }
 #endif
 #if TW_EVENTS
   if (any(accepted)) {
@@ -304,15 +322,22 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
     fresh_slope = fresh_slope | happened;
     pack.previous = select(happened, zero, pack.previous);
     jumps = happened | (found.event >= Int(integer(0)));
-    Context after_jump = pack.at;
-    pack.at = before_jump;
+#if TW_SOURCES
+    Context onward;
+    if (crossing) {
+      onward = pack.at;
+      pack.at = within;
+    }
+#endif
 #if TW_SAVE
-    save_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);
 #endif
-    pack.at = after_jump;
+#if TW_SOURCES
+    if (crossing) pack.at = onward;
+#endif
     show_endings(args, pack, accepted, happened);
   }
 #endif
