@@ -20,7 +20,7 @@ import twinml.library as library
 from tests.lowering.models import Hybrid, OneFunction, computed
 from twinml.lowering import evaluate, lower, print_function
 from twinml.lowering import lower as lower_function
-from twinml.lowering.check import sample
+from twinml.lowering.points import sample
 from twinml.lowering.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,3 +236,23 @@ def test_lowering_imports_nothing_heavy():
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert "sympy" not in done.stdout and "dynamo" not in done.stdout
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_caller_may_have_turned_gradients_off(mode):
+    class Fresh(Hybrid):
+        offset = 0.5 if mode is torch.no_grad else 0.625  # another digest: nothing is skipped
+
+    model = Fresh()
+    with mode():
+        assert lower(model).programs
+
+
+def test_the_default_dtype_of_numbers_counts(monkeypatch):
+    model = OneFunction(lambda x, y, z: x * torch.tensor(0.1))
+    short = computed(model, np.ones((3, 1)))[0, 0]
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert computed(model, np.ones((3, 1)))[0, 0] == 0.1 != short
+    finally:
+        torch.set_default_dtype(torch.float32)

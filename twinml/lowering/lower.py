@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from twinml.errors import EquationError, LoweringError
-from twinml.lowering.check import Points, check_jacobian, check_values, sample
+from twinml.lowering.check import check_jacobian, check_values
+from twinml.lowering.points import Points, sample
 from twinml.lowering.program import Program
 from twinml.lowering.recorder import Members
 from twinml.lowering.simplify import fused

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from twinml.lowering.recorder import Member
@@ -30,7 +31,8 @@ def fingerprint(model: Physics) -> tuple[bytes, tuple[Any, ...]]:
         The values, and the objects whose identity is among them: as long as they are kept, no
         other object can take their place.
     """
-    flat: list[Any] = []
+    # torch.tensor(0.1) in an equation has the default dtype.
+    flat: list[Any] = [str(torch.get_default_dtype())]
     kept: list[Any] = []
     _walk(vars(model), flat, kept, 0)
     for cls in type(model).__mro__:
