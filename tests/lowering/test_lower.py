@@ -18,7 +18,7 @@ from torch import nn
 import twinml as tw
 import twinml.library as library
 from tests.lowering.models import Hybrid, OneFunction, computed
-from twinml.lowering import evaluate, lower, print_function
+from twinml.lowering import derive, evaluate, lower, print_function
 from twinml.lowering import lower as lower_function
 from twinml.lowering.points import sample
 from twinml.lowering.recorder import Recorder
@@ -256,3 +256,35 @@ def test_the_default_dtype_of_numbers_counts(monkeypatch):
         assert computed(model, np.ones((3, 1)))[0, 0] == 0.1 != short
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+COMMON = {
+    "sqrt of relu": lambda x, y, z: torch.sqrt(torch.relu(x)) - y,
+    "sqrt of clamp": lambda x, y, z: torch.sqrt(torch.clamp(x - 1.0, min=0.0)) * y,
+    "sqrt of maximum": lambda x, y, z: torch.sqrt(2.0 * torch.maximum(x, y.new_zeros(()))),
+    "power of relu": lambda x, y, z: torch.relu(x - y) ** 1.5,
+    "log of clamp": lambda x, y, z: torch.log(torch.clamp(x, min=1e-9)),
+    "signed root": lambda x, y, z: torch.sign(x) * torch.sqrt(torch.abs(x)),
+    "orifice": lambda x, y, z: torch.where(
+        x > y, torch.sqrt((x - y).abs()), -((y - x).abs() ** 0.5)
+    ),
+    "one branch": lambda x, y, z: torch.where(x > 0, torch.sqrt(x), torch.zeros_like(x)),
+    "safe ratio": lambda x, y, z: torch.where(y.abs() > 1e-6, x / y, 0.0),
+    "saturation": lambda x, y, z: x.clamp(min=0) / (0.5 + x.clamp(min=0)) * (1 - y / 3.0),
+    "arrhenius": lambda x, y, z: 7.2e10 * torch.exp(-8750.0 / (300.0 + 50.0 * x)) * y,
+    "hill": lambda x, y, z: x.abs() ** 2.5 / (1 + x.abs() ** 2.5),
+    "deadband": lambda x, y, z: torch.sign(x) * torch.relu(x.abs() - 0.5),
+    "stiff friction": lambda x, y, z: torch.tanh(x / 1e-4) * y,
+    "hypotenuse": lambda x, y, z: x / torch.sqrt(x**2 + y**2) ** 3,
+    "periodic": lambda x, y, z: torch.sin(torch.remainder(10.0 * x, 2 * torch.pi)),
+}
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_terms_of_common_models_lower_with_their_slopes(name):
+    assert lower(OneFunction(COMMON[name])).programs
+    jacobian = derive.jacobian(lower(OneFunction(COMMON[name])).programs["rhs"]).program
+    y = np.array([[-0.7, 0.4, 0.2], [1.3, 0.5, 0.1]]).T
+    slopes = evaluate(jacobian, {"t": np.zeros(2), "y": y, "du": np.zeros((0, 2))})
+    if name != "one branch":
+        assert all(np.isfinite(slope).all() for slope in slopes)

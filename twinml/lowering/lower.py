@@ -9,7 +9,7 @@ from typing import Any, final
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from twinml.errors import EquationError, LoweringError
 from twinml.lowering.check import check_jacobian, check_values
@@ -108,8 +108,13 @@ def _followed(
     model: Physics, version: bytes, points: Points | None, wrong: EquationError | None
 ) -> Lowered:
     tensors = Members(members(model))
-    plain = programs(model, tensors)
-    if fingerprint(model)[0] != version:
+    before = [(module, dict(vars(module))) for module in model.modules()]
+    try:
+        plain = programs(model, tensors)
+        changed = fingerprint(model)[0] != version
+    finally:
+        _restore(before)
+    if changed:
         raise LoweringError(
             f"{type(model).__name__} sets an attribute of its own while its equations are "
             "evaluated, which a kernel cannot do. Return what is to be seen as an Output. "
@@ -131,3 +136,12 @@ def _followed(
         check_jacobian(model, lowered.programs["rhs"], weights, points)
         _checked.add(digest)
     return lowered
+
+
+def _restore(before: list[tuple[nn.Module, dict[str, Any]]]) -> None:
+    """Take back what equations have set on their model: stand-ins of tensors are no values."""
+    for module, attributes in before:
+        now = vars(module)
+        for name in [name for name in now if name not in attributes]:
+            del now[name]
+        now.update((n, v) for n, v in attributes.items() if n not in now or now[n] is not v)
