@@ -138,7 +138,7 @@ TW_FN void copy_lane(Pack& to, int lane, const Pack& from, int other) {
   slot* target = (slot*)&to;
   const slot* source = (const slot*)&from;
   const int slots = (__builtin_offsetof(Pack, at) + __builtin_offsetof(Context, w)) / sizeof(slot);
-  for (int k = 0; k < slots; k += TW_LANES) target[k + lane] = source[k + other];
+  for (int k = 0; k + TW_LANES <= slots; k += TW_LANES) target[k + lane] = source[k + other];
   to.book.row[lane] = from.book.row[other];
   to.book.status[lane] = from.book.status[other];
   to.book.saved[lane] = from.book.saved[other];
