@@ -108,6 +108,10 @@ CHANGES = {
     "submodule": lambda m: setattr(m, "plain", nn.Sequential(nn.Linear(2, 1)).double()),
     "number of a submodule": lambda m: setattr(m.net, "activation", "relu"),
     "cast of buffers": lambda m: m.float(),
+    "shape in place": lambda m: (
+        setattr(m.knots, "data", torch.linspace(-1.0, 1.0, 5).double()),
+        setattr(m.heights, "data", torch.ones(5).double()),
+    ),
     "new attribute": lambda m: setattr(m, "note", "x"),
 }
 

@@ -36,7 +36,6 @@ def check_values(
         _compare(model, f"'{name}'", program, given, points.expected[name])
 
 
-@torch.enable_grad()
 def check_jacobian(model: Physics, rhs: Program, weights: Sequence[Tensor], points: Points) -> None:
     """Compare the derivative program of ``rhs`` with what autograd makes of the equation.
 

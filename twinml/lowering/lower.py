@@ -67,6 +67,12 @@ class _Entry:
     kept: tuple[Any, ...]
     result: Lowered | LoweringError
 
+    @property
+    def reshaped(self) -> bool:
+        """Whether a tensor was given another shape in place."""
+        tensors = () if isinstance(self.result, LoweringError) else self.result.tensors
+        return any(ref.tensor.shape != ref.shape for ref in tensors)
+
 
 # Programs whose derivatives were found right in this process.
 _checked: set[str] = set()
@@ -84,7 +90,7 @@ def lower(model: Physics) -> Lowered:
         ShapeError, EquationError: an equation does not return what it should.
     """
     entry = _cache.get(model)
-    if entry is None or entry.values != fingerprint(model)[0]:
+    if entry is None or entry.values != fingerprint(model)[0] or entry.reshaped:
         entry = _cache[model] = _lowered(model)
     if isinstance(entry.result, LoweringError):
         raise entry.result.with_traceback(None)
