@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mpmath import mp, mpf
 from fit import Fit, parts, show, text
+from mpmath import mp, mpf
 
 HALF_LN2 = mp.log(2) / 2 * mpf("1.001")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 
 import twinml as tw
 from tests.engines.engines import assert_same_meaning, need_compiler

@@ -20,10 +20,7 @@ REAL = {64: np.float64, 32: np.float32}
 # A whole number of packs for every lane count up to 64.
 PACKS = 192
 
-CPU_FLAGS = (
-    "-std=c++17 -ffp-contract=off -fno-math-errno -fno-trapping-math -fno-exceptions -fno-rtti"
-    " -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror"
-).split()
+CPU_FLAGS = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions", "-fno-rtti", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]
 # What /proc/cpuinfo must list before a binary for the target may run.
 NEEDS = {
     "x86-64": "sse2",

@@ -6,8 +6,9 @@ import functools
 from typing import Any, final
 
 import numpy as np
-from contestants.base import AbstractContestant, Run, Skipped, need
 from problems import Problem, network_weights
+
+from contestants.base import AbstractContestant, Run, Skipped, need
 
 BLOCK = 64  # rows of a block: its states stay in the first-level cache
 

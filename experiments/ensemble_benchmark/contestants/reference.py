@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from contestants.base import AbstractContestant, Run, Skipped
 from machine import wide_vectors
 from problems import Problem, network_weights
+
+from contestants.base import AbstractContestant, Run, Skipped
 
 HERE = Path(__file__).resolve().parents[1]
 FLAGS = (
