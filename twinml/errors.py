@@ -65,8 +65,20 @@ class EquationError(InputError):
     """The user's own code in a model raised; the text shows their line."""
 
 
+class LoweringError(InputError):
+    """An equation cannot be turned into a kernel; ``engine="auto"`` then runs eager."""
+
+
 class MissingDependencyError(InputError):
     """An optional package is needed and not installed."""
+
+
+class NoCompilerError(MissingDependencyError):
+    """Generated kernels need a C++ compiler, and none was found."""
+
+
+class CompileError(WorkError):
+    """A generated kernel could not be compiled, stored or loaded."""
 
 
 class SolveError(WorkError):

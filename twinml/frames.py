@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import linecache
 import os
+import sys
 import sysconfig
 import traceback
 from pathlib import Path
 
 _PACKAGE = str(Path(__file__).parent)
+_SHIPPED = str(Path(__file__).parent / "library") + os.sep
 _LIBRARY = sysconfig.get_paths()["stdlib"]
 
 
@@ -33,11 +36,39 @@ def own_place(error: BaseException) -> str | None:
     return None
 
 
+def calling_place() -> str:
+    """File, line and text of the innermost running frame that is a model's, shipped ones included.
+
+    "" where there is none.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if _is_model(file):
+            line = linecache.getline(file, frame.f_lineno).strip()
+            return f"{_shown(file)}, line {frame.f_lineno}" + (f": {line}" if line else "")
+        frame = frame.f_back
+    return ""
+
+
+def model_place(error: BaseException) -> str:
+    """As ``calling_place``, from a traceback."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if _is_model(frame.filename):
+            return f"{_shown(frame.filename)}, line {frame.lineno}: {frame.line}"
+    return ""
+
+
 def raised_in_own_code(error: BaseException) -> bool:
     """Whether the user's code, or what it called, raised; False for a fault of this package."""
     frames = traceback.extract_tb(error.__traceback__)
     last = max((i for i, f in enumerate(frames) if f.filename.startswith(_PACKAGE)), default=-1)
     return any(not _is_installed(frame.filename) for frame in frames[last + 1 :])
+
+
+def _is_model(file: str) -> bool:
+    """Whether a file holds a model's equations: the user's text, or the library's."""
+    return file.startswith(_SHIPPED) or not _is_installed(file)
 
 
 def _is_installed(file: str) -> bool:

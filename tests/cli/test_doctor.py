@@ -11,6 +11,7 @@ from twinml.cli import diagnosis
 from twinml.cli.diagnosis import environment, packages, programs
 from twinml.cli.diagnosis.finding import Finding, tried_in_python
 from twinml.cli.main import main
+from twinml.engines.native import compiler as native
 
 
 def found(findings) -> dict[str, Finding]:
@@ -48,7 +49,8 @@ def test_every_part_is_told_as_a_table_and_as_json(folder, capsys):
     names = [finding["what"] for finding in told["findings"]]
     for name in (
         "python", "torch", "engine eager", "engine native", "engine cuda", "C++ compiler",
-        "CUDA driver", "cupy", "NVRTC", "Ray", "Slurm", "extra train", "extra export", "records",
+        "kernel cache", "CUDA driver", "cupy", "NVRTC", "Ray", "Slurm", "extra train",
+        "extra export", "records",
         "config search",
     ):  # fmt: skip
         assert name in names and f"  {name} " in out
@@ -60,21 +62,37 @@ def test_every_part_is_told_as_a_table_and_as_json(folder, capsys):
 @pytest.mark.parametrize(
     ("text", "fragment"),
     [
-        (None, "no g++ on PATH"),
-        ("echo broken >&2; exit 3", "broken"),
-        ("exit 3", "ended with 3"),
-        ('[ "$1" = --version ] && echo g++ 99 || { echo no space >&2; exit 1; }', "no space"),
-        ('[ "$1" = --version ] && echo g++ 99 || echo junk > "$5"', "does not load"),
+        (None, "No C++ compiler was found"),
+        ("echo broken >&2; exit 3", "tried g++, clang++"),
+        ('[ "$1" = --version ] && echo g++ 99, gcc || { echo no as >&2; exit 1; }', "no as"),
+        ('[ "$1" = --version ] && echo g++ 99, gcc || exit 3', "ended with code 3: no word"),
+        ('[ "$1" = --version ] && echo g++ 99, gcc || echo junk > unit.so', "does not load"),
     ],
-    ids=["missing", "fails", "silent", "compiles nothing", "makes junk"],
+    ids=["missing", "fails", "compiles nothing", "silent", "makes junk"],
 )
 def test_a_compiler_that_does_not_work_is_told(folder, monkeypatch, program, text, fragment):
     monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.delenv("TWINML_CXX", raising=False)
+    monkeypatch.setattr(native, "zig_command", lambda: None)
     monkeypatch.setenv("PATH", str(folder))
     if text is not None:
         program("g++", text)
     (finding,) = programs.compiler()
-    assert not finding.works and fragment in finding.detail and "CXX" in finding.advice
+    assert not finding.works and fragment in finding.detail
+    assert "TWINML_CXX" in finding.detail + finding.advice
+
+
+def test_a_kernel_cache_that_cannot_be_used_is_told(folder, monkeypatch):
+    monkeypatch.setenv("TWINML_CACHE", str(folder / "cache"))
+    (finding,) = programs.kernel_cache()
+    assert finding.works and finding.detail == str(folder / "cache")
+    (folder / "cache").chmod(0o777)
+    (finding,) = programs.kernel_cache()
+    assert not finding.works and "others may write" in finding.detail
+    (folder / "cache").rmdir()
+    (folder / "cache").write_text("")
+    (finding,) = programs.kernel_cache()
+    assert not finding.works and "TWINML_CACHE" in finding.advice
 
 
 @pytest.mark.parametrize(

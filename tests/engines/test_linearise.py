@@ -8,6 +8,7 @@ import torch
 import twinml as tw
 from tests.engines.models import Custom, Forced
 from twinml.engines.eager import EagerEngine
+from twinml.engines.linearise import linearise
 from twinml.engines.normalise import build_problem
 from twinml.engines.observe import outputs_at
 from twinml.errors import ArgumentError
@@ -51,7 +52,7 @@ def test_the_jacobian_is_that_of_autograd(name):
     options = OPTIONS[name]
     build, observe = problems(options)
     method = options.get("method", "auto")
-    outcome, values, jacobian = EagerEngine().linearise(build, observe, THETA, method)
+    outcome, values, jacobian = linearise(build, observe, THETA, method)
     point = THETA.clone().requires_grad_()
     problem = build(point)
     want = observe(problem, EagerEngine().run(problem, method, "frozen").states)
@@ -64,9 +65,9 @@ def test_the_jacobian_is_that_of_autograd(name):
 
 def test_only_the_end_may_be_observed():
     build, observe = problems({"method": "tsit5"}, keep="final")
-    _, values, jacobian = EagerEngine().linearise(build, observe, THETA, "tsit5")
+    _, values, jacobian = linearise(build, observe, THETA, "tsit5")
     build, observe = problems({"method": "tsit5"})
-    _, whole, every = EagerEngine().linearise(build, observe, THETA, "tsit5")
+    _, whole, every = linearise(build, observe, THETA, "tsit5")
     assert torch.allclose(values[0], whole[-1]) and torch.allclose(jacobian[0], every[-1])
 
 
@@ -77,7 +78,7 @@ def test_a_failed_row_has_a_jacobian_of_zero():
         return build_problem(model, [0.0, 0.5, 2.0], {"p": theta[:, 0]}, {"y": theta[:, 1]})
 
     theta = torch.tensor([[0.1, 1.0], [1.0, 1.0]], dtype=torch.float64)
-    outcome, _, jacobian = EagerEngine().linearise(build, lambda p, s: s[0].T, theta, "auto")
+    outcome, _, jacobian = linearise(build, lambda p, s: s[0].T, theta, "auto")
     assert outcome.status[1] != 0 and (jacobian[:, 1] == 0).all()
     # y = y0 / (1 - p y0 t): dy/dp = y^2 t, dy/dy0 = (y / y0)^2
     y = 1 / (1 - 0.1 * 2.0)
@@ -86,11 +87,11 @@ def test_a_failed_row_has_a_jacobian_of_zero():
 
 def test_observations_that_ignore_the_path_or_the_unknowns():
     build, _ = problems({"method": "tsit5"})
-    _, _, jacobian = EagerEngine().linearise(
+    _, _, jacobian = linearise(
         build, lambda p, s: torch.ones(2, s.shape[1]), THETA, "auto"
     )
     assert (jacobian == 0).all()
-    only = EagerEngine().linearise(build, lambda p, s: p.constants["scale"][None], THETA, "auto")[2]
+    only = linearise(build, lambda p, s: p.constants["scale"][None], THETA, "auto")[2]
     assert only[0].tolist() == [[0.0, 0.0, 0.0, 0.0, 1.0]] * 3
 
 
@@ -100,7 +101,7 @@ def test_float32_keeps_its_dtype():
             Forced(), T, {"p": theta[:, 0]}, {"x": theta[:, 1]}, {"u": KNOTS}, dtype=torch.float32
         )
 
-    _, values, jacobian = EagerEngine().linearise(
+    _, values, jacobian = linearise(
         build, lambda p, s: s[0].T, THETA[:, :2].float(), "auto"
     )
     assert values.dtype == jacobian.dtype == torch.float32
@@ -120,12 +121,12 @@ def test_outputs_of_a_model_with_many_held_knots():
         return outputs_at(problem, states, problem.t)["level"].T
 
     theta = torch.tensor([[0.05, 0.06, 0.05, 0.04, 4.0]], dtype=torch.float64)
-    _, _, jacobian = EagerEngine().linearise(build, observe, theta, "auto")
+    _, _, jacobian = linearise(build, observe, theta, "auto")
     for index in range(5):
         step = torch.zeros_like(theta)
         step[0, index] = 1e-5
         ends = [
-            EagerEngine().linearise(build, observe, theta + s * step, "auto")[1] for s in (1, -1)
+            linearise(build, observe, theta + s * step, "auto")[1] for s in (1, -1)
         ]
         difference = (ends[0] - ends[1]) / 2e-5
         assert torch.allclose(jacobian[..., index], difference, rtol=1e-4, atol=1e-4)
@@ -138,4 +139,4 @@ def test_quantities_are_refused_by_name():
         )
 
     with pytest.raises(ArgumentError, match="keeps quantities"):
-        EagerEngine().linearise(build, lambda p, s: s, THETA[:, :1], "auto")
+        linearise(build, lambda p, s: s, THETA[:, :1], "auto")

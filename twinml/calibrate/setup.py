@@ -11,7 +11,8 @@ from torch import Tensor
 
 from twinml.calibrate.coordinates import Unknown
 from twinml.data.record import Record
-from twinml.engines.eager import EagerEngine
+from twinml.engines.choice import run_with
+from twinml.engines.linearise import linearise
 from twinml.engines.normalise import build_problem
 from twinml.engines.observe import outputs_at
 from twinml.errors import DataError
@@ -70,7 +71,7 @@ class Setup:
 
     def linearised(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Modelled outputs (m * T, B) and their Jacobian (m * T, B, p)."""
-        _, values, jacobian = EagerEngine().linearise(
+        _, values, jacobian = linearise(
             self.problem, self.observed, theta, self.options["method"]
         )
         return values, jacobian
@@ -79,7 +80,7 @@ class Setup:
         """Modelled outputs (m, B, T) without derivatives, and the steps each row took (B,)."""
         with torch.no_grad():  # weights of a learned term would ask for derivatives
             problem = self.problem(theta)
-            outcome = EagerEngine().run(problem, self.options["method"], "frozen")
+            outcome, _, _ = run_with("auto", problem, self.options["method"], "frozen")
             assert outcome.states is not None
             values = outputs_at(problem, outcome.states, problem.t)
             return torch.stack([values[name] for name in self.outputs]), outcome.steps

@@ -1,5 +1,6 @@
 """Executors of one meaning: eager torch now, generated kernels beside it later."""
 
-from twinml.engines.simulation import ENGINES, simulate
+from twinml.engines.choice import ENGINES
+from twinml.engines.simulation import simulate
 
 __all__ = ["ENGINES", "simulate"]

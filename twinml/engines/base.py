@@ -10,7 +10,9 @@ from typing import Any, ClassVar, final
 
 from torch import Tensor
 
+from twinml.engines.record import Record
 from twinml.solve.event_times import EventTimes
+from twinml.solve.kernel import KernelReport
 from twinml.solve.problem import LaneState, Problem
 
 
@@ -26,6 +28,7 @@ class Outcome:
         state: Where every row stopped.
         method: Name, or names (B,).
         events: Times by event.
+        kernels: What kernels ran, () for none.
     """
 
     states: Tensor | None
@@ -37,6 +40,7 @@ class Outcome:
     state: LaneState
     method: Any
     events: Mapping[str, EventTimes] = field(default_factory=dict)
+    kernels: tuple[KernelReport, ...] = ()
 
     def replace(self, **changes: Any) -> Outcome:
         """The outcome with some fields exchanged."""
@@ -49,5 +53,13 @@ class AbstractEngine(ABC):
     name: ClassVar[str]
 
     @abstractmethod
+    def obstacle(self, problem: Problem, gradient: str) -> str | None:
+        """Why the engine cannot run a problem, None where it can."""
+
+    @abstractmethod
     def run(self, problem: Problem, method: str, gradient: str) -> Outcome:
         """Integrate every row; ``gradient`` is "frozen" or "adjoint"."""
+
+    @abstractmethod
+    def recorded(self, problem: Problem, method: str) -> tuple[Outcome, list[Record]]:
+        """As ``run`` without gradient, with the accepted steps of each method."""

@@ -25,7 +25,6 @@ from twinml.engines.record import Record
 from twinml.engines.replay import replay
 from twinml.engines.saving import Trajectory
 from twinml.engines.stepper import AbstractStepper, stepper_for
-from twinml.engines.tangent import observed_tangents, state_tangents
 from twinml.errors import ArgumentError, MissingDependencyError, SolveError
 from twinml.physics import Signal
 from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR, method_named
@@ -42,6 +41,9 @@ class EagerEngine(AbstractEngine):
 
     name = "eager"
 
+    def obstacle(self, problem: Problem, gradient: str) -> str | None:
+        return None
+
     def run(self, problem: Problem, method: str, gradient: str) -> Outcome:
         wanted = problem.differentiable()
         if gradient == "adjoint" and wanted:
@@ -55,47 +57,11 @@ class EagerEngine(AbstractEngine):
             outcome = outcome.replace(events=log.times())
         return _with_gradient(problem, outcome, records, log) if wanted else outcome
 
-    def linearise(
-        self,
-        build: Callable[[Tensor], Problem],
-        observe: Callable[[Problem, Tensor], Tensor],
-        theta: Tensor,
-        method: str,
-    ) -> tuple[Outcome, Tensor, Tensor]:
-        """Observations and their Jacobian along frozen steps.
-
-        Args:
-            build: Problem with B rows from unknowns (B, p); row b uses only unknowns b. Called
-                with any number of rows.
-            observe: Observations (m, B) from a problem and its saved states (n, B, T).
-            theta: Unknowns, (B, p).
-            method: As in ``run``.
-
-        Returns:
-            The outcome, observations (m, B) and Jacobian (m, B, p), zero in failed rows.
-
-        Raises:
-            ArgumentError: the problem keeps quantities.
-        """
+    def recorded(self, problem: Problem, method: str) -> tuple[Outcome, list[Record]]:
+        """As ``run`` without gradient, with the accepted steps of each method."""
         with torch.no_grad():
-            problem = build(theta)
-            if problem.path is not None:
-                with torch.enable_grad():
-                    check_gradient(build(theta.detach().clone().requires_grad_()))
-            if problem.keep == "quantities":
-                raise ArgumentError(
-                    "linearise was given a problem that keeps quantities; it differentiates saved "
-                    "states. Use keep='all' or keep='final'."
-                )
             outcome, records, _ = _solve(problem, method, keep_record=True)
-            assert outcome.states is not None
-            values = observe(problem, outcome.states)
-            # Failed rows have no derivative; their recorded steps would only bring nan.
-            failed = (outcome.status & int(FAILURE)) != 0
-            records = [record.without(failed) for record in records]
-            tangents = state_tangents(build, theta, problem, records)
-            jacobian = observed_tangents(build, observe, theta, outcome.states, tangents)
-        return outcome, values, torch.where(failed[None, :, None], 0.0, jacobian)
+        return outcome, records
 
 
 def _steppers(problem: Problem, method: str) -> list[AbstractStepper]:

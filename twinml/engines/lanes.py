@@ -75,7 +75,7 @@ class Lanes:
         self.grid = state.grid[rows]
         self.end = self.last[rows]
         self.first, self.origin = problem.first[rows], state.origin[rows]
-        self.previous = torch.ones_like(self.t)
+        self.previous = torch.zeros_like(self.t)  # level of the last accepted error
         self.retries = torch.zeros_like(self.steps)
         self.wary = torch.zeros_like(self.t, dtype=torch.bool)
         # The last rejected trial was not finite: a row that then creeps up to a wall of nan with
@@ -144,7 +144,7 @@ class Lanes:
         d2 = control.scaled_norm(moved - k1, size, problem.rtol, problem.atol) / h0
         steep = torch.maximum(d1, d2.to(d1.dtype)).to(torch.float64)
         order = self.stepper.error_order
-        h1 = torch.where(steep <= 1e-15, (h0 * 1e-3).clamp(min=1e-6), (0.01 / steep) ** (1 / order))
+        h1 = torch.where(steep <= 1e-15, (h0 * 1e-3).clamp(min=1e-6), control.first_guess(0.01 / steep, order))
         h = torch.minimum(100 * h0, h1)
         h = torch.where(torch.isfinite(h), h, h0)
         return torch.maximum(h, 16 * self._resolution()).clamp(max=problem.max_step)
@@ -223,7 +223,8 @@ class Lanes:
         accepted = error <= 1
         if bool(accepted.all()):
             return accepted, error
-        shrunk = h * control.rejected_factor(error, self.stepper.error_order)
+        level = control.error_level(error)
+        shrunk = h * control.rejected_factor(level, self.stepper.error_order)
         shrunk = torch.where(torch.isfinite(error), shrunk, h * control.RETRY_SHRINK)
         self.h = torch.where(accepted, self.h, shrunk)
         self.retries = torch.where(trial.finite, self.retries, self.retries + 1)
@@ -247,13 +248,14 @@ class Lanes:
             return new if everyone else torch.where(mask, new, old)
 
         if error is not None:
-            factor = control.accepted_factor(error, self.previous, self.stepper.error_order)
+            level = control.error_level(error)
+            factor = control.accepted_factor(level, self.previous, self.stepper.error_order)
             factor = torch.where(self.wary, factor.clamp(max=1.0), factor)
             proposal = h * factor
             # A step cut short at a boundary says nothing against the longer one.
             proposal = torch.where(clipped, torch.maximum(self.h, proposal), proposal)
             self.h = keep(proposal.clamp(max=self.problem.max_step), self.h)
-            self.previous = keep(error.clamp(min=control.SMALLEST_ERROR), self.previous)
+            self.previous = keep(level, self.previous)
             self.wary = self.wary & ~mask
             self.retries = keep(torch.zeros_like(self.retries), self.retries)
         if self.hand_over and trial.stiffness is not None:
@@ -297,7 +299,7 @@ class Lanes:
         if not bool(crossed.any()):
             return nothing
         self.pointers = torch.where(crossed, pointers, self.pointers)
-        self.previous = torch.where(crossed, 1.0, self.previous)
+        self.previous = torch.where(crossed, 0.0, self.previous)
         self.limit = self.forcing.nearest(self.pointers, self.rows, self.end)
         self.at = self.forcing.interval(self.pointers, self.rows)
         if self.k1 is not None:

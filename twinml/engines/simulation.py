@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twinml.engines.base import AbstractEngine, Outcome
-from twinml.engines.eager import EagerEngine
+from twinml.engines.base import Outcome
+from twinml.engines.choice import check_engine, run_with
 from twinml.engines.normalise import build_problem
 from twinml.engines.observe import outputs_at
-from twinml.errors import ArgumentError, nearest
+from twinml.errors import ArgumentError
 from twinml.expression import Expression
 from twinml.physics import Physics
 from twinml.solve.change import Change
@@ -20,8 +20,6 @@ from twinml.solve.methods import AUTO
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.solution import Solution
 from twinml.solve.status import FAILURE
-
-ENGINES: dict[str, AbstractEngine] = {engine.name: engine for engine in (EagerEngine(),)}
 
 
 def simulate(
@@ -64,7 +62,8 @@ def simulate(
             its path lies on the grid t[0] + k dt. Between steps the solution is a straight line,
             for save points and quantities alike: a largest value misses what the path does in
             between, which is of the order of sqrt(dt).
-        engine: "auto" or a name in ``ENGINES``.
+        engine: "eager" (torch), "native" (generated kernels on the CPU), or "auto": native where
+            it can run the problem, else eager; ``sol.engine`` and ``sol.reason`` say which and why.
         dtype: torch.float64 or torch.float32; time itself is always float64.
         device: Where to compute; None for the CPU.
         max_steps: Steps a row may attempt.
@@ -91,7 +90,7 @@ def simulate(
         ShapeError: shapes or batch sizes that disagree, both named.
         UnitError: text with a unit of another dimension.
     """
-    runner, reason = _engine(engine)
+    check_engine(engine)
     if gradient not in ("frozen", "adjoint"):
         raise ArgumentError(f"gradient={gradient!r}; expected 'frozen' or 'adjoint'.")
     _check_start(start)
@@ -99,18 +98,7 @@ def simulate(
         model, t, parameters, initial, inputs, changes, constants, method, rtol, atol, dt, dtype,
         _device(device), max_step, max_steps, keep, start, seed, ids, max_events,
     )  # fmt: skip
-    return _solution(problem, runner.run(problem, method, gradient), runner.name, reason)
-
-
-def _engine(name: str) -> tuple[AbstractEngine, str]:
-    if name == "auto":
-        return ENGINES["eager"], "auto: the one engine of this version"
-    if name not in ENGINES:
-        raise ArgumentError(
-            f"engine={name!r} is not part of this version; expected 'auto' or one of "
-            f"{list(ENGINES)}." + nearest(str(name), ENGINES)
-        )
-    return ENGINES[name], "asked for"
+    return _solution(problem, *run_with(engine, problem, method, gradient))
 
 
 def _check_start(start: Any) -> None:
@@ -160,4 +148,5 @@ def _solution(problem: Problem, outcome: Outcome, engine: str, reason: str) -> S
         fail_time=outcome.fail_time, steps=outcome.steps, rejected=outcome.rejected,
         method=outcome.method, engine=engine, reason=reason, state=outcome.state,
         events=outcome.events, time_unit=problem.model.time_unit, keep=problem.keep,
+        kernels=outcome.kernels,
     )  # fmt: skip

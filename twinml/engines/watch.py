@@ -132,7 +132,7 @@ class Watch:
         happened = happened.index_copy(0, index, settled.happened)
         moved = happened.nonzero()[:, 0]
         if moved.shape[0]:
-            lanes.previous = torch.where(happened, 1.0, lanes.previous)
+            lanes.previous = torch.where(happened, 0.0, lanes.previous)
             if lanes.k1 is not None:
                 slope = lanes.at.select(moved).rhs(lanes.t[moved], lanes.y[:, moved])
                 lanes.k1 = lanes.k1.index_copy(1, moved, slope)

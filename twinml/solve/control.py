@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from twinml.solve.logarithm import step_exp2, step_log2
+
 SAFETY = 0.9
 SHRINK, GROW = 0.2, 10.0
 RETRY_SHRINK = 0.1  # a non-finite trial goes back by this factor
@@ -38,13 +40,30 @@ def scaled_norm(error: Tensor, size: Tensor, rtol: float, atol: Tensor) -> Tenso
     return torch.sqrt(total / error.shape[0])
 
 
-def accepted_factor(error: Tensor, previous: Tensor, order: int) -> Tensor:
-    """Factor on the step after an accepted one; ``order`` is that of the error estimate."""
-    error = torch.clamp(error, min=SMALLEST_ERROR)
-    factor = SAFETY * error ** (-0.7 / order) * previous ** (0.4 / order)
-    return torch.clamp(factor, SHRINK, GROW)
+def error_level(error: Tensor) -> Tensor:
+    """Binary logarithm of an error norm, from below bounded by ``SMALLEST_ERROR``."""
+    square = torch.clamp(error * error, min=SMALLEST_ERROR * SMALLEST_ERROR)
+    return 0.5 * step_log2(square)
 
 
-def rejected_factor(error: Tensor, order: int) -> Tensor:
-    """Factor on the step after a rejected finite trial, below 1."""
-    return torch.clamp(SAFETY * error ** (-1.0 / order), SHRINK, SAFETY)
+def accepted_factor(level: Tensor, previous: Tensor, order: int) -> Tensor:
+    """Factor on the step after an accepted one; ``order`` is that of the error estimate.
+
+    Args:
+        level: ``error_level`` of the step; previous: of the accepted one before, 0 for none.
+    """
+    power = previous * (0.4 / order) - level * (0.7 / order)
+    return torch.clamp(SAFETY * step_exp2(torch.clamp(power, min=-10.0)), SHRINK, GROW)
+
+
+def rejected_factor(level: Tensor, order: int) -> Tensor:
+    """Factor on the step after a rejected finite trial of that level, below 1."""
+    power = torch.clamp(-(level * (1.0 / order)), min=-10.0)
+    return torch.clamp(SAFETY * step_exp2(power), SHRINK, SAFETY)
+
+
+def first_guess(ratio: Tensor, order: int) -> Tensor:
+    """``ratio ** (1 / order)``, 0 for ratios too small for a step to be told from them."""
+    usable = (ratio > 1e-30) & torch.isfinite(ratio)
+    root = step_exp2(step_log2(torch.where(usable, ratio, 1.0)) * (1.0 / order))
+    return torch.where(usable, root, 0.0)

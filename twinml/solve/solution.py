@@ -11,6 +11,7 @@ from torch import Tensor
 
 from twinml.errors import ArgumentError, MissingDependencyError, SolveError, nearest
 from twinml.solve.event_times import EventTimes
+from twinml.solve.kernel import KernelReport
 from twinml.solve.problem import LaneState
 from twinml.solve.status import FAILURE, describe
 
@@ -36,6 +37,7 @@ class Solution:
         events: By name; ``sol.events["impact"].time`` is (B, max_events), nan-padded, ``.count``
             (B,). After a terminal event (status EVENT_STOP, ``ok`` stays true) samples are nan;
             ``state`` and ``keep="final"`` are the row at the event, after its reset.
+        kernels: The generated kernels that ran, in order; () for the eager engine.
     """
 
     t: Tensor
@@ -52,6 +54,7 @@ class Solution:
     time_unit: str
     keep: str
     events: Mapping[str, EventTimes] = field(default_factory=dict)
+    kernels: tuple[KernelReport, ...] = ()
 
     @property
     def ok(self) -> Tensor:
@@ -131,7 +134,7 @@ class Solution:
         return xarray.Dataset(data, coords=coordinates, attrs=attributes)
 
     def explain(self) -> str:
-        """What ran and why, in a few lines of text."""
+        """What ran and why, in a few lines of text; of a kernel also where it lies and its text."""
         rows = self.status.shape[0]
         failed = int((~self.ok).sum())
         names = self.method if isinstance(self.method, str) else ", ".join(sorted(set(self.method)))
@@ -151,4 +154,6 @@ class Solution:
         for word in torch.unique(self.status[~self.ok]).tolist():
             count = int((self.status == word).sum())
             lines.append(f"status   {count} x {describe(word)}")
+        for kernel in self.kernels:
+            lines += kernel.lines()
         return "\n".join(lines)

@@ -18,6 +18,8 @@ def identity(task: Task) -> dict[str, Any]:
 
     ``samples`` is among it only where sample i depends on the total.
     """
+    from twinml.engines.arithmetic import arithmetic
+
     nested = task.scenario.rule.nested
     return {
         "scenario": task.scenario.digest,
@@ -31,17 +33,7 @@ def identity(task: Task) -> dict[str, Any]:
         "block_size": task.block,
         **({} if nested else {"samples": task.samples}),
         **({"noise": "philox4x32-10/1"} if task.model.has_noise else {}),
-        **_arithmetic(),
-    }
-
-
-def _arithmetic() -> dict[str, str]:
-    """What decides the last bits of the eager engine on a machine."""
-    import torch
-
-    return {
-        "target": torch.backends.cpu.get_cpu_capability(),
-        "math": f"torch {torch.__version__}",
+        **arithmetic(task.settings.engine),
     }
 
 

@@ -21,6 +21,7 @@ def diagnose(deep: bool = False) -> Iterator[Finding]:
         ("torch", torch_parts.torch_build),
         ("engines", torch_parts.engines),
         ("C++ compiler", programs.compiler),
+        ("kernel cache", programs.kernel_cache),
         ("CUDA", programs.cuda),
         ("cluster", programs.cluster),
         ("extras", lambda: packages.extras(deep)),

@@ -24,6 +24,7 @@ EXTRAS = (
         "train", (("lightning", "lightning"), ("torchdiffeq", "torchdiffeq")), "network surrogates"
     ),
     Extra("gp", (("gpytorch", "gpytorch"),), "Gaussian-process surrogates"),
+    Extra("native", (("ziglang", "ziglang"),), "a C++ compiler, where the machine has none"),
     Extra("ray", (("ray", "ray"),), "Ray (no task of this version uses it)"),
     Extra(
         "cuda13", (("cupy", "cupy-cuda13x"),), "CUDA 13 kernels (no task of this version uses them)"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from twinml import resources
 from twinml.cli.diagnosis.finding import Finding, tried, tried_in_python
 from twinml.cli.diagnosis.packages import installed
+from twinml.errors import TwinmlError
 
-TRIAL = 'extern "C" double trial(double x) { return 2.0 * x; }\n'
+TRIAL = (
+    'extern "C" __attribute__((visibility("default"))) double trial(double x) { return 2.0 * x; }\n'
+)
 LOAD = (
     "import ctypes\n"
     "f = ctypes.CDLL({path!r}).trial; f.restype = ctypes.c_double\n"
@@ -38,29 +40,47 @@ CUPY = (
 
 
 def compiler() -> Iterator[Finding]:
-    """Found, which version, and does what it makes load."""
-    words = shlex.split(os.environ.get("CXX", "")) or ["g++"]
-    only = "only for generated kernels"
-    if shutil.which(words[0]) is None:
-        advice = f"{only}: apt-get install g++, or dnf install gcc-c++; CXX names another"
-        yield Finding("C++ compiler", False, f"no {words[0]} on PATH", advice)
+    """Found, which version, and does what it makes load, for the target that kernels take."""
+    from twinml.engines.native import building, targets
+    from twinml.engines.native.compiler import find_compiler
+
+    what = "C++ compiler"
+    advice = "only for generated kernels: repair it, or name another by TWINML_CXX"
+    try:
+        found, target = find_compiler(), targets.default_target()
+    except TwinmlError as error:
+        yield Finding(what, False, str(error), "only for generated kernels")
         return
-    found, version = tried([*words, "--version"])
-    advice = f"{only}: repair it, or name another by CXX"
-    if not found:
-        yield Finding("C++ compiler", False, version, advice)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        source, library = Path(folder, "trial.cpp"), Path(folder, "trial.so")
-        source.write_text(TRIAL)
-        made, why = tried([*words, "-O2", "-shared", "-fPIC", "-o", str(library), str(source)])
-        if not made:
-            detail = f"{version}; a trial does not compile: {why}"
-            yield Finding("C++ compiler", False, detail, advice)
+    told = f"{found.version}, {found.path}, for {target}"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / building.UNIT).write_text(TRIAL)
+        command = building.command_line(found, target, resources.kernels())
+        built = building.build(command, folder)
+        if built.reason:
+            lines = [line for line in built.log.splitlines() if line.strip()]
+            why = f"it {built.reason}: {lines[-1].strip()[:200] if lines else 'no word'}"
+            yield Finding(what, False, f"{told}; a trial does not compile: {why}", advice)
             return
-        loaded, why = tried_in_python(LOAD.format(path=str(library)))
-    detail = version if loaded else f"{version}; its library does not load: {why}"
-    yield Finding("C++ compiler", loaded, f"{detail}{', a trial runs' if loaded else ''}", advice)
+        works, why = tried_in_python(LOAD.format(path=str(folder / building.LIBRARY)))
+    detail = f"{told}, a trial runs" if works else f"{told}; its library does not load: {why}"
+    yield Finding(what, works, detail, advice)
+
+
+def kernel_cache() -> Iterator[Finding]:
+    """Where compiled kernels are kept, and why not there."""
+    from twinml.engines.native.place import prepared, wanted_folder
+
+    advice = "kernels are compiled anew by each process: correct that, or name a folder of your "
+    advice += "own by TWINML_CACHE"
+    try:
+        folder, reason = prepared(wanted_folder())
+    except OSError as error:
+        yield Finding("kernel cache", False, str(error), advice)
+        return
+    yield Finding(
+        "kernel cache", not reason, f"{folder}: {reason}" if reason else str(folder), advice
+    )
 
 
 def cuda() -> Iterator[Finding]:

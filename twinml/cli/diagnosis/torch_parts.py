@@ -13,8 +13,9 @@ from twinml.cli.diagnosis.finding import Finding, tried_in_python
 SUPPORTED = ((3, 11), (3, 14))
 TRIAL = (
     "import torch, twinml as tw\n"
-    "s = tw.simulate(tw.library.Pendulum(), torch.linspace(0, 1, 3, dtype=torch.float64))\n"
-    "assert s.ok.all(); print(f'a trial simulation with {s.method}')"
+    "t = torch.linspace(0, 1, 3, dtype=torch.float64)\n"
+    "s = tw.simulate(tw.library.Pendulum(), t, engine={engine!r})\n"
+    "assert s.ok.all(); print(f'a trial simulation with {{s.method}}')"
 )
 
 
@@ -46,11 +47,14 @@ def torch_build() -> Iterator[Finding]:
 
 def engines() -> Iterator[Finding]:
     here = f"import sys; sys.path.append({str(resources.PACKAGE.parent)!r})\n"
-    works, detail = tried_in_python(here + TRIAL)
-    yield Finding("engine eager", works, detail, "every task needs it: install twinml again")
-    for name, where in (("native", "compiled on the CPU"), ("cuda", "compiled on a GPU")):
-        if importlib.util.find_spec(f"twinml.engines.{name}") is None:
-            detail = f"{where}; not part of this version, engine=auto takes eager"
-            yield Finding(f"engine {name}", False, detail)
-        else:
-            yield Finding(f"engine {name}", True, f"{where}; needs what is listed below")
+    for name, advice in (
+        ("eager", "every task needs it: install twinml again"),
+        ("native", "kernels compiled on the CPU; without them engine=auto takes eager"),
+    ):
+        works, detail = tried_in_python(here + TRIAL.format(engine=name))
+        yield Finding(f"engine {name}", works, detail, advice)
+    if importlib.util.find_spec("twinml.engines.cuda") is None:
+        detail = "compiled on a GPU; not part of this version, engine=auto takes another"
+        yield Finding("engine cuda", False, detail)
+    else:
+        yield Finding("engine cuda", True, "compiled on a GPU; needs what is listed below")

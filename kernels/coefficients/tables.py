@@ -1,0 +1,153 @@
+"""Every set of coefficients in kernels/math*.h: ``python tables.py [name...]`` prints them."""
+
+from __future__ import annotations
+
+from mpmath import mp, mpf
+from fit import Fit, parts, show, text
+
+HALF_LN2 = mp.log(2) / 2 * mpf("1.001")
+
+
+def exp_rest(x: mpf) -> mpf:
+    """(exp(x) - 1 - x) / x^2."""
+    if abs(x) < mpf("1e-25"):
+        return mpf(1) / 2 + x / 6
+    return (mp.expm1(x) - x) / x**2
+
+
+def sin_rest(z: mpf) -> mpf:
+    """(sin(r) - r) / r^3 with z = r^2."""
+    if z < mpf("1e-25"):
+        return -mpf(1) / 6 + z / 120
+    r = mp.sqrt(z)
+    return (mp.sin(r) - r) / r**3
+
+
+def cos_rest(z: mpf) -> mpf:
+    """(cos(r) - 1 + r^2 / 2) / r^4 with z = r^2."""
+    if z < mpf("1e-20"):
+        return mpf(1) / 24 - z / 720
+    r = mp.sqrt(z)
+    return (mp.cos(r) - 1 + z / 2) / z**2
+
+
+def log_rest(z: mpf) -> mpf:
+    """(log((1 + s) / (1 - s)) - 2 s) / s^3 with z = s^2."""
+    if z < mpf("1e-25"):
+        return mpf(2) / 3 + 2 * z / 5
+    s = mp.sqrt(z)
+    return (2 * mp.atanh(s) - 2 * s) / s**3
+
+
+def pow_rest(z: mpf) -> mpf:
+    """(atanh(s) / s - 1 - z / 3) / z^2 with z = s^2."""
+    if z < mpf("1e-20"):
+        return mpf(1) / 5 + z / 7
+    s = mp.sqrt(z)
+    return (mp.atanh(s) / s - 1 - z / 3) / z**2
+
+
+def asin_rest(z: mpf) -> mpf:
+    """(asin(s) - s) / s^3 with z = s^2."""
+    s = mp.sqrt(z)
+    return (mp.asin(s) - s) / s**3
+
+
+def atan_rest(z: mpf) -> mpf:
+    """(atan(t) - t) / t^3 with z = t^2."""
+    t = mp.sqrt(z)
+    return (mp.atan(t) - t) / t**3
+
+
+def erf_rest(z: mpf) -> mpf:
+    """erf(x) / x - 1 with z = x^2."""
+    x = mp.sqrt(z)
+    return mp.erf(x) / x - 1
+
+
+def erfcx(x: mpf) -> mpf:
+    """exp(x^2) erfc(x)."""
+    if x < 50:
+        return mp.exp(x * x) * mp.erfc(x)
+    term = total = mpf(1)  # Abramowitz and Stegun 7.1.23
+    for k in range(1, 40):
+        term *= -(2 * k - 1) / (2 * x * x)
+        total += term
+        if abs(term) < mpf("1e-40"):
+            break
+    return total / (x * mp.sqrt(mp.pi))
+
+
+def erfcx_even(t: mpf) -> mpf:
+    """(1 + 9/8 x) erfcx(x) with t = (x - 4) / (x + 4): from 1 to 0.63, flat at x = 0."""
+    x = 4 * (1 + t) / (1 - t)
+    return (1 + 9 * x / 8) * erfcx(x)
+
+
+ERFCX_MIDDLE = erfcx_even(mpf(0))
+
+
+def erfcx_rest(t: mpf) -> mpf:
+    """(erfcx_even(t) - erfcx_even(0)) / t."""
+    return (erfcx_even(t) - ERFCX_MIDDLE) / t
+
+
+def step_log_rest(z: mpf) -> mpf:
+    """log2((1 + s) / (1 - s)) / s with z = s^2."""
+    s = mp.sqrt(z)
+    return 2 * mp.atanh(s) / (s * mp.log(2))
+
+
+def step_exp_rest(w: mpf) -> mpf:
+    """p with 2^f = (p + f) / (p - f), w = f^2."""
+    f = mp.sqrt(w)
+    return f * (2**f + 1) / (2**f - 1)
+
+
+SMALL_S = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mpf("1.001")
+QUARTER = (mp.pi / 4 * mpf("1.001")) ** 2
+HALF_PI = (mp.pi / 2 * mpf("1.001")) ** 2
+
+FITS = [
+    # The error that counts is the one of exp(x), near 1.
+    Fit("exp", exp_rest, lambda x: x * x, -HALF_LN2, HALF_LN2, {64: 9, 32: 4}),
+    # The same where the result may be as small as x.
+    Fit("expm1", exp_rest, lambda x: abs(x), -HALF_LN2, HALF_LN2, {64: 10, 32: 5}),
+    Fit("sin", sin_rest, lambda z: z, mpf(0), HALF_PI, {64: 8, 32: 3}),
+    Fit("sin_quarter", sin_rest, lambda z: z, mpf(0), QUARTER, {64: 5, 32: 2}),
+    Fit("cos_quarter", cos_rest, lambda z: z * z, mpf(0), QUARTER, {64: 5, 32: 2}),
+    Fit("log", log_rest, lambda z: z / 2, mpf(0), SMALL_S, {64: 6, 32: 3}),
+    Fit("pow", pow_rest, lambda z: z * z, mpf(0), SMALL_S, {64: 7, 32: 3}),
+    Fit("asin", asin_rest, lambda z: z, mpf("1e-9"), mpf("0.2501"), {64: 12, 32: 5}),
+    Fit("atan", atan_rest, lambda z: z, mpf("1e-9"), mpf("0.1717"), {64: 11, 32: 4}),
+    Fit("erf", erf_rest, lambda z: mpf(1), mpf("1e-9"), mpf("1.001"), {64: 12, 32: 6}),
+    # Shabat, Wolfe and Juffa's variable; x from 0 to 28 and to 10.28.
+    Fit("erfcx", erfcx_rest, abs, mpf(-1), mpf("0.7501"), {64: 21}),
+    Fit("erfcx", erfcx_rest, abs, mpf(-1), mpf("0.4401"), {32: 10}),
+    # Step control: 1e-6 is enough, the same numbers for both widths.
+    Fit("step_log", step_log_rest, mp.sqrt, mpf("1e-9"), SMALL_S, {32: 1}),
+    Fit("step_exp", step_exp_rest, lambda w: mp.sqrt(w) / 4, mpf("1e-9"), mpf("0.25"), {32: 1}),
+]
+
+
+def constants() -> None:
+    for name, value, lengths in (
+        ("ln2 64", mp.log(2), (42, 53)),
+        ("ln2 32", mp.log(2), (14, 24)),
+        ("pi/2 64", mp.pi / 2, (53, 33, 53)),
+        ("pi/2 32", mp.pi / 2, (24, 10, 10, 24)),
+        ("log2e 64", 1 / mp.log(2), (53, 53)),
+        ("log2e 32", 1 / mp.log(2), (24, 24)),
+        ("1/pi 64", 1 / mp.pi, (53,)),
+        ("1/pi 32", 1 / mp.pi, (24,)),
+        ("erfcx_even(0) 64", ERFCX_MIDDLE, (53, 53)),
+        ("erfcx_even(0) 32", ERFCX_MIDDLE, (24, 24)),
+        ("1/3 64", mpf(1) / 3, (53, 53)),
+        ("1/3 32", mpf(1) / 3, (24, 24)),
+    ):
+        print(name, " ".join(text(part, int(name.split()[-1])) for part in parts(value, lengths)))
+
+
+if __name__ == "__main__":
+    show(FITS)
+    constants()

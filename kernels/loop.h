@@ -1,0 +1,406 @@
+/* The stepping loop of a pack: take rows from the queue, step, judge, accept, let rows leave.
+ * The same rules as twinml/engines/lanes.py, lane by lane under masks. A lane whose row has ended
+ * is refilled from the queue at one place.
+ *
+ * The method gives try_step and fill_path: erk.h, rosenbrock.h or maruyama.h.
+ */
+#ifndef TWINML_LOOP_H
+#define TWINML_LOOP_H
+
+namespace tw {
+
+/* The next row of the queue, -1 when it is empty. */
+TW_FN count take_row(const Args& args) {
+  if (*args.cancel) return -1;
+  count entry = TW_FETCH_ADD(args.next, 1);
+  if (entry >= args.entries) return -1;
+  return args.order ? args.order[entry] : entry;
+}
+
+TW_BIG void leave_lanes(const Args& args, Pack& pack, const Mask& leaving, int bits) {
+  for (int lane = 0; lane < TW_LANES; ++lane)
+    if (get(leaving, lane)) store_row(args, pack, lane, bits | pack.book.status[lane]);
+}
+
+/* The rows that come next, with their slopes and first steps, which are computed for whole packs: a
+ * lane that is refilled alone costs a few copies and no evaluation. */
+struct Stage {
+  Pack pack;
+  int next; /* lane of the next row */
+};
+
+/* Take rows from the queue and ready them; false when the queue is empty. Rows that end where they
+ * begin never come to step. */
+TW_BIG bool prepare(const Args& args, Stage& stage) {
+  Pack& pack = stage.pack;
+  stage.next = 0;
+  Mask fresh = Mask(false);
+  for (int lane = 0; lane < TW_LANES; ++lane) {
+    const count row = take_row(args);
+    if (row < 0) break;
+    load_row(args, pack, lane, row);
+    set(fresh, lane, true);
+  }
+  pack.live = fresh;
+  if (none(fresh)) return false;
+  /* A span of zero length still has values and quantities at its one time. */
+  Mask still = fresh & same_time(pack.t, pack.end);
+#if TW_FUNCTIONALS
+  if (any(still)) rest_totals(args, pack, still, Mask(false));
+#endif
+  rhs_at(pack.at, pack.t, pack.y, pack.k1);
+  Mask lost = Mask(false);
+  TW_EACH_STATE(s) lost = lost | !isfinite(pack.k1[s]) | !isfinite(pack.y[s]);
+#if TW_EVENTS
+  lost = lost | watch_unready(pack);
+#endif
+  lost = lost & fresh & !still;
+  if (any(still)) leave_lanes(args, pack, still, TWINML_OK);
+  if (any(lost)) leave_lanes(args, pack, lost, TWINML_NOT_FINITE);
+#if TW_EVENTS
+  Mask stopped = begin_watch(args, pack, pack.live);
+  if (any(stopped)) leave_lanes(args, pack, stopped, TWINML_OK);
+#endif
+#if TW_ADAPTIVE
+  pack.floor = coarse_resolution(pack.end, pack.first);
+  Mask unknown = pack.live & !(pack.h > Real(real(0)));
+  if (any(unknown)) {
+    Real h = first_step(pack.at, pack.t, pack.end, pack.first, pack.y, pack.k1, args.settings,
+                        real(args.direction), Real(now(clock_of(args.clocks[CLOCK_MAX_STEP]))));
+    pack.h = select(unknown, h, pack.h);
+  }
+#endif
+  return true;
+}
+
+/* Give every lane without a row the next one; false when no lane holds any. */
+TW_BIG bool fill(const Args& args, Pack& pack, Stage& stage) {
+  for (int lane = 0; lane < TW_LANES; ++lane) {
+    if (get(pack.live, lane)) continue;
+    for (;;) {
+      while (stage.next < TW_LANES && !get(stage.pack.live, stage.next)) ++stage.next;
+      if (stage.next < TW_LANES) break;
+      if (!prepare(args, stage)) return any(pack.live);
+    }
+    copy_lane(pack, lane, stage.pack, stage.next++);
+  }
+  return true;
+}
+
+struct Target {
+  Clock t1;
+  Real h;       /* without sign */
+  Mask clipped; /* the arrival is a boundary */
+};
+
+#if TW_ADAPTIVE
+TW_FN Target next_target(const Args&, Pack& pack, const Real& sign) {
+  Target target;
+  Real rest = sign * span(pack.limit, pack.t);
+  target.clipped = pack.h * Real(real(1) + TW_CLIP_SHARE) >= rest;
+  target.t1 = pick(target.clipped, pack.limit, advance(pack.t, sign * pack.h));
+  target.h = select(target.clipped, rest, pack.h);
+  return target;
+}
+#else
+TW_FN Target next_target(const Args& args, Pack& pack, const Real& sign) {
+  Target target;
+  const Clock dt = clock_of(stamp_scaled(args.clocks[CLOCK_DT], real(args.direction)));
+  Clock there = tick(pack.origin, dt, pack.grid + Int(integer(1)));
+  /* A grid time that differs from a boundary by rounding only is that boundary. */
+  Real slack = Real(TW_TICK_SHARE) * abs(now(dt));
+  Real early = sign * span(pack.limit, there);
+  target.clipped = early <= slack;
+  pack.grid = select(early >= -slack, pack.grid + Int(integer(1)), pack.grid);
+  target.t1 = pick(target.clipped, pack.limit, there);
+  target.h = sign * span(target.t1, pack.t);
+  return target;
+}
+#endif
+
+#if TW_RECORD
+/* What a derivative along the steps taken needs: where each began, its size and its arrival. */
+TW_BIG void record_steps(const Args& args, const Pack& pack, const Clock& t1, const Real& h,
+                         const Mask& clipped, const Mask& accepted) {
+  for (int lane = 0; lane < TW_LANES; ++lane) {
+    if (!get(accepted, lane)) continue;
+    const count place = args.record_place[pack.book.row[lane]]++;
+    if (args.record_total == 0) continue; /* the first run only counts */
+    args.record_t[place] = get_clock(pack.t, lane);
+    args.record_t1[place] = get_clock(t1, lane);
+    args.record_h[place] = get(h, lane);
+    args.record_clipped[place] = get(clipped, lane);
+    for (int s = 0; s < TW_N; ++s)
+      args.record_y[s * args.record_total + place] = get(pack.y[s], lane);
+  }
+}
+#endif
+
+/* Lanes whose row ends with a step, and why. */
+struct Ending {
+  Mask arrived, tiny, lost, spent, stiff, singular;
+};
+
+/* One step of every lane that holds a row. */
+TW_FN Ending step_pack(const Args& args, Pack& pack) {
+  const Real sign = Real(real(args.direction));
+  const Mask live = pack.live;
+  const Real zero = Real(real(0)), one = Real(real(1));
+  (void)one;
+#if !TW_ADAPTIVE
+  const Int cell = pack.grid;
+#endif
+  Target target = next_target(args, pack, sign);
+  const Real signed_h = sign * target.h;
+  Real y1[TW_N], error[TW_N];
+  Stages stages;
+#if TW_STIFF_METHOD
+  Mask singular;
+  Mask usable = try_step(pack.at, pack.t, target.t1, signed_h, pack.y, pack.k1, stages, y1, error,
+                         singular);
+#elif TW_STOCHASTIC
+  Mask usable = Mask(true);
+#if TW_NOISE
+  Real noise[TW_N];
+  brownian_increments(args, pack, cell, target.t1, noise);
+  try_step(pack.at, pack.t, target.t1, signed_h, pack.y, noise, stages, y1);
+#else
+  try_step(pack.at, pack.t, target.t1, signed_h, pack.y, nullptr, stages, y1);
+#endif
+#else
+  Mask usable = Mask(true);
+#if TW_FSAL
+  TW_EACH_STATE(s) stages.k[0][s] = pack.k1[s];
+#else
+  rhs_at(pack.at, pack.t, pack.y, stages.k[0]);
+#endif
+  try_step(pack.at, pack.t, target.t1, signed_h, pack.y, stages, y1, error);
+#endif
+  pack.steps = select(live, pack.steps + Int(integer(1)), pack.steps);
+
+  /* Zero times a finite number is zero: one sum tells whether all are finite. */
+  Real probe = zero;
+  TW_EACH_STATE(s) probe = fma(y1[s], zero, probe);
+  Mask finite = usable & (probe == zero);
+#if TW_ADAPTIVE
+  Real size[TW_N];
+  TW_EACH_STATE(s) size[s] = max(abs(pack.y[s]), abs(y1[s]));
+  Real square = scaled_square(error, size, args.settings);
+  /* Written so that nan is a rejection. */
+  Mask accepted = live & finite & (square <= one);
+#else
+  Mask accepted = live & finite;
+#endif
+
+  Clock t1 = target.t1;
+#if TW_DENSE
+  Path path;
+  Mask jumps = Mask(false);
+#if TW_EVENTS || TW_FUNCTIONALS
+  bool dense = any(accepted);
+#else
+  bool dense = any(accepted & save_due(args, pack, t1, jumps));
+#endif
+  if (dense) {
+    path.t = pack.t;
+    path.t1 = t1;
+    path.h = signed_h;
+    TW_EACH_STATE(s) path.y1[s] = y1[s];
+    fill_path(pack.at, pack.y, stages, path);
+  }
+#if TW_EVENTS
+  Found found;
+  if (dense) {
+    look_for_events(pack, path, accepted, found);
+    accepted = accepted & !found.lost;
+    finite = finite & !found.lost;
+    found.event = select(accepted, found.event, Int(integer(-1)));
+    Mask hit = accepted & (found.event >= Int(integer(0)));
+    if (any(hit)) {
+      Clock inner = advance(path.t, found.theta * path.h);
+      Mask beyond = args.direction > 0 ? before(path.t1, inner) : before(inner, path.t1);
+      cut_path(path, hit, found.theta, pick(beyond, path.t1, inner));
+      t1 = pick(hit, path.t1, t1);
+      TW_EACH_STATE(s) y1[s] = select(hit, path.y1[s], y1[s]);
+    }
+  } else {
+    find_none(found);
+  }
+#if !TW_ADAPTIVE
+  /* Where an event cut the step, the grid of fixed steps was not reached. */
+  pack.grid = select(accepted & !same_time(t1, target.t1), cell, pack.grid);
+#endif
+#endif
+#endif
+
+#if TW_ADAPTIVE
+  Mask rejected = live & !accepted;
+  Real level = error_level(square);
+  Real bound = select(accepted, select(pack.wary, one, Real(TW_GROW)), Real(TW_SAFETY));
+  Real factor = step_factor(accepted, level, pack.previous, bound);
+  if (any(rejected)) {
+    TW_EACH_STATE(s) probe = fma(error[s], zero, probe);
+    finite = finite & (probe == zero);
+    Mask measured = finite & isfinite(square);
+    factor = select(accepted | measured, factor, Real(TW_RETRY_SHRINK));
+    pack.rejected = select(rejected, pack.rejected + Int(integer(1)), pack.rejected);
+    pack.retries = select(rejected & !finite, pack.retries + Int(integer(1)), pack.retries);
+#if TW_STIFF_METHOD
+    pack.walled = select(rejected, !finite & !singular, pack.walled);
+#else
+    pack.walled = select(rejected, !finite, pack.walled);
+#endif
+  }
+  Real proposal = target.h * factor;
+  /* A step cut short at a boundary says nothing against the longer one. */
+  Real onward = select(target.clipped, max(pack.h, proposal), proposal);
+  onward = min(onward, Real(now(clock_of(args.clocks[CLOCK_MAX_STEP]))));
+  pack.h = select(accepted, onward, select(rejected, proposal, pack.h));
+  pack.previous = select(accepted, level, pack.previous);
+  pack.wary = (pack.wary | rejected) & !accepted;
+  pack.retries = select(accepted, Int(integer(0)), pack.retries);
+#if TW_HANDOVER
+  Mask tense = looks_stiff(stages, y1, target.h);
+  Int calm = pack.patience - Int(integer(1));
+  calm = select(calm < Int(integer(0)), Int(integer(0)), calm);
+  pack.patience = select(accepted, select(tense, pack.patience + Int(integer(1)), calm),
+                         pack.patience);
+#endif
+#endif
+
+#if TW_DENSE && !TW_EVENTS
+  if (dense) {
+#if TW_SAVE
+    save_samples(args, pack, path, accepted, jumps);
+#endif
+#if TW_FUNCTIONALS
+    add_totals(args, pack, path, accepted, jumps);
+#endif
+  }
+#endif
+
+#if TW_RECORD
+  if (any(accepted)) record_steps(args, pack, target.t1, target.h, target.clipped, accepted);
+#endif
+  pack.t = pick(accepted, t1, pack.t);
+  TW_EACH_STATE(s) pack.y[s] = select(accepted, y1[s], pack.y[s]);
+#if TW_FSAL
+  TW_EACH_STATE(s) pack.k1[s] = select(accepted, stages.k[TW_STAGES - 1][s], pack.k1[s]);
+#endif
+  /* Slopes to be taken anew, after a jump of the inputs or the states. */
+  Mask fresh_slope = Mask(false);
+#if TW_EVENTS
+  /* The interval in which the step lay: what its samples and quantities see. */
+  const Context before_jump = pack.at;
+#endif
+#if TW_SOURCES
+  Mask arrived_at = accepted & target.clipped & same_time(t1, target.t1);
+  if (any(arrived_at)) fresh_slope = cross(args, pack, arrived_at);
+#endif
+#if TW_EVENTS
+  if (any(accepted)) {
+    /* Settles the events of this instant (states, sides, status), then shows the step. */
+    Mask happened = settle_events(args, pack, found, accepted, fresh_slope);
+    fresh_slope = fresh_slope | happened;
+    pack.previous = select(happened, zero, pack.previous);
+    jumps = happened | (found.event >= Int(integer(0)));
+    Context after_jump = pack.at;
+    pack.at = before_jump;
+#if TW_SAVE
+    save_samples(args, pack, path, accepted, jumps);
+#endif
+#if TW_FUNCTIONALS
+    add_totals(args, pack, path, accepted, jumps);
+#endif
+    pack.at = after_jump;
+    show_endings(args, pack, accepted, happened);
+  }
+#endif
+  if (any(fresh_slope)) {
+    Real slope[TW_N];
+    rhs_at(pack.at, pack.t, pack.y, slope);
+    TW_EACH_STATE(s) pack.k1[s] = select(fresh_slope, slope[s], pack.k1[s]);
+  }
+
+  Ending ending;
+  ending.arrived = live & same_time(pack.t, pack.end);
+#if TW_EVENTS
+  ending.arrived = ending.arrived | (live & watch_stopped(pack));
+#endif
+  const Mask staying = live & !ending.arrived;
+#if TW_ADAPTIVE
+  /* A row whose step no longer moves its time gets nowhere, accepted or not. */
+  ending.tiny = staying & (pack.h < Real(real(4)) * pack.floor);
+  if (any(ending.tiny))
+    ending.tiny = ending.tiny & finite &
+                  (pack.h < Real(real(4)) * resolution(pack.t, pack.end, pack.first));
+  ending.lost = staying & rejected & (pack.retries > Int(integer(TW_MAX_RETRIES)));
+#else
+  ending.tiny = Mask(false);
+  ending.lost = staying & !accepted;
+#endif
+  ending.spent = staying & (pack.steps >= Int(integer(args.max_steps)));
+#if TW_HANDOVER
+  ending.stiff = staying & (pack.patience >= Int(integer(TW_STIFF_PATIENCE)));
+#else
+  ending.stiff = Mask(false);
+#endif
+#if TW_STIFF_METHOD
+  ending.singular = singular;
+#else
+  ending.singular = Mask(false);
+#endif
+  return ending;
+}
+
+/* Rows that arrived, failed or turned stiff leave, each for the first reason that holds. */
+TW_BIG void leave(const Args& args, Pack& pack, const Ending& ending) {
+  leave_lanes(args, pack, ending.arrived, TWINML_OK);
+  Mask small = ending.tiny & !pack.walled;
+  leave_lanes(args, pack, small, TWINML_STEP_TOO_SMALL);
+  leave_lanes(args, pack, pack.live & ending.lost & ending.singular, TWINML_SOLVER_FAILED);
+  leave_lanes(args, pack, pack.live & (ending.tiny | ending.lost), TWINML_NOT_FINITE);
+  leave_lanes(args, pack, pack.live & ending.spent, TWINML_MAX_STEPS);
+  leave_lanes(args, pack, pack.live & ending.stiff, TW_STIFF);
+}
+
+TW_FN int count_lanes(const Mask& mask) {
+  if (all(mask)) return TW_LANES;
+  int found = 0;
+  for (int lane = 0; lane < TW_LANES; ++lane) found += get(mask, lane);
+  return found;
+}
+
+/* Work off the queue; several threads may do so at once. */
+TW_BIG void work(const Args& args) {
+  Pack pack;
+  Stage stage;
+  clear(pack);
+  clear(stage.pack);
+  pack.at.w = stage.pack.at.w = args.weights;
+  stage.next = TW_LANES;
+  count useful = 0, all_lanes = 0, until_cancel = 4096;
+  while (fill(args, pack, stage)) {
+    /* The steps themselves work on a copy whose address nobody knows: it can stay in registers. */
+    Pack moving = pack;
+    Ending ending;
+    const int held = count_lanes(pack.live);
+    do {
+      ending = step_pack(args, moving);
+      useful += held;
+      all_lanes += TW_LANES;
+      if (--until_cancel == 0) {
+        until_cancel = 4096;
+        if (*args.cancel) return;
+      }
+    } while (none(ending.arrived | ending.tiny | ending.lost | ending.spent | ending.stiff));
+    pack = moving;
+    leave(args, pack, ending);
+  }
+  TW_FETCH_ADD(&args.lane_steps[0], useful);
+  TW_FETCH_ADD(&args.lane_steps[1], all_lanes);
+}
+
+}  // namespace tw
+
+#endif

@@ -1,0 +1,44 @@
+/* What emitted functions are written in. A unit is: its #defines, this file, the emitted functions,
+ * and run.h.
+ */
+#ifndef TWINML_PRELUDE_H
+#define TWINML_PRELUDE_H
+
+#include "lane.h"
+#include "math.h"
+#include "status.h"
+
+namespace tw {
+typedef const real* const* Weights;
+}
+
+/* Numbers known at compile time, and the queue's counter. */
+#ifdef __CUDACC__
+#define TW_SCALAR_FMA ::fmaf
+#define TW_FETCH_ADD(place, n) \
+  ((tw::count)atomicAdd((unsigned long long*)(place), (unsigned long long)(n)))
+#else
+#define TW_SCALAR_FMA __builtin_fmaf
+#define TW_FETCH_ADD(place, n) __atomic_fetch_add(place, (tw::count)(n), __ATOMIC_RELAXED)
+#endif
+
+#include "args.h"
+#include "clock.h"
+#if TW_USES_LINEAR
+#include "linear.h"
+#endif
+#if TW_USES_TABLE
+#include "table.h"
+#endif
+#if TW_STIFF_METHOD
+#include "pivot.h"
+#endif
+
+/* Loops over the states, short ones written out by the compiler. */
+#if TW_N <= 8
+#define TW_EACH_STATE(s) _Pragma("GCC unroll 8") for (int s = 0; s < TW_N; ++s)
+#else
+#define TW_EACH_STATE(s) for (int s = 0; s < TW_N; ++s)
+#endif
+
+#endif

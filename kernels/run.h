@@ -1,0 +1,57 @@
+/* The entry point of a unit: included last, after the emitted functions.
+ *
+ * Defined by the unit (0 or 1 unless said otherwise): TW_BITS, TW_N, TW_P, TW_U, TW_CONSTANTS, TW_SIGNALS,
+ * TW_CHANGES, TW_LINEAR (some signal is linear), TW_ADAPTIVE, TW_HANDOVER (rows that turn stiff
+ * leave), TW_SAVE (keep trajectories), TW_EVENTS (how many), TW_FUNCTIONALS (how many), TW_NOISE,
+ * TW_STIFF_METHOD, TW_STOCHASTIC, TW_DENSE (the interpolant is needed), TW_TERMS, TW_PLAIN (fixed
+ * steps of which all rows take the same ones).
+ */
+#ifndef TWINML_RUN_H
+#define TWINML_RUN_H
+
+#include "forcing.h"
+#include "path.h"
+#if TW_ADAPTIVE
+#include "control.h"
+#else
+#define TW_STIFF (1 << 30)
+#endif
+#if TW_EVENTS
+#include "events.h"
+#endif
+#if TW_FUNCTIONALS
+#include "quantities.h"
+#endif
+#include "pack.h"
+#include "saving.h"
+#if TW_FUNCTIONALS
+#include "functionals.h"
+#endif
+#if TW_EVENTS
+#include "settle.h"
+#endif
+#if TW_STIFF_METHOD
+#include "rosenbrock.h"
+#elif TW_STOCHASTIC
+#include "maruyama.h"
+#else
+#include "erk.h"
+#endif
+
+#define TW_CLIP_SHARE real(TW_BITS == 64 ? 1e-10 : 1e-6)
+#define TW_TICK_SHARE real(TW_BITS == 64 ? 1e-9 : 1e-6)
+
+#if TW_PLAIN
+#include "plain.h"
+#else
+#include "loop.h"
+#endif
+
+extern "C" __attribute__((visibility("default"))) int tw_run(const tw::Args* args) {
+  if (args->bytes != (tw::count)sizeof(tw::Args)) return 1;
+  tw::FloatMode mode;
+  tw::work(*args);
+  return 0;
+}
+
+#endif

@@ -1,0 +1,35 @@
+/* Trajectories at the save points, filled step by step from the dense output. */
+#ifndef TWINML_SAVING_H
+#define TWINML_SAVING_H
+
+namespace tw {
+
+#if TW_SAVE
+/* Lanes with a save point at or before a time, before it where the state jumps there. */
+TW_FN Mask save_due(const Args& args, const Pack& pack, const Clock& t1, const Mask& jumps) {
+  Mask early = args.direction > 0 ? before(pack.next_save, t1) : before(t1, pack.next_save);
+  return early | (same_time(pack.next_save, t1) & !jumps);
+}
+
+/* Take the save points that an accepted step covers. */
+TW_BIG void save_samples(const Args& args, Pack& pack, const Path& path, const Mask& taken,
+                         const Mask& jumps) {
+  Mask due = taken & save_due(args, pack, path.t1, jumps);
+  while (any(due)) {
+    Mask at_end = same_time(pack.next_save, path.t1);
+    Real theta = span(pack.next_save, path.t) / path.h;
+    Real y[TW_N];
+    states_at(path, select(at_end, Real(real(1)), theta), y);
+    for (int lane = 0; lane < TW_LANES; ++lane) {
+      if (!get(due, lane)) continue;
+      store_sample(args, pack, y, lane, pack.book.saved[lane]);
+      set_clock(pack.next_save, lane, save_time(args, pack.book.row[lane], ++pack.book.saved[lane]));
+    }
+    due = taken & save_due(args, pack, path.t1, jumps);
+  }
+}
+#endif
+
+}  // namespace tw
+
+#endif

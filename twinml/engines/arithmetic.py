@@ -1,0 +1,26 @@
+"""What decides the last bits of an engine's results, for whoever must repeat them."""
+
+from __future__ import annotations
+
+import torch
+
+# Raised by every change of kernels/ that changes the bits of a result.
+KERNEL_MATH = 1
+
+
+def arithmetic(engine: str) -> dict[str, str]:
+    """Instruction set and mathematical functions behind the results of an engine, by name.
+
+    Whatever the engine, draws and outputs are torch's.
+    """
+    if engine == "native":
+        from twinml.engines.native.targets import default_target
+
+        return {
+            "target": default_target(),
+            "math": f"kernels {KERNEL_MATH}, torch {torch.__version__}",
+        }
+    return {
+        "target": torch.backends.cpu.get_cpu_capability(),
+        "math": f"torch {torch.__version__}",
+    }

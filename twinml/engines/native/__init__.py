@@ -1,0 +1,1 @@
+"""Generated kernels on the CPU: the one home of the host compiler and of ctypes."""

@@ -1,0 +1,182 @@
+"""One run of a kernel over a queue of rows: arguments, threads, what it tells."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from twinml.engines.native.events import EventMemory
+from twinml.engines.native.memory import (
+    Args,
+    ChangeView,
+    ColumnView,
+    SignalView,
+    column,
+    views,
+)
+from twinml.engines.native.plan import Kernel
+from twinml.engines.native.quantities import QuantityMemory
+from twinml.engines.native.rows import RowState
+from twinml.engines.native.stamps import to_stamps
+from twinml.errors import CompileError
+from twinml.physics import Signal
+from twinml.solve.kernel import KernelReport
+from twinml.solve.problem import Problem
+
+# Below so many packs one thread does the work: starting others would cost more.
+_FEW_PACKS = 64
+_LANES = 8
+# A launch of few rows and steps is not worth a thread of its own, which could be interrupted.
+_SHORT = 10_000_000
+
+
+@final
+class Launch:
+    """Arguments of the kernels of one problem; the memory they point to stays with it."""
+
+    def __init__(self, problem: Problem, state: RowState, bits: int, weights: list[Tensor]) -> None:
+        self.problem, self.state, self.bits = problem, state, bits
+        self.events = EventMemory.of(problem, bits)
+        self.quantities = QuantityMemory.of(problem, bits)
+        self.kept: list[Any] = [weights]
+        # next, useful lane steps, all lane steps, cancel
+        self.counters = torch.zeros(4, dtype=torch.int64)
+        self.args = Args()
+        self.states: Tensor | None = None
+        self._fill(weights)
+
+    def _keep(self, value: Tensor) -> Tensor:
+        self.kept.append(value)
+        return value
+
+    def _fill(self, weights: list[Tensor]) -> None:
+        args, problem, state = self.args, self.problem, self.state
+        dtype = problem.y0.dtype
+        args.bytes, args.rows = ctypes.sizeof(Args), problem.rows
+        counters = self.counters.data_ptr()
+        args.next, args.lane_steps, args.cancel = counters, counters + 8, counters + 24
+        times = self._keep(to_stamps(problem.t, self.bits).contiguous())
+        points = problem.t.shape[-1]
+        shift = points if problem.t.ndim == 2 else 0
+        args.first = ColumnView(times.data_ptr(), shift)
+        args.last = ColumnView(times.data_ptr() + 8 * (points - 1), shift)
+        args.save_times, args.save_count, args.save_stride = times.data_ptr(), points, shift
+        args.direction = int(problem.direction)
+        declared = problem.model.declared
+        args.parameters = views(ColumnView, [self._column(v) for v in problem.parameters.values()])
+        constant, signals = [], []
+        for name in declared.inputs:
+            value = problem.inputs[name]
+            if isinstance(value, Signal):
+                constant.append(ColumnView(None, 0))
+            else:
+                constant.append(self._column(value))
+        for value in problem.inputs.values():
+            if isinstance(value, Signal):
+                signals.append(self._signal(value))
+        args.inputs, args.signals = views(ColumnView, constant), views(SignalView, signals)
+        args.changes = views(ChangeView, [self._change(change) for change in problem.changes])
+        args.constants = views(ColumnView, [self._column(v) for v in problem.constants.values()])
+        pointers = (ctypes.c_void_p * max(1, len(weights)))()
+        for place, weight in enumerate(weights):
+            pointers[place] = weight.data_ptr()
+        self.kept.append(pointers)
+        args.weights = pointers
+        settings = torch.empty(1 + problem.y0.shape[0], dtype=dtype)
+        settings[0], settings[1:] = problem.rtol, problem.atol
+        args.settings = self._keep(settings).data_ptr()
+        width = 1.0 if problem.dt is None else problem.dt
+        clocks = torch.tensor([width, problem.max_step], dtype=torch.float64)
+        args.clocks = self._keep(to_stamps(clocks, self.bits)).data_ptr()
+        most = 2**31 - 2 if self.bits == 32 else 2**62
+        args.max_steps, args.max_events = min(problem.max_steps, most), problem.max_events
+        args.step_width = width
+        for name in ("t", "h", "y", "steps", "rejected", "status", "fail_time", "grid", "origin"):
+            setattr(args, name, getattr(state, name).data_ptr())
+        if problem.keep == "all":
+            shape = (problem.y0.shape[0], problem.rows, points)
+            self.states = torch.empty(shape, dtype=dtype)
+            args.states = self.states.data_ptr()
+        if self.events is not None:
+            self.events.fill(args)
+        if self.quantities is not None:
+            self.quantities.fill(args, problem)
+        if problem.path is not None:
+            seed = problem.path.seed
+            args.seed = seed - 2**64 if seed >= 2**63 else seed
+            args.ids = self._keep(problem.path.ids.contiguous()).data_ptr()
+
+    def _column(self, values: Tensor) -> ColumnView:
+        return column(self._keep(values.detach()))
+
+    def _stamps(self, values: Tensor) -> ColumnView:
+        kept = self._keep(to_stamps(values, self.bits))
+        return column(kept, 1 if self.bits == 64 else 2)
+
+    def _signal(self, signal: Signal) -> SignalView:
+        times = self._keep(to_stamps(signal.times, self.bits).contiguous())
+        values = self._keep(signal.values.detach().contiguous())
+        stride = values.stride(0) if values.ndim == 2 else 0
+        return SignalView(times.data_ptr(), values.data_ptr(), signal.times.shape[0], stride)
+
+    def _change(self, change: Any) -> ChangeView:
+        never = torch.full((1,), torch.inf, dtype=torch.float64)
+        until = never if change.until is None else change.until
+        return ChangeView(self._stamps(change.at), self._stamps(until), self._column(change.value))
+
+    def run(self, kernel: Kernel, rows: Tensor | None) -> KernelReport:
+        """Run a kernel over all rows, or over some by number, int64."""
+        args = self.args
+        entries = self.problem.rows if rows is None else rows.shape[0]
+        args.entries = entries
+        args.order = None if rows is None else self._keep(rows.contiguous()).data_ptr()
+        self.counters.zero_()
+        threads = 1
+        if entries >= _FEW_PACKS * _LANES:
+            threads = min(torch.get_num_threads(), entries // _LANES)
+        begin = time.perf_counter()
+        if threads == 1 and entries * self.problem.max_steps <= _SHORT:
+            codes = [kernel.library.handle.tw_run(ctypes.byref(args))]
+        else:
+            codes = self._threads(kernel, threads)
+        seconds = time.perf_counter() - begin
+        if any(codes):
+            raise CompileError(
+                "A compiled kernel and this version of twinml disagree on the layout of their "
+                f"arguments ({kernel.library.path}). Empty the kernel cache and run again."
+            )
+        useful, every = self.counters[1].item(), self.counters[2].item()
+        library = kernel.library
+        return KernelReport(
+            method=kernel.spec.method, target=library.target, text=kernel.text,
+            source=str(library.source_path), library=str(library.path),
+            command=" ".join(library.command), compile_seconds=library.compile_seconds,
+            cached=library.cached, seconds=seconds, threads=threads,
+            lane_efficiency=useful / every if every else None,
+        )  # fmt: skip
+
+    def _threads(self, kernel: Kernel, count: int) -> list[int]:
+        """Work the queue off with several threads, so that Ctrl-C is heard at once."""
+        codes: list[int] = []
+
+        def work() -> None:
+            codes.append(kernel.library.handle.tw_run(ctypes.byref(self.args)))
+
+        team = [threading.Thread(target=work, daemon=True) for _ in range(count)]
+        for thread in team:
+            thread.start()
+        try:
+            for thread in team:
+                while thread.is_alive():
+                    thread.join(0.2)
+        except BaseException:
+            self.counters[3] = 1
+            for thread in team:
+                thread.join()
+            raise
+        return codes

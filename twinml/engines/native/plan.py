@@ -1,0 +1,114 @@
+"""From a problem to the kernels it needs: what is fixed at compile time."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from twinml.engines.native.library import Library, load
+from twinml.lowering import Lowered
+from twinml.lowering.unit import Fragment, UnitSpec, unit_text
+from twinml.physics import Signal
+from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR
+from twinml.solve.problem import Problem
+
+# States up to which a pack of plain fixed steps spans several registers: independent chains of
+# arithmetic hide the latency of each (measured: 4 for Lorenz, more states spill).
+_WIDE_STATES = {4: 4, 8: 2}
+
+
+@final
+@dataclass(frozen=True)
+class Kernel:
+    """A method's kernel, compiled and loaded."""
+
+    spec: UnitSpec
+    text: str
+    library: Library
+
+
+def methods_for(problem: Problem, method: str) -> Sequence[str]:
+    """The methods of a run, in the order in which rows are handed over."""
+    if method != AUTO:
+        return (method,)
+    if problem.path is not None:
+        return (AUTO_NOISE,)
+    return AUTO_PAIR[:1] if problem.dt is not None else AUTO_PAIR
+
+
+def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> UnitSpec:
+    """What the kernel of one method is compiled for."""
+    declared = problem.model.declared
+    inputs, parameters = list(declared.inputs), list(declared.parameters)
+    signals = tuple(
+        (inputs.index(name), value.kind == "linear")
+        for name, value in problem.inputs.items()
+        if isinstance(value, Signal)
+    )
+    places = {name: place for place, name in enumerate([*parameters, *inputs])}
+    changes = tuple((places[change.target], change.action) for change in problem.changes)
+    fixed, events = problem.dt is not None, bool(declared.events)
+    plain = (
+        fixed
+        and not (signals or changes or events or problem.path is not None)
+        and problem.keep != "quantities"
+        and problem.t.ndim == 1
+        and not record
+    )
+    registers = 3
+    if plain:
+        registers = next((r for n, r in _WIDE_STATES.items() if declared.width <= n), 1)
+    return UnitSpec(
+        method=method,
+        sizes=(declared.width, len(parameters), len(inputs)),
+        bits=64 if problem.y0.dtype == torch.float64 else 32,
+        fixed=fixed,
+        hand_over=hand_over,
+        plain=plain,
+        signals=signals,
+        changes=changes,
+        constants=len(problem.constants),
+        save=problem.keep == "all",
+        events=events,
+        noise=problem.path is not None,
+        record=record,
+        registers=registers,
+    )
+
+
+def kernel_for(
+    lowered: Lowered,
+    spec: UnitSpec,
+    events: Fragment | None,
+    functionals: Fragment | None,
+    target: str | None = None,
+) -> Kernel:
+    """The compiled kernel; text and library are kept for the next call."""
+    return _kernel(lowered.digest, spec, events, functionals, target, _Held(lowered))
+
+
+@final
+class _Held:
+    """Keeps the programs out of the key, which their digest stands for."""
+
+    def __init__(self, lowered: Lowered) -> None:
+        self.lowered = lowered
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@functools.lru_cache(maxsize=256)
+def _kernel(
+    digest: str, spec: UnitSpec, events: Fragment | None, functionals: Fragment | None,
+    target: str | None, held: _Held,
+) -> Kernel:  # fmt: skip
+    text = unit_text(held.lowered, spec, events, functionals)
+    return Kernel(spec, text, load(text, target))

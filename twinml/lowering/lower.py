@@ -1,0 +1,132 @@
+"""``lower``: the programs of a model, kept as long as the model stays as it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from twinml.errors import EquationError, LoweringError
+from twinml.lowering.check import Points, check_jacobian, check_values, sample
+from twinml.lowering.program import Program
+from twinml.lowering.recorder import Members
+from twinml.lowering.simplify import fused
+from twinml.lowering.trace import programs
+from twinml.lowering.version import fingerprint, members
+from twinml.physics.model import Physics
+
+
+@final
+@dataclass(frozen=True)
+class TensorRef:
+    """A tensor of the model that programs read by its number.
+
+    Args:
+        path: Attributes that lead to it, such as "friction.layers.0.weight".
+        shape: Of the tensor; read in row-major order.
+        tensor: The tensor itself: training in place is seen at the next launch.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    tensor: Tensor
+
+
+@final
+@dataclass(frozen=True)
+class Lowered:
+    """What ``lower`` gives.
+
+    Args:
+        model: Name of the class.
+        programs: By name: "rhs", and "outputs", "noise", "guards", "reset_<k>" where there are.
+        tensors: In the order of the pointers of a launch.
+        digest: Of the programs; equal for equal equations, whatever the weights' values.
+    """
+
+    model: str
+    programs: Mapping[str, Program]
+    tensors: tuple[TensorRef, ...]
+    digest: str
+
+    def read(self, dtype: torch.dtype) -> list[Tensor]:
+        """Current values of the tensors, contiguous, in ``dtype``, on their own devices."""
+        return [ref.tensor.detach().to(dtype).contiguous() for ref in self.tensors]
+
+
+@final
+@dataclass(frozen=True)
+class _Entry:
+    values: bytes
+    kept: tuple[Any, ...]
+    result: Lowered | LoweringError
+
+
+# Programs whose derivatives were found right in this process.
+_checked: set[str] = set()
+_cache: WeakKeyDictionary[Physics, _Entry] = WeakKeyDictionary()
+
+
+def lower(model: Physics) -> Lowered:
+    """The programs of a model's equations.
+
+    Cached for each model until one of its numbers, tensors or submodules is exchanged; values of
+    weights may change. Numbers of the module that holds the equations are read once.
+
+    Raises:
+        LoweringError: an equation has no kernel; the text names the line and a rewrite.
+        ShapeError, EquationError: an equation does not return what it should.
+    """
+    entry = _cache.get(model)
+    if entry is None or entry.values != fingerprint(model)[0]:
+        entry = _cache[model] = _lowered(model)
+    if isinstance(entry.result, LoweringError):
+        raise entry.result.with_traceback(None)
+    return entry.result
+
+
+def _lowered(model: Physics) -> _Entry:
+    points, wrong = None, None
+    try:
+        points = sample(model)
+    except EquationError as error:
+        wrong = error  # perhaps only of many rows at once, as `if x > 0:` is
+    values, kept = fingerprint(model)
+    try:
+        return _Entry(values, kept, _followed(model, values, points, wrong))
+    except LoweringError as error:
+        return _Entry(values, kept, error)
+
+
+def _followed(
+    model: Physics, version: bytes, points: Points | None, wrong: EquationError | None
+) -> Lowered:
+    tensors = Members(members(model))
+    plain = programs(model, tensors)
+    if fingerprint(model)[0] != version:
+        raise LoweringError(
+            f"{type(model).__name__} sets an attribute of its own while its equations are "
+            "evaluated, which a kernel cannot do. Return what is to be seen as an Output. "
+            'engine="eager" runs it as it is.'
+        )
+    if points is None:
+        assert wrong is not None
+        raise wrong
+    references = tuple(
+        TensorRef(member.path, tuple(member.tensor.shape), member.tensor) for member in tensors.used
+    )
+    final_programs = {name: fused(program) for name, program in plain.items()}
+    text = "\n".join(f"{name}\n{program.text()}" for name, program in final_programs.items())
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    lowered = Lowered(type(model).__name__, final_programs, references, digest)
+    weights = lowered.read(torch.float64)
+    check_values(model, lowered.programs, weights, points)
+    if digest not in _checked:
+        check_jacobian(model, lowered.programs["rhs"], weights, points)
+        _checked.add(digest)
+    return lowered

@@ -1,0 +1,189 @@
+"""Prints a program as a C++ or CUDA function over packs of rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Literal
+
+from twinml.lowering.program import (
+    Apply,
+    Constant,
+    Item,
+    Linear,
+    Load,
+    Node,
+    Pack,
+    Program,
+    Symbol,
+    Table,
+    Truth,
+    Wide,
+    kind_of,
+)
+
+Dialect = Literal["cpp", "cuda"]
+
+# Above this many operations a function is a real one: inlined into every stage it would make
+# compiling slow and the code larger than the instruction cache.
+BIG = 150
+
+_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "gt": ">",
+          "ge": ">=", "eq": "==", "ne": "!=", "and": "&", "or": "|", "xor": "^"}  # fmt: skip
+_PREFIX = {"neg": "-", "not": "!"}
+_RENAMED = {"round": "round_even"}
+
+
+def print_function(
+    program: Program,
+    name: str,
+    dialect: Dialect = "cpp",
+    big: bool | None = None,
+    values: int | None = None,
+) -> str:
+    """One function::
+
+        TW_FN void rhs(const Real t, const Real* y, const Real* p, const Real* u, const Real* c,
+                       const Weights w, Real* out)
+        {
+          const Real y0 = y[0];
+          const Real p0 = p[0];
+          const Real a0 = p0 * y0;
+          out[0] = a0;
+        }
+
+    All arguments are read before any result is written, so ``out`` may be ``y``.
+
+    Args:
+        program: What it computes.
+        name: Of the function.
+        dialect: "cpp" or "cuda"; they differ in markers only.
+        big: Whether it is a function of its own instead of inlined; None decides by its size.
+        values: For a tangent, how many of the results are values: those after them go to
+            ``dout``, and the seeds ``dt``, ``dy``, ``du`` are arguments. None for none.
+
+    Returns:
+        C++17 text; helpers it calls stand in ``kernels/``.
+    """
+    marker = "TW_BIG" if (program.operations > BIG if big is None else big) else "TW_FN"
+    arguments = "const Real t, const Real* y, const Real* p, const Real* u, const Real* c"
+    results = "Real* out"
+    if values is not None:
+        results = "const Real dt, const Real* dy, const Real* du, Real* out, Real* dout"
+    lines = [f"{marker} void {name}({arguments}, const Weights w, {results})", "{"]
+    body, names = _body(program)
+    lines += [f"  {line}" for line in body]
+    for number, place in enumerate(program.outputs):
+        if values is None or number < values:
+            lines.append(f"  out[{number}] = {names[place]};")
+        else:
+            lines.append(f"  dout[{number - values}] = {names[place]};")
+    lines.append("}")
+    return "\n".join(lines) + "\n"
+
+
+def number(value: float) -> str:
+    """A float64 literal, exact: ``Real(real(1.5))``, or as ``Real(real(0x1.999999999999ap-4))``."""
+    if math.isnan(value):
+        return "not_a_number()"
+    if math.isinf(value):
+        return "infinity()" if value > 0 else "-infinity()"
+    if Decimal(repr(value)) == Decimal(value) and len(repr(value)) < 12:
+        return f"Real(real({value!r}))"  # keeps the sign of -0.0
+    return f"Real(real({_hexadecimal(value)}))"
+
+
+def _hexadecimal(value: float) -> str:
+    """``float.hex`` without the zeros that say nothing."""
+    head, _, exponent = value.hex().partition("p")
+    whole, _, fraction = head.partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}p{exponent}" if fraction else f"{whole}p{exponent}"
+
+
+def _body(program: Program) -> tuple[list[str], list[str]]:
+    """Statements, and the name of each node's value."""
+    names: list[str] = []
+    lines: list[str] = []
+    counts = {"a": 0, "m": 0, "v": 0}
+    vectors: set[int] = set()
+
+    def fresh(letter: str) -> str:
+        counts[letter] += 1
+        return f"{letter}{counts[letter] - 1}"
+
+    for place, node in enumerate(program.nodes):
+        match node:
+            case Constant():
+                names.append(number(node.value))
+                continue
+            case Truth():
+                names.append(f"Mask({'true' if node.value else 'false'})")
+                continue
+            case Item():
+                names.append(f"{names[node.arg]}[{node.index}]")
+                continue
+            case Symbol(kind="t" | "dt"):
+                names.append(node.kind)
+                continue
+            case Symbol():
+                name = f"{node.kind}{node.index}"
+                lines.append(f"const Real {name} = {node.kind}[{node.index}];")
+            case Pack() | Linear() | Wide():
+                name = fresh("v")
+                vectors.add(place)
+                lines += _vector(node, name, names, vectors)
+            case _:
+                test = kind_of(node) == "bool"
+                name = fresh("m" if test else "a")
+                lines.append(f"const {'Mask' if test else 'Real'} {name} = {_scalar(node, names)};")
+        names.append(name)
+    return lines, names
+
+
+def _scalar(node: Node, names: Sequence[str]) -> str:
+    """``fma(a0, y1, p2)``, ``a0 + a1``, ``Real(w[3][1])``."""
+    match node:
+        case Load():
+            return f"Real(w[{node.tensor}][{node.index}])"
+        case Table():
+            function = "table_slope" if node.slope else "table_value"
+            tables = f"w[{node.knots}], w[{node.values}]"
+            return f"{function}<{node.size}>({tables}, {names[node.arg]})"
+        case Apply():
+            return _applied(node.op, [names[place] for place in node.args])
+    raise TypeError(f"{node} is no scalar operation")
+
+
+def _applied(op: str, args: Sequence[str]) -> str:
+    if op in _INFIX:
+        return f"{args[0]} {_INFIX[op]} {args[1]}"
+    if op in _PREFIX:
+        return f"{_PREFIX[op]}{args[0]}"
+    if op == "fms":
+        return f"fma({args[0]}, {args[1]}, -{args[2]})"
+    return f"{_RENAMED.get(op, op)}({', '.join(args)})"
+
+
+def _vector(
+    node: Pack | Linear | Wide, name: str, names: Sequence[str], vectors: set[int]
+) -> list[str]:
+    match node:
+        case Pack():
+            elements = ", ".join(names[place] for place in node.args)
+            return [f"const Real {name}[{len(node.args)}] = {{{elements}}};"]
+        case Linear():
+            bias = f"w[{node.bias}]" if node.bias is not None else "nullptr"
+            call = f"linear<{node.outputs}, {node.inputs}>"
+            return [
+                f"Real {name}[{node.outputs}];",
+                f"{call}(w[{node.weight}], {bias}, {names[node.arg]}, {name});",
+            ]
+        case Wide():
+            args = [f"{names[p]}[i]" if p in vectors else names[p] for p in node.args]
+            return [
+                f"Real {name}[{node.size}];",
+                f"TW_UNROLL for (int i = 0; i < {node.size}; ++i) "
+                f"{name}[i] = {_applied(node.op, args)};",
+            ]

@@ -1,0 +1,175 @@
+"""A whole translation unit: what is fixed at compile time, the emitted functions, the entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from twinml.lowering.noise_text import noise_text
+from twinml.lowering.printer import print_function
+from twinml.lowering.rosenbrock_text import rosenbrock_text
+from twinml.lowering.tableau_text import stochastic_text, tableau_text
+from twinml.solve.methods import method_named
+from twinml.solve.rosenbrock import RosenbrockTableau
+from twinml.solve.stochastic import StochasticTableau
+from twinml.solve.tableau import ButcherTableau
+
+if TYPE_CHECKING:
+    from twinml.lowering import Lowered
+
+ACTION_CODES = {"set": 0, "multiply": 1, "add": 2}
+
+
+@final
+@dataclass(frozen=True)
+class Fragment:
+    """Emitted text of a part of the kernel: macros, and functions that follow the prelude."""
+
+    defines: str = ""
+    functions: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class UnitSpec:
+    """What a kernel is compiled for.
+
+    Args:
+        method: Name of the method.
+        sizes: How many state components, parameters and inputs the model has.
+        bits: Width of numbers, 64 or 32.
+        fixed: Whether steps have a given size.
+        hand_over: Whether rows that turn stiff leave.
+        plain: Whether all rows take the same fixed steps.
+        signals: Number of the input and whether it is linear, for each ``Signal``.
+        changes: Number of the target (parameters, then inputs) and its action, each change.
+        constants: How many constants quantities know.
+        save: Whether trajectories are kept.
+        events: Whether the model's events are watched.
+        noise: Whether there is a Brownian path.
+        record: Whether accepted steps are written down.
+        registers: Vector registers a pack has on a CPU.
+    """
+
+    method: str
+    sizes: tuple[int, int, int]
+    bits: int = 64
+    fixed: bool = False
+    hand_over: bool = False
+    plain: bool = False
+    signals: tuple[tuple[int, bool], ...] = ()
+    changes: tuple[tuple[int, str], ...] = ()
+    constants: int = 0
+    save: bool = False
+    events: bool = False
+    noise: bool = False
+    record: bool = False
+    registers: int = 1
+
+
+def unit_text(
+    lowered: Lowered,
+    spec: UnitSpec,
+    events: Fragment | None = None,
+    functionals: Fragment | None = None,
+    dialect: str = "cpp",
+) -> str:
+    """The text of a kernel.
+
+    Args:
+        lowered: The model's programs.
+        spec: What it is compiled for.
+        events: Guards, resets and their macros; None without events.
+        functionals: Quantities and their macros; None where trajectories or ends are kept.
+        dialect: "cpp" or "cuda".
+    """
+    method = method_named(spec.method)
+    dense = spec.save or events is not None or functionals is not None
+    states, parameters, inputs = spec.sizes
+    defines = [
+        ("TW_BITS", spec.bits),
+        ("TW_REGS", spec.registers),
+        ("TW_N", states),
+        ("TW_P", parameters),
+        ("TW_U", inputs),
+        ("TW_CONSTANTS", spec.constants),
+        ("TW_SIGNALS", len(spec.signals)),
+        ("TW_CHANGES", len(spec.changes)),
+        ("TW_LINEAR", int(any(linear for _, linear in spec.signals))),
+        ("TW_ADAPTIVE", int(not spec.fixed)),
+        ("TW_HANDOVER", int(spec.hand_over)),
+        ("TW_SAVE", int(spec.save)),
+        ("TW_NOISE", int(spec.noise)),
+        ("TW_RECORD", int(spec.record)),
+        ("TW_STIFF_METHOD", int(isinstance(method, RosenbrockTableau))),
+        ("TW_STOCHASTIC", int(isinstance(method, StochasticTableau))),
+        ("TW_DENSE", int(dense)),
+        ("TW_PLAIN", int(spec.plain)),
+    ]
+    if events is None:
+        defines.append(("TW_EVENTS", 0))
+    if functionals is None:
+        defines.append(("TW_FUNCTIONALS", 0))
+    method_defines, functions = _method(lowered, spec, dense, dialect)
+    parts = [part for part in (events, functionals) if part is not None]
+    body = "\n".join([*functions, *(part.functions for part in parts)])
+    defines += [
+        ("TW_USES_LINEAR", int("linear<" in body)),
+        ("TW_USES_TABLE", int("table_" in body)),
+    ]
+    blocks = [
+        "\n".join(f"#define {name} {value}" for name, value in defines),
+        method_defines,
+        *(part.defines for part in parts),
+        '#include "prelude.h"\n',
+        "namespace tw {\n",
+        _tables(spec, inputs),
+        body,
+        "}  // namespace tw\n",
+        '#include "run.h"',
+    ]
+    return "\n".join(blocks) + "\n"
+
+
+def _method(
+    lowered: Lowered, spec: UnitSpec, dense: bool, dialect: str
+) -> tuple[str, list[str]]:  # fmt: skip
+    """Macros of the method and the equations it evaluates."""
+    method = method_named(spec.method)
+    functions = [print_function(lowered.programs["rhs"], "rhs", dialect)]
+    if isinstance(method, ButcherTableau):
+        return tableau_text(method, not spec.fixed, dense, spec.hand_over), functions
+    if isinstance(method, StochasticTableau):
+        macros = stochastic_text(method)
+        if spec.noise:
+            more, text = noise_text(lowered.programs["noise"], dialect)
+            macros, functions = macros + more, [*functions, text]
+        return macros, functions
+    moving = [place for place, linear in spec.signals if linear]
+    macros, text = rosenbrock_text(method, lowered.programs["rhs"], moving, dialect, dense)
+    return macros, [*functions, text]
+
+
+def _tables(spec: UnitSpec, inputs: int) -> str:
+    """Tables known at compile time, as ``kernels/forcing.h`` reads them."""
+    signal_of = [-1] * inputs
+    for number, (place, _) in enumerate(spec.signals):
+        signal_of[place] = number
+    return (
+        "\n".join(
+            [
+                _table("INPUT_SIGNAL", signal_of),
+                _table("SIGNAL_INPUT", [place for place, _ in spec.signals]),
+                _table("SIGNAL_LINEAR", [int(linear) for _, linear in spec.signals]),
+                _table("CHANGE_TARGET", [target for target, _ in spec.changes]),
+                _table("CHANGE_ACTION", [ACTION_CODES[action] for _, action in spec.changes]),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _table(name: str, values: Sequence[int]) -> str:
+    # An array may not be empty.
+    return f"TW_TABLE int {name}[] = {{{', '.join(map(str, values or [0]))}}};"

@@ -1,0 +1,120 @@
+"""What the equations of a model depend on besides their arguments: its tensors and plain values."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from twinml.lowering.recorder import Member
+from twinml.physics.model import Physics
+
+# What torch keeps in every module, and the defaults of parameters, which are arguments.
+_NOT_READ = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules", "training"}
+_SKIPPED = _NOT_READ | {"_defaults"}
+_PLAIN = (float, int, str, bool, complex, bytes, type(None))
+_DEPTH = 6
+
+
+def fingerprint(model: Physics) -> tuple[bytes, tuple[Any, ...]]:
+    """Equal for two moments between which no number and no tensor of the model was exchanged.
+
+    Numbers, texts and containers of them count by value, on the model, its submodules, its
+    classes and objects it holds; tensors by identity and shape, so that training in place
+    changes nothing.
+
+    Returns:
+        The values, and the objects whose identity is among them: as long as they are kept, no
+        other object can take their place.
+    """
+    flat: list[Any] = []
+    kept: list[Any] = []
+    _walk(vars(model), flat, kept, 0)
+    for cls in type(model).__mro__:
+        if cls is Physics:
+            break
+        for name, value in vars(cls).items():
+            if type(value) in (float, int, tuple, list):
+                flat.append(name)
+                _value(value, flat, kept, 0)
+    # Version 2 writes floats bit by bit and knows no sharing, so equal values give equal bytes.
+    return marshal.dumps(flat, 2), tuple(kept)
+
+
+def _walk(attributes: dict[str, Any], flat: list[Any], kept: list[Any], depth: int) -> None:
+    for name, value in attributes.items():
+        if name not in _SKIPPED:
+            flat.append(name)
+            if type(value) in _PLAIN:
+                flat.append(value)
+            else:
+                _value(value, flat, kept, depth)
+
+
+def _value(value: Any, flat: list[Any], kept: list[Any], depth: int) -> None:
+    kind = type(value)
+    if kind in _PLAIN:
+        flat.append(value)
+    elif isinstance(value, Tensor):
+        kept.append(value)
+        flat.append((id(value), tuple(value.shape)))
+    elif depth > _DEPTH:
+        kept.append(value)
+        flat.append(id(value))
+    elif isinstance(value, nn.Module):
+        flat.append(kind.__name__)
+        _walk(vars(value), flat, kept, depth + 1)
+    elif isinstance(value, dict):
+        flat.append(len(value))
+        for key, part in value.items():
+            _value(key, flat, kept, depth + 1)
+            _value(part, flat, kept, depth + 1)
+    elif kind in (tuple, list, set, frozenset):
+        flat.append(len(value))
+        for part in value:
+            _value(part, flat, kept, depth + 1)
+    elif isinstance(value, np.ndarray):
+        flat.append((value.tobytes(), str(value.dtype), value.shape))
+    elif isinstance(value, np.generic):
+        flat.append(value.tobytes())
+    elif hasattr(value, "__dict__") and not callable(value):
+        flat.append(kind.__name__)
+        _walk(vars(value), flat, kept, depth + 1)
+    else:
+        kept.append(value)
+        flat.append(id(value))
+
+
+def members(model: Physics) -> dict[int, Member]:
+    """Every tensor that a model holds, by identity, with the path it was found under."""
+    found: dict[int, Member] = {}
+    for path, tensor in _tensors(model, "", 0):
+        found.setdefault(id(tensor), Member(path, tensor))
+    return found
+
+
+def _tensors(value: Any, path: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield path, value
+    elif depth > _DEPTH:
+        return
+    elif isinstance(value, nn.Module):
+        for name, part in vars(value).items():
+            inside = name in ("_parameters", "_buffers", "_modules")
+            if inside:
+                for key, inner in part.items():
+                    yield from _tensors(inner, f"{path}.{key}".lstrip("."), depth + 1)
+            elif name not in _SKIPPED:
+                yield from _tensors(part, f"{path}.{name}".lstrip("."), depth + 1)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _tensors(part, f"{path}[{key!r}]", depth + 1)
+    elif isinstance(value, (tuple, list)):
+        for place, part in enumerate(value):
+            yield from _tensors(part, f"{path}[{place}]", depth + 1)
+    elif hasattr(value, "__dict__") and not callable(value):
+        for name, part in vars(value).items():
+            yield from _tensors(part, f"{path}.{name}", depth + 1)
