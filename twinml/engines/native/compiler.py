@@ -37,6 +37,8 @@ _FLAGS = (
     "-Wno-psabi",
 )
 OPTIMISE = "-O3"
+# g++ would keep coefficients in registers across a whole step, and then spill what moves.
+_ONLY_GCC = ("-fno-gcse",)
 
 _ASK_TIMEOUT = 60
 # Only under these names is a file itself the compiler; ccache and scripts stand for another
@@ -63,7 +65,8 @@ class Compiler:
 
     def flags(self, target: str) -> tuple[str, ...]:
         """The words between the command and the names of files, for a checked target."""
-        return (OPTIMISE, *_FLAGS, *self._standard_library(), *self._machine(target))
+        own = _ONLY_GCC if self.kind == "gcc" else ()
+        return (OPTIMISE, *_FLAGS, *own, *self._standard_library(), *self._machine(target))
 
     def _machine(self, target: str) -> tuple[str, ...]:
         if self.kind == "zig":
