@@ -5,7 +5,7 @@
 
 #define TW_LANES 1
 #define TW_FN __device__ static __forceinline__
-#define TW_MATH __device__ static __forceinline__
+#define TW_MATH __device__ static inline
 #define TW_BIG __device__ static __noinline__
 #define TW_TABLE __device__ static const
 

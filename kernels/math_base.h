@@ -92,12 +92,24 @@ TW_FN Pair product(Pair a, Pair b) {
   return p;
 }
 
-/* (n.hi + n.lo) / (d.hi + d.lo), little more than half a unit in the last place off. */
-TW_FN Real quotient(Pair n, Pair d) {
+/* (n.hi + n.lo) / (d.hi + d.lo) in two parts whose sum is not yet rounded. */
+TW_FN Pair quotient_parts(Pair n, Pair d) {
   const Real inverse = Real(1.0) / d.hi;
   const Real q = n.hi * inverse;
   const Real rest = fma(-q, d.lo, fnma(q, d.hi, n.hi) + n.lo);
-  return fma(rest, inverse, q);
+  return Pair{q, rest * inverse};
+}
+
+/* The same, rounded: little more than half a unit in the last place off. */
+TW_FN Real quotient(Pair n, Pair d) {
+  const Pair q = quotient_parts(n, d);
+  return q.hi + q.lo;
+}
+
+/* x (p.hi + p.lo), rounded. */
+TW_FN Real times(Real x, Pair p) {
+  const Real high = x * p.hi;
+  return high + fma(x, p.lo, fma(x, p.hi, -high));
 }
 
 }  // namespace tw

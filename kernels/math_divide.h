@@ -22,6 +22,8 @@ TW_BIG real fmod_one(real a, real b) {
   natural mx = ex ? (x & (unit - 1)) | unit : x, my = ey ? (y & (unit - 1)) | unit : y;
   if (!ex) ex = 1;
   if (!ey) ey = 1;
+  for (; mx < unit; --ex) mx <<= 1;
+  for (; my < unit; --ey) my <<= 1;
   for (; ex > ey; --ex) {
     if (mx >= my) mx -= my;
     mx <<= 1;
@@ -29,11 +31,8 @@ TW_BIG real fmod_one(real a, real b) {
   if (mx >= my) mx -= my;
   natural out = 0;
   if (mx) {
-    while (mx < unit && ex > 1) {
-      mx <<= 1;
-      --ex;
-    }
-    out = mx < unit ? mx : (mx & (unit - 1)) | ((natural)ex << TW_MANTISSA);
+    for (; mx < unit; --ex) mx <<= 1;
+    out = ex > 0 ? (mx & (unit - 1)) | ((natural)ex << TW_MANTISSA) : mx >> (1 - ex);
   }
   return get(from_bits(Int((integer)out | sign)), 0);
 }

@@ -153,20 +153,38 @@ TW_MATH Real cosh(Real x) {
   return y;
 }
 
-/* The logistic function as value * 2^k: value times x may then be scaled, rounded once. */
-struct SigmoidParts {
-  Real value, k;
-};
+/* value * 2^k for k <= 0, rounded once. */
+TW_FN Real scaled_down(Real value, Real k) {
+  Real y = value * power_of_two(k + Real(TW_SHIFT));
+  const Mask rare = !(k >= Real(TW_C(-1000.0, -120.0f)));
+  if (any(rare)) y = select(rare, scaled(value, k), y);
+  return y;
+}
 
-/* 1 / (1 + exp(-|x|)) or exp(-|x|) / (1 + exp(-|x|)), for x.hi + x.lo. */
-TW_FN SigmoidParts sigmoid_parts(Pair x) {
-  const Real limit = Real(TW_C(800.0, 120.0f));
-  const Mask far = abs(x.hi) > limit;
+/* Beyond it exp(-x) is 0, also times x. */
+#define TW_SIGMOID_RANGE TW_C(800.0, 120.0f)
+
+/* 1 / (1 + exp(-|x|)) or exp(-|x|) / (1 + exp(-|x|)). */
+TW_MATH Real sigmoid(Real x) {
+  const Real range = Real(TW_SIGMOID_RANGE);
+  const Mask negative = signbit(x);
+  const Real size = select(abs(x) > range, range, abs(x));
+  const ExpArgument a = exp_argument(-size);
+  const Pair sum = fast_sum(Real(1.0), a.r);
+  const Real e = sum.hi + (sum.lo + fma(a.r * a.r, exp_poly(a.r), a.rest));
+  const Real scale = power_of_two(max(a.k, Real(TW_C(-1000.0, -120.0f))) + Real(TW_SHIFT));
+  const Pair over = {select(negative, e, Real(1.0)), Real(0.0)};
+  const Real value = quotient(over, fast_sum(Real(1.0), scale * e));
+  return scaled_down(value, select(negative, a.k, Real(0.0)));
+}
+
+/* factor * sigmoid(x.hi + x.lo), with one rounding for both. */
+TW_FN Real times_sigmoid(Real factor, Pair x) {
+  const Real range = Real(TW_SIGMOID_RANGE);
   const Mask negative = signbit(x.hi);
-  Real size = abs(x.hi);
-  Real size_lo = select(negative, -x.lo, x.lo);
-  size = select(far, limit, size);
-  size_lo = select(far, Real(0.0), size_lo);
+  const Mask far = abs(x.hi) > range;
+  const Real size = select(far, range, abs(x.hi));
+  const Real size_lo = select(far, Real(0.0), select(negative, -x.lo, x.lo));
   ExpArgument a = exp_argument(-size);
   a.rest -= size_lo;
   const Real square = a.r * a.r, tail = exp_poly(a.r);
@@ -177,23 +195,21 @@ TW_FN SigmoidParts sigmoid_parts(Pair x) {
   Pair below = fast_sum(Real(1.0), scale * e.hi);
   below.lo = fma(scale, e.lo, below.lo);
   const Pair over = select(negative, e, Pair{Real(1.0), Real(0.0)});
-  return SigmoidParts{quotient(over, below), select(negative, a.k, Real(0.0))};
+  const Real value = times(factor, quotient_parts(over, below));
+  return scaled_down(value, select(negative, a.k, Real(0.0)));
 }
 
-TW_FN Real sigmoid_scaled(SigmoidParts s) {
-  Real y = s.value * power_of_two(s.k + Real(TW_SHIFT));
-  const Mask rare = !(s.k >= Real(TW_C(-1000.0, -120.0f)));
-  if (any(rare)) y = select(rare, scaled(s.value, s.k), y);
-  return y;
+/* For x times what lies between 0 and 1 and is 1 above 100: the sign of x, -0 too, and inf; nan at
+ * -inf, as torch. */
+TW_FN Real gate_edges(Real x, Real y) {
+  y = select(x > Real(100.0), x, copysign(y, x));
+  return select(isnan(x) | (x == -infinity()), not_a_number(), y);
 }
 
-TW_MATH Real sigmoid(Real x) { return sigmoid_scaled(sigmoid_parts(Pair{x, Real(0.0)})); }
-
-/* x * sigmoid(x); nan at -inf, as torch. */
+/* x sigmoid(x) */
 TW_MATH Real silu(Real x) {
-  SigmoidParts s = sigmoid_parts(Pair{x, Real(0.0)});
-  s.value = s.value * x;
-  return select(x == -infinity(), not_a_number(), sigmoid_scaled(s));
+  const Real y = times_sigmoid(max(x, Real(-TW_SIGMOID_RANGE)), Pair{x, Real(0.0)});
+  return gate_edges(x, y);
 }
 
 }  // namespace tw

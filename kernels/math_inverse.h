@@ -120,8 +120,10 @@ TW_MATH Real atan2(Real y, Real x) {
   if (any(rare)) {
     const Real large = max(up, across);
     /* Both into the range where neither quotients nor what they lose underflow or overflow. */
-    Real factor = select(large > Real(1.0), Real(TW_C(0x1p-60, 0x1p-30f)), Real(1.0));
-    factor = select(large < Real(TW_C(0x1p-900, 0x1p-60f)), Real(TW_C(0x1p200, 0x1p60f)), factor);
+    const Mask far = large > Real(TW_C(0x1p1000, 0x1p100f));
+    const Mask near = large < Real(TW_C(0x1p-800, 0x1p-60f));
+    Real factor = select(far, Real(TW_C(0x1p-60, 0x1p-30f)), Real(1.0));
+    factor = select(near, Real(TW_C(0x1p300, 0x1p60f)), factor);
     const Mask both_zero = large == Real(0.0);
     const Mask both_endless = min(up, across) == infinity();
     const Mask one_endless = (large == infinity()) & !both_endless;

@@ -6,14 +6,16 @@
 
 namespace tw {
 
-/* pi / 2 in three parts. The product of the first with j is exact inside fma, and so is that of the
- * second while |j| <= 2^20 (2^10 for 32 bits): it has that many bits less. */
+/* pi / 2 in parts. The product of the first with j is exact inside fma, since x - j pi/2 is below 2
+ * and counts in its last bits; those of the middle ones are exact while |j| <= 2^20 (2^14 for 32
+ * bits): they have that many bits less. */
 #define TW_PI_2_HI TW_C(0x1.921fb54442d18p0, 0x1.921fb6p0f)
-#define TW_PI_2_MIDDLE TW_C(0x1.1a626331p-54, -0x1.7778p-25f)
-#define TW_PI_2_LO TW_C(0x1.1701b839a252p-88, -0x1.2e7b96p-40f)
+#define TW_PI_2_MIDDLE TW_C(0x1.1a626331p-54, -0x1.778p-25f)
+#define TW_PI_2_FURTHER 0x1.69p-39f /* 32 bits only */
+#define TW_PI_2_LO TW_C(0x1.1701b839a252p-88, -0x1.ee59dap-50f)
 #define TW_1_PI TW_C(0x1.45f306dc9c883p-2, 0x1.45f306p-2f)
 #define TW_2_PI TW_C(0x1.45f306dc9c883p-1, 0x1.45f306p-1f)
-#define TW_TRIG_RANGE TW_C(1.6e6, 1600.0f)
+#define TW_TRIG_RANGE TW_C(1.6e6, 25000.0f)
 
 /* The bits of 2 / pi after the point. */
 TW_TABLE unsigned int TWO_OVER_PI[] = {
@@ -65,13 +67,14 @@ TW_BIG HugeAngle huge_angle(real x_bits_of) {
   const int units = 32 * (word + TW_PI_WORDS) - exponent;
   unsigned long long part[3]; /* 2 bits of j and 190 of the fraction, from the top */
   for (int i = 0; i < 3; ++i) {
-    unsigned long long value = 0;
-    for (int b = 0; b < 64; ++b) {
-      const int at = units + 1 - 64 * i - b;
-      const unsigned int bit =
-          at >= 0 && at < 32 * (TW_PI_WORDS + 2) ? (product[at / 32] >> (at % 32)) & 1u : 0u;
-      value = (value << 1) | bit;
+    const int last = units - 62 - 64 * i;
+    const int at = last >> 5, shift = last & 31;
+    unsigned long long word_of[3];
+    for (int k = 0; k < 3; ++k) {
+      word_of[k] = at + k >= 0 && at + k < TW_PI_WORDS + 2 ? product[at + k] : 0u;
     }
+    unsigned long long value = (word_of[0] | (word_of[1] << 32)) >> shift;
+    if (shift) value |= word_of[2] << (64 - shift);
     part[i] = value;
   }
   int j = (int)(part[0] >> 62);
@@ -135,12 +138,23 @@ TW_FN void quarter_turn(Mask rare, integer odd, Angle& angle) {
   angle.j = select(turn, angle.j + select(up, Int(1), Int(-1)), angle.j);
 }
 
-/* x - j pi/2, for |j| within the range above. */
-TW_FN Pair trig_rest(Real x, Real j) {
-  const Real first = fnma(j, Real(TW_PI_2_HI), x);
-  const Real hi = fnma(j, Real(TW_PI_2_MIDDLE), first);
-  const Real lo = fnma(j, Real(TW_PI_2_MIDDLE), first - hi);
+/* first - j (pi/2 - TW_PI_2_HI), for |j| within the range above: where a difference is rounded the
+ * product is the smaller of the two, and what is lost is found exactly. */
+TW_FN Pair less_small_parts(Real first, Real j) {
+  const Real second = fnma(j, Real(TW_PI_2_MIDDLE), first);
+  Real lo = fnma(j, Real(TW_PI_2_MIDDLE), first - second);
+#if TW_BITS == 64
+  const Real hi = second;
+#else
+  const Real hi = fnma(j, Real(TW_PI_2_FURTHER), second);
+  lo += fnma(j, Real(TW_PI_2_FURTHER), second - hi);
+#endif
   return Pair{hi, fnma(j, Real(TW_PI_2_LO), lo)};
+}
+
+/* x - j pi/2 */
+TW_FN Pair trig_rest(Real x, Real j) {
+  return less_small_parts(fnma(j, Real(TW_PI_2_HI), x), j);
 }
 
 /* (sin(r) - r + r^3 / 6) / r^5 over z = r^2, |r| <= pi / 2. */
@@ -189,9 +203,9 @@ TW_MATH Real cos(Real x) {
   /* For |x| < 1 the first difference is rounded; `error` is what it lost. */
   const Real first = fma(j, Real(TW_PI_2_HI), -size);
   const Real error = fma(j, Real(TW_PI_2_HI), -first) - size;
-  const Real hi = fma(j, Real(TW_PI_2_MIDDLE), first);
-  const Real lo = fma(j, Real(TW_PI_2_LO), fma(j, Real(TW_PI_2_MIDDLE), first - hi)) + error;
-  Angle angle = {Pair{hi, lo}, bits(shifted)};
+  Pair r = less_small_parts(first, -j);
+  r.lo += error;
+  Angle angle = {r, bits(shifted)};
   const Mask rare = !(size <= Real(TW_TRIG_RANGE));
   if (any(rare)) {
     huge_lanes(size, rare, angle);

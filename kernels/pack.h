@@ -50,6 +50,9 @@ struct Pack {
 #if TW_SAVE
   Clock next_save;
 #endif
+#if TW_NOISE
+  Int id_low, id_high; /* words of the row's id in the noise's counter */
+#endif
 #if TW_EVENTS
   Watch watch;
 #endif
@@ -89,6 +92,9 @@ TW_FN void clear(Pack& pack) {
 #endif
 #if TW_SAVE
   pack.next_save = pack.t;
+#endif
+#if TW_NOISE
+  pack.id_low = pack.id_high = Int(integer(0));
 #endif
 #if TW_EVENTS
   clear(pack.watch);
@@ -138,6 +144,10 @@ TW_BIG void load_row(const Args& args, Pack& pack, int lane, count row) {
     pack.book.pointer[s * TW_LANES + lane] = knots_behind(args, s, row, t);
 #endif
   refresh(args, pack.at, pack.limit, pack.end, pack.book.pointer, row, lane);
+#if TW_NOISE
+  set(pack.id_low, lane, integer((unsigned)args.ids[row]));
+  set(pack.id_high, lane, integer(args.ids[row] >> 32));
+#endif
 #if TW_SAVE
   int saved = 0;
   stamp next = save_time(args, row, 0);
@@ -167,7 +177,7 @@ TW_FN void copy_lane(Pack& to, int lane, const Pack& from, int other) {
   slot* target = (slot*)&to;
   const slot* source = (const slot*)&from;
   const int slots = (__builtin_offsetof(Pack, at) + __builtin_offsetof(Context, w)) / sizeof(slot);
-  for (int k = 0; k < slots; k += TW_LANES) target[k + lane] = source[k + other];
+  for (int k = 0; k + TW_LANES <= slots; k += TW_LANES) target[k + lane] = source[k + other];
   to.book.began[lane] = to.book.tick - (from.book.tick - from.book.began[other]);
   to.book.row[lane] = from.book.row[other];
   to.book.status[lane] = from.book.status[other];

@@ -17,10 +17,10 @@ from twinml.library import BouncingBall, CascadedTanks, HeaterPair, Lorenz
 from twinml.lowering import evaluate, lower, print_function
 
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
-FLAGS = (
-    "-O2 -std=c++17 -ffp-contract=off -fno-math-errno -fno-trapping-math -fno-exceptions -fno-rtti "
-    "-fPIC -shared -march=x86-64-v3"
-).split()
+FLAGS = [
+    "-O2", "-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
+    "-fno-exceptions", "-fno-rtti", "-fPIC", "-shared", "-march=x86-64-v3",
+]  # fmt: skip
 ROWS = 16
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")

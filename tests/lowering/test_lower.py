@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 import threading
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from twinml.lowering import lower as lower_function
 from twinml.lowering.check import sample
 from twinml.lowering.recorder import Recorder
 
+ROOT = Path(__file__).resolve().parents[2]
 MODELS = [getattr(library, name) for name in library.__all__]
 
 
@@ -221,3 +225,14 @@ def test_a_wrong_program_is_an_error_and_never_a_wrong_number(monkeypatch):
     model = OneFunction(lambda x, y, z: torch.sin(x) + y)
     with pytest.raises(tw.TwinmlError, match=r"would compute .* as result 0 of 'rhs'"):
         lower_function(model)
+
+
+def test_lowering_imports_nothing_heavy():
+    # torch.autograd.grad with grad_outputs would import sympy: half a second at every start.
+    script = (
+        "import sys, twinml.library as L; from twinml.lowering import lower; lower(L.Pendulum()); "
+        "print([name for name in ('sympy', 'torch._dynamo', 'torch.fx') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "sympy" not in done.stdout and "dynamo" not in done.stdout

@@ -36,7 +36,7 @@ UNARY = {
     "nn.Softplus": torch.nn.Softplus(beta=2.0), "silu": F.silu, "mish": F.mish,
     "gelu": F.gelu, "gelu tanh": lambda x: F.gelu(x, approximate="tanh"), "erf": torch.erf,
     "logsigmoid": F.logsigmoid, "softsign": F.softsign, "hardtanh": F.hardtanh,
-    "hardsigmoid": F.hardsigmoid, "tanhshrink": F.tanhshrink, "logit": torch.logit,
+    "tanhshrink": F.tanhshrink, "logit": torch.logit,
     "sinc": torch.sinc, "frac": torch.frac, "deg2rad": torch.deg2rad,
     "floor": torch.floor, "ceil": torch.ceil, "trunc": torch.trunc, "round": torch.round,
     "round 2": lambda x: torch.round(x, decimals=2),

@@ -45,7 +45,7 @@ REFUSED = {
     "row picked": (lambda x, y, z: x[0] * y, "'x[...]'", "one row"),
     "cast": (lambda x, y, z: x.to(torch.float32), "'to'", "x.to(y.dtype)"),
     "gradient cut": (lambda x, y, z: x.detach() * y, "'detach'", "Leave it out"),
-    "gradient": (lambda x, y, z: torch.autograd.grad(x, x)[0], "'grad'", "arithmetic"),
+    "gradient": (lambda x, y, z: torch.autograd.grad(x, x)[0], "'grad'", "derivative out"),
     "unknown": (lambda x, y, z: torch.lgamma(x), "'lgamma'", "arithmetic"),
     "complex": (lambda x, y, z: (x * 1j).abs(), "'*'", "plain numbers"),
     "number of rows": (lambda x, y, z: x / x.shape[0], "result 0 of 'rhs'", "number of rows"),

@@ -7,6 +7,7 @@ would then depend on its place in the batch.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -76,10 +77,15 @@ def normals(uniform: Tensor) -> Tensor:
     if outer.shape[0] == 0:
         return value
     u, side = uniform.reshape(-1)[outer], q.reshape(-1)[outer]
-    r = torch.sqrt(-_log(torch.minimum(u, 1.0 - u)))
+    r = _sqrt(-_log(torch.minimum(u, 1.0 - u)))
     size = torch.where(r <= _FAR_FROM, _ratio(_TAIL, r - 1.6), _ratio(_FAR, r - 5.0))
     tail = torch.where(side < 0, -size, size)
     return value.reshape(-1).index_copy(0, outer, tail).reshape(value.shape)
+
+
+def _sqrt(x: Tensor) -> Tensor:
+    """Rounded as IEEE 754 asks; torch on a CPU hands the root to a library that does not."""
+    return torch.from_numpy(np.sqrt(x.numpy())) if x.device.type == "cpu" else torch.sqrt(x)
 
 
 def _ratio(parts: tuple[tuple[float, ...], tuple[float, ...]], x: Tensor) -> Tensor:

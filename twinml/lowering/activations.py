@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twinml.lowering.choices import bounded
 from twinml.lowering.operations import Handler, operation, pointwise
 from twinml.lowering.recorder import Recorder
 from twinml.lowering.values import (
@@ -67,11 +66,6 @@ def _softsign(emit: Emit, input: int) -> int:
 @pointwise("tanhshrink")
 def _tanhshrink(emit: Emit, input: int) -> int:
     return emit("sub", input, emit("tanh", input))
-
-
-@pointwise("hardsigmoid")
-def _hardsigmoid(emit: Emit, input: int, inplace: bool = False) -> int:
-    return emit("div", bounded(emit, emit("add", input, 3.0), 0.0, 6.0), 6.0)
 
 
 @pointwise("mish")

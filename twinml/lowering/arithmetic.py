@@ -15,7 +15,6 @@ from twinml.lowering.operations import operation, plain, pointwise
 from twinml.lowering.recorder import Recorder
 from twinml.lowering.values import (
     Emit,
-    Refused,
     Traced,
     elementwise,
     is_bool,
@@ -236,12 +235,6 @@ def _sinc(emit: Emit, input: int) -> int:
     angle = emit("mul", input, math.pi)
     safe = emit("select", emit("eq", input, 0.0), 1.0, emit("div", emit("sin", angle), angle))
     return safe
-
-
-@pointwise("erfc", "special_erfc")
-def _erfc(emit: Emit, input: int) -> int:
-    # Only where it loses no digits; for large arguments 1 - erf cancels.
-    raise Refused("it has no kernel", "Write 1 - torch.erf(x) where x stays below about 3.")
 
 
 @pointwise("logit", "special_logit")

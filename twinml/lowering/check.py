@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from twinml.errors import EquationError, LoweringError
+from twinml.lowering.derive import jacobian, tangent
 from twinml.lowering.evaluate import evaluate
 from twinml.lowering.program import Program
 from twinml.physics.event_values import after_reset, guard_value
@@ -20,6 +21,8 @@ from twinml.physics.model import Physics
 
 POINTS = 16
 TOLERANCE = 1e-12
+# Up to so many states every entry of the Jacobian is looked at, beyond one direction a point.
+_WHOLE = 12
 
 
 @final
@@ -30,10 +33,12 @@ class Points:
     Args:
         values: Arrays by kind of symbol, "t" (P,), "y", "p", "u" (n, P).
         expected: Results by name of program, (results, P).
+        twin: The model, or a copy of it in float64, that gave them.
     """
 
     values: Mapping[str, np.ndarray[Any, Any]]
     expected: Mapping[str, np.ndarray[Any, Any]]
+    twin: Physics
 
 
 def sample(model: Physics) -> Points:
@@ -61,20 +66,14 @@ def sample(model: Physics) -> Points:
         "p": _rows(parameters),
         "u": _rows(inputs),
     }
-    return Points(values, _expected(model, values))
-
-
-def _expected(
-    model: Physics, values: Mapping[str, np.ndarray[Any, Any]]
-) -> dict[str, np.ndarray[Any, Any]]:
     try:
-        return _eager(model, values)
+        return Points(values, _eager(model, values), model)
     except EquationError:
         # Layers in float32 that take no float64 input: kernels read weights in the state's dtype.
         if all(tensor.dtype != torch.float32 for tensor in model.state_dict().values()):
             raise
         twin = copy.deepcopy(model).double()
-    return _eager(twin, values)
+    return Points(values, _eager(twin, values), twin)
 
 
 def _rows(rows: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
@@ -95,23 +94,21 @@ def _inside(
         far = np.exp(random.uniform(np.log(low), np.log(high), POINTS - POINTS // 2))
     else:
         far = random.uniform(bottom, top, POINTS - POINTS // 2)
-    return np.clip(np.concatenate([near, far]), low, high)
+    points = np.concatenate([near, far])
+    # Folded back inside: equations may have kinks at their bounds.
+    if low is not None:
+        points = low + np.abs(points - low)
+    if high is not None:
+        points = high - np.abs(high - points)
+    return np.clip(points, low, high)
 
 
 def _eager(
     model: Physics, values: Mapping[str, np.ndarray[Any, Any]]
 ) -> dict[str, np.ndarray[Any, Any]]:
     declared = model.declared
-    device = next((tensor.device for tensor in model.parameters()), None)
-    device = device or next((tensor.device for tensor in model.buffers()), torch.device("cpu"))
-    rows = {kind: torch.from_numpy(array).to(device) for kind, array in values.items()}
-    like = rows["y"]
-    named: dict[str, Tensor] = {"t": rows["t"]}
-    for name, part in declared.slices.items():
-        block = like[part]
-        named[name] = block[0] if declared.states[name].size is None else block.T
-    named.update(zip(declared.parameters, rows["p"], strict=True))
-    named.update(zip(declared.inputs, rows["u"], strict=True))
+    rows = _tensors(model, values)
+    named, like = _named(model, rows), rows["y"]
     found = {"rhs": model.derivatives(named, like)}
     if declared.outputs:
         found["outputs"] = torch.stack(list(model.observe(named, like).values()))
@@ -126,51 +123,157 @@ def _eager(
     return {name: value.detach().cpu().numpy() for name, value in found.items()}
 
 
+def _tensors(model: Physics, values: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Tensor]:
+    """Points as tensors where the model lies."""
+    device = next((tensor.device for tensor in model.parameters()), None)
+    device = device or next((tensor.device for tensor in model.buffers()), torch.device("cpu"))
+    return {kind: torch.from_numpy(array).to(device) for kind, array in values.items()}
+
+
+def _named(model: Physics, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Values by name, as equations take them."""
+    declared = model.declared
+    named: dict[str, Tensor] = {"t": rows["t"]}
+    for name, part in declared.slices.items():
+        block = rows["y"][part]
+        named[name] = block[0] if declared.states[name].size is None else block.T
+    named.update(zip(declared.parameters, rows["p"], strict=True))
+    named.update(zip(declared.inputs, rows["u"], strict=True))
+    return named
+
+
 def check_values(
     model: Physics, programs: Mapping[str, Program], weights: Sequence[Tensor], points: Points
 ) -> None:
     """Compare every result of every program with the equations.
 
-    The difference may be ``TOLERANCE`` of the value, or what a relative change of the arguments
-    by about as much would make: differences of nearly equal numbers hold no more digits.
-
     Raises:
         LoweringError: a program gives another number; it names equation and result.
     """
     given = {**points.values, "w": [w.cpu().numpy() for w in weights]}
-    moved = _moved(points.values)
     for name, program in programs.items():
-        expected = points.expected[name]
-        found = evaluate(program, given)
-        nearby = [evaluate(program, {**given, **values}) for values in moved]
-        for row, value in enumerate(found):
-            value = np.broadcast_to(value, expected[row].shape)
+        _compare(model, f"'{name}'", program, given, points.expected[name])
+
+
+@torch.enable_grad()
+def check_jacobian(model: Physics, rhs: Program, weights: Sequence[Tensor], points: Points) -> None:
+    """Compare the derivative program of ``rhs`` with what autograd makes of the equation.
+
+    Where autograd gives nan, as beside a branch that is not taken, anything is right.
+
+    Raises:
+        LoweringError: the program gives another slope.
+    """
+    random = np.random.default_rng(2)
+    given = {**points.values, "w": [w.cpu().numpy() for w in weights]}
+    for kind in ("t", "y", "u"):
+        given[f"d{kind}"] = random.normal(size=points.values[kind].shape)
+    try:
+        if len(rhs.outputs) > _WHOLE:
+            slopes = _along(points.twin, given)
+            rows = np.concatenate([points.expected["rhs"], slopes])
+            _compare(model, "the Jacobian of 'rhs'", tangent(rhs), given, rows)
+        else:
+            _check_entries(model, rhs, given, points)
+    except RuntimeError:
+        return  # torch itself has no derivative, as of heaviside
+
+
+def _check_entries(model: Physics, rhs: Program, given: Mapping[str, Any], points: Points) -> None:
+    derived = jacobian(rhs)
+    by_state, in_time = _entries(points.twin, given)
+    rows = [points.expected["rhs"][i] for i in range(derived.width)]
+    rows += [by_state[i, j] for i, j in derived.pattern]
+    rows += list(in_time)
+    _compare(model, "the Jacobian of 'rhs'", derived.program, given, np.stack(rows))
+    missing = by_state.copy()
+    for i, j in derived.pattern:
+        missing[i, j] = 0.0
+    for i, j in np.argwhere(np.nan_to_num(missing).any(-1)):
+        worst = missing[i, j][np.nan_to_num(missing[i, j]) != 0][0]
+        _report(model, f"the Jacobian of 'rhs' by state {j}", int(i), 0.0, worst)
+
+
+def _leaves(model: Physics, given: Mapping[str, Any]) -> tuple[list[Tensor], Tensor]:
+    """Time, states and inputs that can be derived by, and the slopes (n, P)."""
+    rows = _tensors(model, {kind: given[kind] for kind in ("t", "y", "p", "u")})
+    leaves = [rows[kind].requires_grad_() for kind in ("t", "y", "u")]
+    return leaves, model.derivatives(_named(model, rows), rows["y"])
+
+
+def _gradients(
+    value: Tensor, leaves: Sequence[Tensor], seed: Tensor, **options: bool
+) -> list[Tensor]:
+    found: Sequence[Tensor | None] = [None] * len(leaves)
+    if value.requires_grad:
+        # Without grad_outputs, which would have torch import sympy for half a second.
+        found = torch.autograd.grad((value * seed).sum(), leaves, allow_unused=True, **options)
+    return [torch.zeros_like(a) if g is None else g for a, g in zip(leaves, found, strict=True)]
+
+
+def _entries(
+    model: Physics, given: Mapping[str, Any]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Slopes by states (n, n, P), and along time with inputs that rise by ``du``, (n, P)."""
+    leaves, slopes = _leaves(model, given)
+    by_state, in_time = [], []
+    for row in slopes:
+        t, y, u = _gradients(row, leaves, torch.ones_like(row), retain_graph=True)
+        by_state.append(y.cpu().numpy())
+        in_time.append(t.cpu().numpy() + (u.cpu().numpy() * given["du"]).sum(0))
+    return np.stack(by_state), np.stack(in_time)
+
+
+def _along(model: Physics, given: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    """Slopes along one direction, (n, P): the gradient by the seed of a gradient."""
+    leaves, slopes = _leaves(model, given)
+    seed = torch.zeros_like(slopes).requires_grad_()
+    gradients = _gradients(slopes, leaves, seed, create_graph=True)
+    total = torch.zeros_like(slopes)
+    for gradient, kind in zip(gradients, ("dt", "dy", "du"), strict=True):
+        direction = torch.from_numpy(given[kind]).to(slopes.device)
+        total = total + _gradients(gradient, [seed], direction, retain_graph=True)[0]
+    return total.detach().cpu().numpy()
+
+
+def _compare(
+    model: Physics,
+    what: str,
+    program: Program,
+    given: Mapping[str, Any],
+    expected: np.ndarray[Any, Any],
+) -> None:
+    """The difference may be ``TOLERANCE`` of the value, or some times what rounding makes of it:
+    torch and numpy differ in last digits, and differences of nearly equal numbers show them."""
+    shaken: list[list[np.ndarray[Any, Any]]] = []
+    for row, value in enumerate(evaluate(program, given)):
+        wanted = expected[row]
+        value = np.broadcast_to(value, wanted.shape)
+        good = _near(value, wanted, TOLERANCE * np.abs(wanted))
+        good |= np.isnan(wanted) & (np.isnan(value) | ("Jacobian" in what))
+        if good.all():
+            continue
+        if not shaken:
+            random = np.random.default_rng(1)
+            shaken = [evaluate(program, given, random) for _ in range(3)]
+        for other in shaken:
             with np.errstate(all="ignore"):
-                slack = TOLERANCE * np.abs(expected[row])
-                for other in nearby:
-                    slack = np.fmax(slack, 2 * np.abs(other[row] - value))
-                good = np.abs(value - expected[row]) <= slack
-            good |= value == expected[row]
-            good |= np.isnan(value) & np.isnan(expected[row])
-            if not good.all():
-                _report(model, name, row, value[~good][0], expected[row][~good][0])
+                good |= _near(value, wanted, 8 * np.abs(other[row] - value))
+        if not good.all():
+            _report(model, what, row, value[~good][0], wanted[~good][0])
 
 
-def _moved(values: Mapping[str, np.ndarray[Any, Any]]) -> list[dict[str, np.ndarray[Any, Any]]]:
-    random = np.random.default_rng(1)
-    return [
-        {
-            kind: array * (1.0 + TOLERANCE * random.choice([-1.0, 1.0], array.shape))
-            for kind, array in values.items()
-        }
-        for _ in range(3)
-    ]
+def _near(
+    value: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], slack: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    with np.errstate(all="ignore"):
+        return (np.abs(value - expected) <= slack) | (value == expected)
 
 
-def _report(model: Physics, name: str, row: int, found: float, expected: float) -> None:
+def _report(model: Physics, what: str, row: int, found: float, expected: float) -> None:
     raise LoweringError(
         f"The kernel of {type(model).__name__} would compute {found:.17g} as result {row} of "
-        f"'{name}', and the equation gives {expected:.17g}. An equation that asks for the dtype or "
+        f"{what}, and the equation gives {expected:.17g}. An equation that asks for the dtype or "
         "for the number of rows, or that keeps values from call to call, cannot become a kernel; "
         'if it does none of these, this is a fault of twinml. engine="eager" runs it as it is.'
     )

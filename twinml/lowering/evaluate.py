@@ -21,10 +21,15 @@ from twinml.lowering.program import (
     Table,
     Truth,
     Wide,
+    kind_of,
+    operands,
 )
 from twinml.physics.functions import SQRT0_WIDTH
 
 Array = np.ndarray[Any, Any]
+
+# 4 units in the last place.
+_JITTER = 2.0**-50
 
 _erf = np.frompyfunc(math.erf, 1, 1)
 
@@ -71,7 +76,9 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def evaluate(program: Program, values: Mapping[str, Any]) -> list[Array]:
+def evaluate(
+    program: Program, values: Mapping[str, Any], jitter: np.random.Generator | None = None
+) -> list[Array]:
     """The results of a program at given points.
 
     Args:
@@ -79,6 +86,8 @@ def evaluate(program: Program, values: Mapping[str, Any]) -> list[Array]:
         values: Arrays by kind of symbol: "t" and "dt" of shape (P,) or (), "y", "p", "u", "c",
             "dy", "du" of shape (n, P) or (n,); and "w", the tensors in the order of
             ``Lowered.tensors``.
+        jitter: Shifts every computed number by up to 4 units in the last place, at random: how
+            far results move shows how many of their digits are rounding.
 
     Returns:
         One float64 array for each result, of the points' shape where it depends on them.
@@ -91,7 +100,10 @@ def evaluate(program: Program, values: Mapping[str, Any]) -> list[Array]:
     one_point = np.zeros((1,) * axes)
     with np.errstate(all="ignore"):
         for node in program.nodes:
-            found.append(_value(node, found, values, weights, one_point))
+            value = _value(node, found, values, weights, one_point)
+            if jitter is not None and operands(node) and kind_of(node) != "bool":
+                value = value * (1.0 + _JITTER * jitter.uniform(-1.0, 1.0, np.shape(value)))
+            found.append(value)
     return [np.asarray(found[place], dtype=np.float64) for place in program.outputs]
 
 

@@ -166,10 +166,8 @@ def _any(recorder: Recorder, *args: Any, **kwargs: Any) -> Traced:
     raise Refused("it folds tests", "Combine them by | and &.")
 
 
-@operation("matmul", "mm", "mv", "bmm", "dot", "inner", "vdot", "linalg_matmul")
-def matmul(recorder: Recorder, input: Any, other: Any) -> Traced:
-    """Sums of products from left to right, each written out."""
-    a, b = recorder.value(input), recorder.value(other)
+def product_of(recorder: Recorder, a: Traced, b: Traced) -> Traced:
+    """A matrix product: sums of products from left to right, each written out."""
     left, right = _with_axes(recorder, a, 0), _with_axes(recorder, b, 1)
     x, y = places_of(left), places_of(right)
     if left._batch == x.ndim - 1 or right._batch == y.ndim - 2:
@@ -204,11 +202,6 @@ def _with_axes(recorder: Recorder, value: Traced, dim: int) -> Traced:
     if len(shape) > 1:
         return value
     return unsqueezed(recorder, value, dim)
-
-
-@operation("rmatmul")
-def _rmatmul(recorder: Recorder, input: Any, other: Any) -> Traced:
-    return matmul(recorder, other, input)
 
 
 @operation("outer", "ger")

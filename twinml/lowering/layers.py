@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from twinml.lowering.folds import matmul
+from twinml.lowering.folds import product_of
 from twinml.lowering.operations import operation
 from twinml.lowering.program import Linear, Pack, Table
 from twinml.lowering.recorder import Recorder
-from twinml.lowering.shapes import transposed
+from twinml.lowering.shapes import squeezed, transposed, unsqueezed
 from twinml.lowering.values import (
+    ROWS,
     Refused,
     Traced,
     elementwise,
@@ -19,6 +20,9 @@ from twinml.lowering.values import (
     places_shape,
     shown,
 )
+
+# Products of at most so many numbers are written out: their slopes keep the pattern of zeros.
+_WRITTEN_OUT = 100
 
 
 @operation("linear")
@@ -33,7 +37,7 @@ def _linear(recorder: Recorder, input: Any, weight: Any, bias: Any = None) -> Tr
         )
     by_pointer = w._tensor is not None and (b is None or b._tensor is not None)
     if not by_pointer:
-        product = matmul(recorder, x, transposed(recorder, w))
+        product = product_of(recorder, x, transposed(recorder, w))
         if b is None:
             return product
         return elementwise(recorder, lambda emit, p, q: emit("add", p, q), [product, b])
@@ -61,6 +65,30 @@ def _over(recorder: Recorder, layer: Linear, vector: int) -> int:
     return recorder.builder.add(
         Linear(layer.weight, layer.bias, vector, layer.inputs, layer.outputs)
     )
+
+
+@operation("matmul", "mm", "mv", "bmm", "dot", "inner", "vdot", "linalg_matmul")
+def _matmul(recorder: Recorder, input: Any, other: Any) -> Traced:
+    a, b = recorder.value(input), recorder.value(other)
+    large = np.prod([s for s in places_shape(b) if s != ROWS], dtype=int) > _WRITTEN_OUT
+    if b._turned is not None and large and _is_row(a):
+        return _linear(recorder, a, b._turned)
+    large = np.prod(places_shape(a), dtype=int) > _WRITTEN_OUT
+    shape = places_shape(b)
+    if a._tensor is not None and large and len(shape) == 3 and shape[-1] == 1 and b._batch == 0:
+        return unsqueezed(recorder, _linear(recorder, squeezed(recorder, b, -1), a), -1)
+    return product_of(recorder, a, b)
+
+
+def _is_row(value: Traced) -> bool:
+    """A vector for all rows, or one in each."""
+    count = len(places_shape(value))
+    return count == 1 or (count == 2 and value._batch == 0)
+
+
+@operation("rmatmul")
+def _rmatmul(recorder: Recorder, input: Any, other: Any) -> Traced:
+    return _matmul(recorder, other, input)
 
 
 @operation("interp")

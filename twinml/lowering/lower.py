@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from twinml.errors import EquationError, LoweringError
-from twinml.lowering.check import Points, check_values, sample
+from twinml.lowering.check import Points, check_jacobian, check_values, sample
 from twinml.lowering.program import Program
 from twinml.lowering.recorder import Members
 from twinml.lowering.simplify import fused
@@ -67,6 +67,8 @@ class _Entry:
     result: Lowered | LoweringError
 
 
+# Programs whose derivatives were found right in this process.
+_checked: set[str] = set()
 _cache: WeakKeyDictionary[Physics, _Entry] = WeakKeyDictionary()
 
 
@@ -122,5 +124,9 @@ def _followed(
     text = "\n".join(f"{name}\n{program.text()}" for name, program in final_programs.items())
     digest = hashlib.sha256(text.encode()).hexdigest()
     lowered = Lowered(type(model).__name__, final_programs, references, digest)
-    check_values(model, lowered.programs, lowered.read(torch.float64), points)
+    weights = lowered.read(torch.float64)
+    check_values(model, lowered.programs, weights, points)
+    if digest not in _checked:
+        check_jacobian(model, lowered.programs["rhs"], weights, points)
+        _checked.add(digest)
     return lowered

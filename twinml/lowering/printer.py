@@ -84,7 +84,7 @@ def print_function(
 
 
 def number(value: float) -> str:
-    """A float64 literal, exact: ``Real(real(1.5))`` where that is, else ``Real(real(0x1.8p+1))``."""
+    """A float64 literal, exact: ``Real(real(1.5))``, or as ``Real(real(0x1.999999999999ap-4))``."""
     if math.isnan(value):
         return "not_a_number()"
     if math.isinf(value):

@@ -79,6 +79,23 @@ _CONVERSIONS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("__array__", "numpy", "cpu", "cuda"), _ARRAY),
 }
 
+# What to write instead of operations without a kernel.
+_OTHERWISE = "Write it by arithmetic, torch.where and the functions of one value that torch has."
+_TABLE = "Use tw.interp(x, knots, values) for a table."
+_ELIMINATION = "Write the solution out, or make the unknowns states."
+_INSTEAD = {
+    "einsum": "Use torch.nn.functional.linear(x, A) for A x, or (a * b).sum(-1).",
+    **dict.fromkeys(("searchsorted", "bucketize", "gather", "take", "embedding"), _TABLE),
+    **dict.fromkeys(("linalg_solve", "linalg_inv", "inverse", "det", "linalg_det"), _ELIMINATION),
+    **dict.fromkeys(
+        ("sort", "argmax", "argmin", "median", "topk"), "Use torch.amax(x, dim=-1) or torch.where."
+    ),
+    "grad": "Write the derivative out.",
+    "erfc": "Write 1 - torch.erf(x) where x stays below about 3.",
+    "cumprod": "Multiply the components of x.unbind(-1) one after another.",
+    "batch_norm": "Scale the values by numbers of your own.",
+}
+
 Handler = Callable[..., Any]
 
 
@@ -242,11 +259,7 @@ class Recorder(TorchFunctionMode):
                 raise Refused(*_CONVERSIONS[name])
             handler = self.table.get(plain)
             if handler is None:
-                raise Refused(
-                    "it has no kernel",
-                    "Write it by arithmetic, torch.where and the functions of one value that torch "
-                    "has.",
-                )
+                raise Refused("it has no kernel", _INSTEAD.get(plain, _OTHERWISE))
             if "axis" in kwargs:
                 kwargs = {"dim" if k == "axis" else k: v for k, v in kwargs.items()}
             with torch._C.DisableTorchFunction():  # a handler's own use of torch is not recorded

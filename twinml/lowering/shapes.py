@@ -63,6 +63,8 @@ def _transpose(recorder: Recorder, input: Any, dim0: int, dim1: int) -> Traced:
     value = recorder.value(input)
     order = list(range(len(places_shape(value))))
     a, b = axis_of(value, dim0), axis_of(value, dim1)
+    if order == [0, 1] and a != b and value._tensor is not None:
+        return Traced(recorder, None, None, turned=value)
     order[a], order[b] = b, a
     return _permute(recorder, value, order)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from twinml.lowering.noise_text import noise_text
 from twinml.lowering.printer import print_function
 from twinml.lowering.rosenbrock_text import rosenbrock_text
 from twinml.lowering.tableau_text import stochastic_text, tableau_text
@@ -140,9 +141,11 @@ def _method(
     if isinstance(method, ButcherTableau):
         return tableau_text(method, not spec.fixed, dense, spec.hand_over), functions
     if isinstance(method, StochasticTableau):
+        macros = stochastic_text(method)
         if spec.noise:
-            functions.append(print_function(lowered.programs["noise"], "noise", dialect))
-        return stochastic_text(method), functions
+            more, text = noise_text(lowered.programs["noise"], dialect)
+            macros, functions = macros + more, [*functions, text]
+        return macros, functions
     moving = [place for place, linear in spec.signals if linear]
     macros, text = rosenbrock_text(method, lowered.programs["rhs"], moving, dialect, dense)
     return macros, [*functions, text]

@@ -87,6 +87,7 @@ class Traced:
         vector: Place of a vector that holds the elements of the last axis.
         tensor: Number of the tensor of the model that this is, element by element.
         shape: Shape of that tensor.
+        turned: The tensor of the model of which this is the transpose.
     """
 
     __array_ufunc__ = None  # numpy leaves operators to the methods below
@@ -99,7 +100,9 @@ class Traced:
         vector: int | None = None,
         tensor: int | None = None,
         shape: tuple[int, ...] = (),
+        turned: Traced | None = None,
     ) -> None:
+        self._turned = turned
         self._recorder, self._places, self._batch = recorder, places, batch
         self._vector, self._tensor, self._own_shape = vector, tensor, shape
 
@@ -169,6 +172,8 @@ def places_of(value: Traced) -> np.ndarray:
             items = [builder.add(Item(value._vector, i)) for i in range(size)]
             places = np.array(items, dtype=np.intp)
             value._places = places if value._batch is None else places[None]
+        elif value._turned is not None:
+            value._places = places_of(value._turned).T
         else:
             assert value._tensor is not None
             value._recorder.small(value)
@@ -187,6 +192,8 @@ def places_shape(value: Traced) -> tuple[int, ...]:
     elif value._vector is not None:
         size = width_of(value._recorder.builder.nodes[value._vector])
         shape = (size,) if value._batch is None else (1, size)
+    elif value._turned is not None:
+        shape = value._turned._own_shape[::-1]
     else:
         shape = value._own_shape
     if value._batch is None:
@@ -197,6 +204,8 @@ def places_shape(value: Traced) -> tuple[int, ...]:
 def is_bool(value: Traced) -> bool:
     if value._vector is not None:
         return False
+    if value._turned is not None:
+        return is_bool(value._turned)
     if value._places is None:
         return value._recorder.is_bool(value._tensor)
     if value._places.size == 0:
@@ -211,6 +220,9 @@ def broadcast(values: Sequence[Traced]) -> tuple[list[np.ndarray], int | None]:
         Refused: shapes that do not go together, or the batch of one on another axis of another.
     """
     arrays = [places_of(value) for value in values]
+    batch, shape = values[0]._batch, arrays[0].shape
+    if all(value._batch == batch for value in values) and all(a.shape == shape for a in arrays):
+        return arrays, batch
     from_right = {v._batch - a.ndim for v, a in zip(values, arrays, strict=True)
                   if v._batch is not None}  # fmt: skip
     shapes = " and ".join(str(shown(places_shape(value))) for value in values)

@@ -70,7 +70,7 @@ def no_program(monkeypatch):
 def program(tmp_path, monkeypatch):
     """Puts an executable script before all others on PATH."""
 
-    def make(name: str, body: str, tells: str = "g++ (of a test) 1.0, Free Software Foundation"):
+    def make(name: str, body: str, tells: str = "g++ (of a test) 99.0, Free Software Foundation"):
         path = tmp_path / "bin" / name
         path.parent.mkdir(exist_ok=True)
         tell = f'case "$*" in *--version) echo "{tells}"; exit 0;; esac'

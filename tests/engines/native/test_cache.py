@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -127,6 +128,18 @@ def test_text_target_headers_flags_and_compiler_make_entries_of_their_own(
     made.append(load(visible, headers=headers))
     assert not any(library.cached for library in made)
     assert len({library.key for library in made}) == len(made)
+
+
+def test_what_was_not_used_for_months_goes_when_another_is_made(cache):
+    old, used = load(UNIT), load(UNIT + "// 2\n")
+    with pytest.raises(CompileError):
+        load("wrong")
+    for path in (cache / f"{old.key}.json", *cache.glob("failed/*")):
+        os.utime(path, (1, 1))
+    new = load(UNIT + "// 3\n")
+    left = {path.name.partition(".")[0].partition("-")[0] for path in cache.iterdir()}
+    assert left == {used.key, new.key, "compilers", "failed"}
+    assert not list(cache.glob("failed/*"))
 
 
 def test_the_folder_follows_the_environment(tmp_path, monkeypatch):
@@ -338,33 +351,40 @@ def test_threads_that_want_one_unit_compile_it_once(monkeypatch):
     assert len(count) == 1 and len(set(map(id, found))) == 1
 
 
-def test_a_child_forked_during_a_compilation_can_load(program, gxx, tmp_path, monkeypatch):
-    wait = f"touch {tmp_path}/started; until [ -e {tmp_path}/go ]; do sleep 0.02; done"
-    program("g++", f'{wait}; exec {gxx} "$@"')
-    ready = load.__globals__["_loaded"]
-    thread = threading.Thread(target=load, args=(UNIT,))
-    thread.start()
-    while not (tmp_path / "started").exists():
-        pass
+def in_a_forked_child(check) -> bool:
+    """Whether a check holds in a child forked now; the child never goes on with the tests."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads is the point
         child = os.fork()
     if child == 0:
+        code = 1
+        try:
+            code = 0 if check() else 2
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_forked_during_a_compilation_can_load(program, gxx, tmp_path):
+    wait = f"touch {tmp_path}/started; until [ -e {tmp_path}/go ]; do sleep 0.02; done"
+    program("g++", f'{wait}; exec {gxx} "$@"')
+    thread = threading.Thread(target=load, args=(UNIT,))
+    thread.start()
+    while not (tmp_path / "started").exists():
+        assert thread.is_alive()
+        time.sleep(0.01)
+
+    def check() -> bool:
         (tmp_path / "go").touch()
-        os._exit(0 if twice(load(UNIT), 4.0) == 8.0 else 1)
-    _, status = os.waitpid(child, 0)
+        return twice(load(UNIT), 4.0) == 8.0
+
+    assert in_a_forked_child(check)
     thread.join()
-    assert status == 0 and len(ready) == 1
 
 
 def test_a_loaded_library_goes_on_in_a_forked_child():
     made = load(UNIT)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        os._exit(0 if twice(made, 4.0) == 8.0 and load(UNIT) is made else 1)
-    assert os.waitpid(child, 0)[1] == 0
+    assert in_a_forked_child(lambda: twice(made, 4.0) == 8.0 and load(UNIT) is made)
 
 
 def test_places_with_spaces_and_other_letters_work(tmp_path, monkeypatch):

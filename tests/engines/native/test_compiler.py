@@ -58,6 +58,23 @@ def test_a_compiler_of_no_known_kind_is_passed_over(program, tells, monkeypatch)
         find_compiler()
 
 
+@pytest.mark.parametrize(
+    "tells", ["g++ (GCC) 8.5.0 20210514 (Red Hat 8.5.0-4), gcc", "Ubuntu clang version 8.5.1"]
+)
+def test_a_compiler_that_is_too_old_is_passed_over_and_named(bare, program, tells):
+    path = program("g++", "exit 1", tells)
+    bare.setenv("PATH", str(path.parent))
+    with pytest.raises(NoCompilerError, match=r"g\+\+ \(8.5 is older than 1[12]\), clang"):
+        find_compiler()
+    bare.setenv("TWINML_CXX", "g++")
+    with pytest.raises(NoCompilerError, match=r"can be used \(8.5 is older"):
+        find_compiler()
+    program("clang++", "exit 1", "clang version 12.0.0")
+    bare.setenv("PATH", str(path.parent))
+    bare.delenv("TWINML_CXX")
+    assert find_compiler().kind == "clang"
+
+
 def test_without_any_the_error_says_what_to_install(bare):
     with pytest.raises(NoCompilerError, match=r"apt-get install g\+\+.*twinml\[native\]") as told:
         load(UNIT)
@@ -297,7 +314,7 @@ def ended(process: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill -9"])
 def test_an_interrupted_compilation_leaves_no_entry(program, gxx, cache, tmp_path, number):
     """And the next process compiles as if nothing had been."""
-    slow = f'touch {tmp_path}/started; {gxx} "$@"; [ -e {tmp_path}/go ] || sleep 600'
+    slow = f'touch {tmp_path}/started; {gxx} "$@"; until [ -e {tmp_path}/go ]; do sleep 0.05; done'
     path = program("g++", slow)
     code = f"from twinml.engines.native.library import load\nload({UNIT!r})"
     process = python(code)

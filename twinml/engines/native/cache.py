@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import final
 
 SCHEMA = "kernel/1"
-_STALE = 24 * 3600.0
+_DAY = 24 * 3600.0
+_STALE = _DAY
+_UNUSED = 90 * _DAY
 _BUILDING = ".build-"
 
 
@@ -125,11 +127,22 @@ class Cache:
         return self.folder / f"{key}.json"
 
     def _sweep(self) -> None:
-        """Remove the folders of compilations that were killed long ago."""
+        """Remove folders of compilations killed long ago, and entries long unused.
+
+        The time of last use is the file system's time of access, which grows by the day on
+        most machines; where none is kept, an entry is compiled again after that time.
+        """
+        now = time.time()
         for folder in self.folder.glob(f"{_BUILDING}*"):
             with suppress(OSError):
-                if time.time() - folder.stat().st_mtime > _STALE:
+                if now - folder.stat().st_mtime > _STALE:
                     shutil.rmtree(folder, ignore_errors=True)
+        for path in (*self.folder.glob("*.json"), *self.folder.glob("failed/*.log")):
+            with suppress(OSError):
+                told = path.stat()
+                if now - max(told.st_atime, told.st_mtime) > _UNUSED:
+                    for part in path.parent.glob(f"{path.stem}*"):
+                        part.unlink()
 
 
 def write_whole(path: Path, content: bytes, must: bool = True) -> None:

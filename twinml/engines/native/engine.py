@@ -47,8 +47,6 @@ class NativeEngine(AbstractEngine):
                 "a gradient is asked for and the kernels have none yet (torch.no_grad() would say "
                 "that none is needed)"
             )
-        if problem.model.declared.events or problem.path is not None or problem.quantities:
-            return "not wired yet"
         if gradient == "adjoint":
             return "gradient='adjoint' belongs to the eager engine"
         return None

@@ -88,7 +88,7 @@ def load(text: str, target: str | None = None, headers: Path | None = None) -> L
     compiler = find_compiler()
     headers = resources.kernels() if headers is None else headers
     command = building.command_line(compiler, target, headers)
-    key = _key(text, compiler, target, headers)
+    key = _key(text, command, compiler, target, headers)
     known = _loaded.get(key)
     if known is not None:
         return known
@@ -197,15 +197,16 @@ def headers_digest(folder: Path) -> str:
     return known[1]
 
 
-def _key(text: str, compiler: Compiler, target: str, headers: Path) -> str:
+def _key(
+    text: str, command: tuple[str, ...], compiler: Compiler, target: str, headers: Path
+) -> str:
+    """Digest of all that the library follows from; of the headers what they say, not where."""
     parts = (
         SCHEMA,
         hashlib.sha256(text.encode()).hexdigest(),
         headers_digest(headers),
-        compiler.kind,
         compiler.version,
-        list(compiler.command),
-        list(compiler.flags(target)),
+        [word for word in command if word != str(headers)],
         machine_key(target),
     )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
