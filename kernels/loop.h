@@ -144,6 +144,8 @@ TW_BIG void record_steps(const Args& args, const Pack& pack, const Clock& t1, co
 }
 #endif
 
+#define TW_GLANCE 65536 /* steps after which a pack looks whether it is asked to stop */
+
 /* Numbers that stay what they are for the whole launch. */
 struct Fixed {
   Real sign, max_step;
@@ -395,7 +397,7 @@ TW_BIG bool leave(const Args& args, Pack& pack, const Fixed& fixed) {
 #endif
   Mask spent = Mask(false);
   if (pack.book.tick >= pack.book.deadline) {
-    pack.book.deadline = pack.book.tick + args.max_steps;
+    pack.book.deadline = pack.book.tick + (args.max_steps < TW_GLANCE ? args.max_steps : TW_GLANCE);
     for (int lane = 0; lane < TW_LANES; ++lane) {
       if (!get(staying, lane)) continue;
       const count spends = pack.book.began[lane] + args.max_steps;
