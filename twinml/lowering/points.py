@@ -144,7 +144,7 @@ def _leaves(model: Physics, given: Mapping[str, Any]) -> tuple[list[Tensor], Ten
 
 
 def _gradients(
-    value: Tensor, leaves: Sequence[Tensor], seed: Tensor, **options: bool
+    value: Tensor, leaves: Sequence[Tensor], seed: Tensor, **options: Any
 ) -> list[Tensor]:
     found: Sequence[Tensor | None] = [None] * len(leaves)
     if value.requires_grad:
