@@ -130,9 +130,7 @@ def plan_functionals(quantities: Iterable[Expression]) -> FunctionalPlan:
             times.append(functional.extra)
         slot_of[functional] = known[kind, expression] = len(slots)
         place = expressions.index(expression)
-        slots.append(
-            Slot(kind.rstrip(">="), CODES[kind], place, total, share, moment, time)
-        )
+        slots.append(Slot(kind.rstrip(">="), CODES[kind], place, total, share, moment, time))
     return FunctionalPlan(
         tuple(slots), slot_of, tuple(expressions), len(profiled), totals, moments, tuple(times)
     )
