@@ -14,6 +14,8 @@
  *   < <= > >= == !=                    Real, Int -> Mask
  *   & | ^ ! &= |=                      Mask;  & | ^ also Int
  *   any all none                       Mask -> bool
+ *   lanes_of count_lanes               Mask -> a bit for each lane where it holds, and how many
+ *   first_lane(unsigned)               the lowest of such bits
  *   select(Mask, x, y)                 Real, Int, Mask
  *   fma(a, b, c)  fnma(a, b, c)        a*b + c  and  c - a*b, rounded once on every target
  *   sqrt abs floor ceil trunc round_even copysign(size, sign)

@@ -196,6 +196,17 @@ TW_FN bool any_reg(IntReg m) {
 #endif
 }
 
+/* A bit for each element that is true. */
+TW_FN unsigned signs_reg(IntReg m) {
+#if defined(TW_IA32_SIGNS)
+  return (unsigned)TW_IA32_SIGNS(m);
+#else
+  unsigned signs = 0;
+  for (int i = 0; i < TW_WIDTH; ++i) signs |= (unsigned)(m[i] & 1) << i;
+  return signs;
+#endif
+}
+
 /* ---- packs ---- */
 
 /* True in every bit of a lane, or false in every bit. */
@@ -283,6 +294,13 @@ TW_FN bool any(Mask m) {
 }
 TW_FN bool none(Mask m) { return !any(m); }
 TW_FN bool all(Mask m) { return !any(!m); }
+TW_FN unsigned lanes_of(Mask m) {
+  unsigned lanes = 0;
+  TW_EACH(lanes |= signs_reg(m.r[k]) << (k * TW_WIDTH))
+  return lanes;
+}
+TW_FN int first_lane(unsigned lanes) { return __builtin_ctz(lanes); }
+TW_FN int count_lanes(Mask m) { return __builtin_popcount(lanes_of(m)); }
 
 #define TW_SELECT(Type)                           \
   TW_FN Type select(Mask m, Type x, Type y) {     \

@@ -13,12 +13,15 @@ from twinml.engines.native.library import Library, load
 from twinml.lowering import Lowered
 from twinml.lowering.unit import Fragment, UnitSpec, unit_text
 from twinml.physics import Signal
-from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR
+from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR, method_named
 from twinml.solve.problem import Problem
+from twinml.solve.rosenbrock import RosenbrockTableau
 
 # States up to which a pack of plain fixed steps spans several registers: independent chains of
 # arithmetic hide the latency of each (measured: 4 for Lorenz, more states spill).
 _WIDE_STATES = {4: 4, 8: 2}
+# The same for stiff steps, by number of states: a factorisation needs the registers soon.
+_STIFF_REGISTERS = {1: 3, 2: 3, 3: 2}
 
 
 @final
@@ -60,7 +63,9 @@ def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> Un
         and not record
     )
     registers = 3
-    if plain:
+    if isinstance(method_named(method), RosenbrockTableau):
+        registers = _STIFF_REGISTERS.get(declared.width, 1)
+    elif plain:
         registers = next((r for n, r in _WIDE_STATES.items() if declared.width <= n), 1)
     return UnitSpec(
         method=method,
