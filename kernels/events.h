@@ -255,8 +255,8 @@ TW_BIG void find_events(const Context& at, const Path& path, const Watch& watch,
        * bounce, it is armed: disarmed it would pass zero unseen. Its side is rounding. */
       const Mask same_way =
           onward[e] * side_of(begin[e]) > Real(real(0.5)) * abs(begin[e]);
-      const Mask low = abs(there[e]) <= found.near[e];
-      rests[e] = select(mine, low & same_way, rests[e]);
+      const Mask low = abs(there[e]) <= found.near[e], stays = low & same_way;
+      rests[e] = select(mine, stays, rests[e]);
       found.stuck[e] = found.stuck[e] | (mine & low & !same_way & (begin[e] != zero) & !own);
     }
   }

@@ -203,6 +203,10 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
   accepted = accepted & usable;
 #endif
 
+#if TW_HANDOVER
+  /* Of the whole step, also where an event cuts it. */
+  const Mask tense = looks_stiff(stages, y1, target.h);
+#endif
   Clock t1 = target.t1;
 #if TW_DENSE
   Path path;
@@ -286,7 +290,6 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
   pack.h = select(accepted, longer, proposal);
   pack.previous = select(accepted, level, pack.previous);
 #if TW_HANDOVER
-  Mask tense = looks_stiff(stages, y1, target.h);
   if (any(tense | (pack.patience > Int(integer(0))))) {
     Int calm = max(pack.patience - Int(integer(1)), Int(integer(0)));
     calm = select(tense, pack.patience + Int(integer(1)), calm);

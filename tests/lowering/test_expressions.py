@@ -70,7 +70,8 @@ def test_outputs_are_derived_along_a_motion():
 
 def test_each_functional_is_followed_once():
     texts = ["max(x) - min(x)", "time_of_max(x) + max(x) * mean(x)", "at(x, k) + at(x, 2)",
-             "first_time(x < 1) + first_time(x >= 1)", "time_above(x, 1)", "final(x + k)"]  # fmt: skip
+             "first_time(x < 1) + first_time(x >= 1)", "time_above(x, 1)",
+             "final(x + k)"]  # fmt: skip
     plan = plan_functionals([parse(text) for text in texts])
     kinds = [slot.kind for slot in plan.slots]
     assert kinds == ["max", "min", "mean", "at", "at", "first_time", "first_time", "time_above",

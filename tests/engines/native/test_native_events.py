@@ -38,7 +38,8 @@ def plate(dtype=torch.float64, **options):
 
 
 @pytest.mark.parametrize(
-    ("method", "dt", "error"), [("rk4", 0.05, 1e-12), ("rodas5p", 0.1, 1e-11), ("tsit5", 0.3, 1e-11)]
+    ("method", "dt", "error"),
+    [("rk4", 0.05, 1e-12), ("rodas5p", 0.1, 1e-11)],
 )
 def test_fixed_steps_agree_with_the_eager_engine_to_rounding(method, dt, error):
     eager, native = plate(method=method, dt=dt)
@@ -122,7 +123,7 @@ class Tank(tw.Physics):
     def rhs(self, level, inflow):
         return {"level": inflow + 0 * level}
 
-    @tw.event(direction=1, terminal=True)
+    @tw.event(direction=-1, terminal=True)
     def brim(self, level, full):
         return torch.log(full + 1) - torch.log(level + 1)
 
@@ -137,9 +138,6 @@ class Tank(tw.Physics):
     @pulse.reset
     def pulse(self, level):
         return {"level": level - 0.25}
-
-
-Tank.brim.direction = -1
 
 
 def test_a_terminal_event_ends_its_row_after_its_reset():

@@ -92,7 +92,8 @@ DECAY = {
     "max": "max(x)", "when": "time_of_min(x)", "mean": "mean(x)", "area": "integral(x)",
     "above": "time_above(x, 0.5)", "first": "first_time(x > 0.5)", "never": "first_time(x > 2)",
     "end": "final(x)", "start": "initial(x)", "at": "at(x, 2)", "before": "at(x, -1)",
-    "odd": "first_time(log(-x) > 0)", "nan": "max(log(-x))", "hidden": "time_above(sqrt(0.5 - x), 9)",
+    "odd": "first_time(log(-x) > 0)", "nan": "max(log(-x))",
+    "hidden": "time_above(sqrt(0.5 - x), 9)",
 }  # fmt: skip
 
 
