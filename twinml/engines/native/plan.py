@@ -16,9 +16,9 @@ from twinml.physics import Signal
 from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR
 from twinml.solve.problem import Problem
 
-# States up to which a pack of plain fixed steps spans several registers: independent chains of
-# arithmetic hide the latency of each (measured: 4 for Lorenz, more states spill).
-_WIDE_STATES = {4: 4, 8: 2}
+# States up to which a pack of plain fixed steps spans two registers, so that a coefficient loaded
+# serves twice (measured: more spill, and blocks of packs hide the rest of the waiting).
+_TWO_REGISTERS = 8
 
 
 @final
@@ -61,7 +61,7 @@ def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> Un
     )
     registers = 3
     if plain:
-        registers = next((r for n, r in _WIDE_STATES.items() if declared.width <= n), 1)
+        registers = 2 if declared.width <= _TWO_REGISTERS else 1
     return UnitSpec(
         method=method,
         sizes=(declared.width, len(parameters), len(inputs)),
