@@ -1,6 +1,6 @@
 /* One step of an explicit Runge-Kutta method for all rows of a pack. The unit defines the tableau:
- * TW_STAGES, TW_SUM_i(s) = sum of a_ij k_j for state s (TW_SUM_END: of b, TW_SUM_ERROR: of
- * b_error), TW_AT_i the time of stage i, TW_FSAL; for the interpolant TW_EXTRA stages
+ * TW_STAGES, TW_POINT_i(s) = y + h times the sum of a_ij k_j for state s, TW_SUM_END and
+ * TW_SUM_ERROR the sums of b_j k_j and of b_error_j k_j, TW_AT_i the time of stage i, TW_FSAL; for the interpolant TW_EXTRA stages
  * TW_SUM_(TW_STAGES + e), and TW_TERM_j(s); for auto TW_NEAR_STAGE, TW_FAR_STAGE.
  */
 #ifndef TWINML_ERK_H
@@ -26,7 +26,7 @@ struct Stages {
 
 #define TW_STAGE(i)                                          \
   {                                                          \
-    TW_EACH_STATE(s) z[s] = fma(h, TW_SUM_##i(s), y[s]);     \
+    TW_EACH_STATE(s) z[s] = TW_POINT_##i(s);                 \
     TW_KEEP_POINT(i)                                         \
     rhs_at(at, TW_AT_##i, z, k[i]);                          \
   }

@@ -187,6 +187,7 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
   try_step(pack.at, pack.t, target.t1, signed_h, pack.y, stages, y1, error);
 #endif
 
+  TW_FORGET
   /* Zero times a finite number is zero: one sum tells whether all are finite. */
   Real probe = zero;
   TW_EACH_STATE(s) probe = fma(y1[s], zero, probe);
@@ -286,7 +287,7 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
   }
   Real proposal = target.h * factor;
   /* A step cut short at a boundary says nothing against the longer one. */
-  Real longer = min(max(select(target.clipped, pack.h, zero), proposal), fixed.max_step);
+  Real longer = min(max(masked(target.clipped, pack.h), proposal), fixed.max_step);
   pack.h = select(accepted, longer, proposal);
   pack.previous = select(accepted, level, pack.previous);
 #if TW_HANDOVER

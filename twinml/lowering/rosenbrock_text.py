@@ -41,7 +41,7 @@ def rosenbrock_text(
         dense: Whether the interpolant is needed.
     """
     derived = jacobian(rhs, moving)
-    program = fused(simplified(derived.program, absorb=True))
+    program = fused(simplified(derived.program))
     lu_macros, lu_functions = lu_text(plan(derived.width, derived.pattern))
     macros = [
         *_method(tableau, dense),
