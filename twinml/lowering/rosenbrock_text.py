@@ -41,7 +41,7 @@ def rosenbrock_text(
         dense: Whether the interpolant is needed.
     """
     derived = jacobian(rhs, moving)
-    program = fused(simplified(derived.program, absorb=True))
+    program = fused(simplified(derived.program))
     lu_macros, lu_functions = lu_text(plan(derived.width, derived.pattern))
     macros = [
         *_method(tableau, dense),
@@ -84,8 +84,8 @@ def _method(tableau: RosenbrockTableau, dense: bool) -> list[str]:
         terms = []
         for power in range(len(tableau.dense[0])):
             column = weighted([row[power] for row in tableau.dense])
-            terms.append(f"TW_EACH_STATE(s) path.c[{power + 1}][s] = {column};")
-        lines.append("#define TW_FILL_TERMS " + " ".join(terms))
+            terms.append(f"path.c[{power + 1}][s] = {column};")
+        lines.append("#define TW_FILL_TERMS(s) " + " ".join(terms))
     return lines
 
 
