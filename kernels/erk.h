@@ -93,8 +93,14 @@ TW_FN Mask looks_stiff(const Stages& stages, const Real* y1, const Real& h) {
 #endif
 
 #if TW_DENSE
-/* The interpolant's own stages and its coefficients. */
-TW_BIG void fill_path(const Context& at, const Real* y, Stages& stages, Path& path) {
+#define TW_FILL_STATE(s)  \
+  {                       \
+    path.c[0][s] = y[s];  \
+    TW_FILL_TERMS(s)      \
+  }
+
+/* The interpolant's own stages, and the coefficients of the states that are watched. */
+TW_FN void fill_path(const Context& at, const Real* y, Stages& stages, Path& path) {
   Real(*k)[TW_N] = stages.k;
   const Real h = path.h;
   const Clock t = path.t, t1 = path.t1;
@@ -103,8 +109,15 @@ TW_BIG void fill_path(const Context& at, const Real* y, Stages& stages, Path& pa
   Real z[TW_N];
   TW_EXTRA_STAGES
 #endif
-  TW_EACH_STATE(s) path.c[0][s] = y[s];
-  TW_FILL_TERMS
+  TW_EACH_STATE(s) if (TW_WATCHED(s)) TW_FILL_STATE(s)
+}
+
+/* Those of the others. */
+TW_BIG void complete_path(const Real* y, const Stages& stages, Path& path) {
+  const Real(*k)[TW_N] = stages.k;
+  const Real h = path.h;
+  (void)k; (void)h;
+  TW_EACH_STATE(s) if (!TW_WATCHED(s)) TW_FILL_STATE(s)
 }
 #endif
 

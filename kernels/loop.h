@@ -144,12 +144,16 @@ TW_BIG void record_steps(const Args& args, const Pack& pack, const Clock& t1, co
 }
 #endif
 
+#define TW_GLANCE 65536 /* steps after which a pack looks whether it is asked to stop */
+
 /* Numbers that stay what they are for the whole launch. */
 struct Fixed {
   Real sign, max_step;
 };
 
-/* One step of every lane that holds a row; false when some row may have ended with it. */
+/* One step of every lane that holds a row; false when some row may have ended with it. Functions that
+ * are called, not inlined, are seldom needed and get copies: what nobody knows the address of can stay
+ * in registers. */
 TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
   const Real sign = fixed.sign;
   const Mask live = pack.live;
@@ -200,12 +204,18 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
   accepted = accepted & usable;
 #endif
 
+#if TW_HANDOVER
+  /* Of the whole step, also where an event cuts it. */
+  const Mask tense = looks_stiff(stages, y1, target.h);
+#endif
   Clock t1 = target.t1;
 #if TW_DENSE
   Path path;
   Mask jumps = Mask(false);
-#if TW_EVENTS || TW_FUNCTIONALS
+#if TW_EVENTS || TW_PROFILED || TW_INTEGRALS
   bool dense = any(accepted);
+#elif TW_FUNCTIONALS
+  bool dense = any(accepted & totals_due(args, pack, t1));
 #else
   bool dense = any(accepted & save_due(args, pack, t1, jumps));
 #endif
@@ -224,10 +234,19 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
     accepted = accepted & !found.lost;
     found.event = select(accepted, found.event, Int(integer(-1)));
     Mask hit = accepted & (found.event >= Int(integer(0)));
-    if (any(hit)) {
-      Clock inner = advance(path.t, found.theta * path.h);
-      Mask beyond = args.direction > 0 ? before(path.t1, inner) : before(inner, path.t1);
-      cut_path(path, hit, found.theta, pick(beyond, path.t1, inner));
+    bool whole = any(hit);
+#if TW_SAVE
+    whole = whole || any(accepted & save_due(args, pack, t1, jumps));
+#endif
+    if (whole) {
+      const Pack there = pack;
+      const Stages kept = stages;
+      Path part = path;
+      complete_path(there.y, kept, part);
+      Clock inner = advance(part.t, found.theta * part.h);
+      Mask beyond = args.direction > 0 ? before(part.t1, inner) : before(inner, part.t1);
+      cut_path(part, hit, found.theta, pick(beyond, part.t1, inner));
+      path = part;
       t1 = pick(hit, path.t1, t1);
       TW_EACH_STATE(s) y1[s] = select(hit, path.y1[s], y1[s]);
     }
@@ -272,7 +291,6 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
   pack.h = select(accepted, longer, proposal);
   pack.previous = select(accepted, level, pack.previous);
 #if TW_HANDOVER
-  Mask tense = looks_stiff(stages, y1, target.h);
   if (any(tense | (pack.patience > Int(integer(0))))) {
     Int calm = max(pack.patience - Int(integer(1)), Int(integer(0)));
     calm = select(tense, pack.patience + Int(integer(1)), calm);
@@ -288,7 +306,7 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
 #if TW_DENSE && !TW_EVENTS
   if (dense) {
 #if TW_SAVE
-    save_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);
@@ -307,13 +325,19 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
 #if TW_SOURCES || TW_EVENTS
   /* Slopes to be taken anew, after a jump of the inputs or the states. */
   Mask fresh_slope = Mask(false);
-#if TW_EVENTS
-  /* The interval in which the step lay: what its samples and quantities see. */
-  const Context before_jump = pack.at;
-#endif
 #if TW_SOURCES
   Mask arrived_at = accepted & target.clipped & same_time(t1, target.t1);
-  if (any(arrived_at)) fresh_slope = cross(args, pack, arrived_at);
+  const bool crossing = any(arrived_at);
+#if TW_EVENTS
+  /* The interval in which the step lay: what its samples and quantities see. */
+  Context within;
+  if (crossing) within = pack.at;
+#endif
+  if (crossing) {
+    Pack there = pack;
+    fresh_slope = cross(args, there, arrived_at);
+    pack = there;
+  }
 #endif
 #if TW_EVENTS
   if (any(accepted)) {
@@ -322,15 +346,22 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
     fresh_slope = fresh_slope | happened;
     pack.previous = select(happened, zero, pack.previous);
     jumps = happened | (found.event >= Int(integer(0)));
-    Context after_jump = pack.at;
-    pack.at = before_jump;
+#if TW_SOURCES
+    Context following;
+    if (crossing) {
+      following = pack.at;
+      pack.at = within;
+    }
+#endif
 #if TW_SAVE
-    save_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);
 #endif
-    pack.at = after_jump;
+#if TW_SOURCES
+    if (crossing) pack.at = following;
+#endif
     show_endings(args, pack, accepted, happened);
   }
   onward = onward & none(live & has_status(pack.watch, -1));
@@ -370,7 +401,7 @@ TW_BIG bool leave(const Args& args, Pack& pack, const Fixed& fixed) {
 #endif
   Mask spent = Mask(false);
   if (pack.book.tick >= pack.book.deadline) {
-    pack.book.deadline = pack.book.tick + args.max_steps;
+    pack.book.deadline = pack.book.tick + (args.max_steps < TW_GLANCE ? args.max_steps : TW_GLANCE);
     for (int lane = 0; lane < TW_LANES; ++lane) {
       if (!get(staying, lane)) continue;
       const count spends = pack.book.began[lane] + args.max_steps;

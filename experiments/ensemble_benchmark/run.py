@@ -32,13 +32,12 @@ def main(given: list[str]) -> dict[str, Any]:
     machine.prepare(options.cores)
     # Imported now: numpy and torch read the thread counts that prepare has set.
     from contestants import everyone
+    from contestants.base import Skipped
     from match import equal_error
     from measure import Entry, enter, take_turns
     from problems import BATCHES, PROBLEMS
     from table import markdown, record
     from truth import exact
-
-    from contestants.base import Skipped
 
     chosen = options.only or list(PROBLEMS)
     for name in chosen:

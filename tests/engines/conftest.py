@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engines.engines import ENGINES, need_compiler
-from twinml.engines import choice, simulation
+from tests.engines.engines import need_compiler
+from twinml.engines import simulation
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """Skips the test on a machine that cannot make kernels."""
+    need_compiler()
+
+
+# A kernel takes seconds to compile; engines.on_every_engine says which cases are quick ones.
+@pytest.fixture(params=["eager", pytest.param("native", marks=pytest.mark.slow)])
 def engine(request) -> str:
-    """Each engine in turn; a test that takes it means this one by ``engine="auto"``."""
+    """Each engine in turn; a test that uses it means this one where it leaves the choice open."""
     if request.param == "native":
         need_compiler()
     return request.param
@@ -18,18 +25,19 @@ def engine(request) -> str:
 
 @pytest.fixture(autouse=True)
 def meant(request, monkeypatch) -> None:
-    """What a test leaves open runs on ``engine``, without that on the reference engine.
+    """What ``engine="auto"`` means: ``engine``, and in tests that do not use it the reference.
 
     A kernel for each small model of each test would take longer to compile than all the tests to
-    run; ``real_auto`` among a test's marks leaves the choice to the package.
+    run. ``real_auto`` among a test's marks leaves the choice to the package.
     """
     if request.node.get_closest_marker("real_auto"):
         return
     name = request.getfixturevalue("engine") if "engine" in request.fixturenames else "eager"
     given = simulation.run_with
 
-    def run_with(asked, *rest):
-        return given(name if asked == "auto" else asked, *rest)
+    def run_with(asked, problem, *rest):
+        if asked == "auto":
+            asked = "eager" if problem.differentiable() else name
+        return given(asked, problem, *rest)
 
     monkeypatch.setattr(simulation, "run_with", run_with)
-    assert choice.run_with is given

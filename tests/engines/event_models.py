@@ -7,7 +7,7 @@ import math
 import torch
 
 import twinml as tw
-from tests.engines.models import Oscillator
+from tests.engines.models import Counter, Oscillator
 
 
 class Ball(tw.Physics):
@@ -20,10 +20,14 @@ class Ball(tw.Physics):
 
     def __init__(self):
         super().__init__()
-        self.calls = 0
+        self.counter = Counter()
+
+    @property
+    def calls(self):
+        return self.counter.count
 
     def rhs(self, velocity, gravity):
-        self.calls += 1
+        self.counter()
         return {"height": velocity, "velocity": -gravity}
 
     @tw.event(direction=-1)

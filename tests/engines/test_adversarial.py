@@ -8,9 +8,12 @@ import pytest
 import torch
 
 import twinml as tw
+from tests.engines.engines import work
 from tests.engines.models import Custom
 from twinml import Status
 from twinml.library import Pendulum
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 METHODS = ["tsit5", "dopri5", "vern7", "rodas5p", "auto"]
 every_method = pytest.mark.parametrize("method", METHODS)
@@ -25,7 +28,7 @@ def status(sol: tw.Solution) -> Status:
 def test_a_rhs_that_is_never_finite_ends_at_once(method, bad):
     model = Custom(lambda t, y, p: y * bad)
     sol = tw.simulate(model, [0.0, 0.5, 1.0], method=method)
-    assert model.calls <= 20
+    assert work(model, sol) <= 20
     assert status(sol) == Status.NOT_FINITE and float(sol.fail_time) == 0.0
     assert torch.isnan(sol["y"][0, 1:]).all() and float(sol["y"][0, 0]) == 1.0
 
@@ -34,7 +37,7 @@ def test_a_rhs_that_is_never_finite_ends_at_once(method, bad):
 def test_a_rhs_that_is_nan_after_its_first_stage_ends_soon(method):
     model = Custom(lambda t, y, p: torch.where(t > 0, math.nan, -y))
     sol = tw.simulate(model, [0.0, 1.0], method=method)
-    assert model.calls <= 20
+    assert work(model, sol) <= 20
     assert status(sol) == Status.NOT_FINITE and float(sol.fail_time) == 0.0
 
 

@@ -11,6 +11,8 @@ import twinml as tw
 from tests.engines.models import Decay, Forced, Spiral
 from twinml.solve.methods import METHODS
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 FIXED, ADAPTIVE = {"method": "rk4", "dt": 0.01}, {"method": "tsit5", "rtol": 1e-9, "atol": 1e-11}
 BOTH = pytest.mark.parametrize("options", [FIXED, ADAPTIVE], ids=["fixed", "adaptive"])
 

@@ -9,6 +9,8 @@ import torch
 
 import twinml as tw
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 class Together(tw.Physics):
     """Four guards of one instant, t = 1, none of which moves the others; ``order`` notes them."""

@@ -9,6 +9,8 @@ import twinml as tw
 from tests.engines.models import Decay
 from twinml.errors import ArgumentError
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 class Pair(tw.Physics):
     """A state of size two."""

@@ -12,6 +12,8 @@ from tests.engines.models import Decay
 from tests.engines.noisy import Growth, Relaxation, Several, Wiener
 from twinml.errors import ArgumentError, DeclarationError, ShapeError
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 GRID = torch.linspace(0.0, 2.0, 21, dtype=torch.float64)
 
 

@@ -8,6 +8,8 @@ import torch
 import twinml as tw
 from twinml.errors import ArgumentError
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 class Climb(tw.Physics):
     """dw = rate dt + scale dW until a bar is reached; the bar ends the row."""

@@ -18,6 +18,8 @@ from twinml.engines.eager import EagerEngine
 from twinml.engines.normalise import build_problem
 from twinml.library import BrownianParticle, GeneExpression
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 COUNTS = (16, 32, 64, 128)
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import twinml as tw
+from tests.engines.engines import on_every_engine
 from tests.engines.models import Forced, Spiral
 from tests.solve.convergence import slope_of
 from twinml.solve.methods import METHODS
@@ -29,8 +30,8 @@ def errors_on_spiral(name: str, count: int) -> tuple[float, float]:
     return float(error[at_end].max()), float(error[~at_end].max())
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_error_shrinks_at_the_nominal_order_at_and_between_steps(name):
+@on_every_engine("name", NAMES, quick=NAMES)
+def test_the_error_shrinks_at_the_nominal_order_at_and_between_steps(engine, name):
     counts = steps_of(name)
     ends, inside = zip(*(errors_on_spiral(name, n) for n in counts), strict=True)
     order = METHODS[name].order
@@ -62,8 +63,8 @@ def jump(request):
     return setting, float(tw.simulate(Forced(), [0.0, 1.0], **options, **setting)["x"])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_jump_does_not_cost_the_order(name, jump):
+@on_every_engine("name", NAMES)
+def test_a_jump_does_not_cost_the_order(engine, name, jump):
     setting, exact = jump
     order = METHODS[name].order
     # Every jump cuts a step, at the same fraction of the step for n and 4 n.
@@ -77,8 +78,8 @@ def test_a_jump_does_not_cost_the_order(name, jump):
     assert slope_of(errors, counts) > order - 0.4
 
 
-@pytest.mark.parametrize("name", ["tsit5", "dopri5", "vern7", "rodas5p", "auto"])
-def test_adaptive_steps_meet_the_tolerance_across_a_jump(name, jump):
+@on_every_engine("name", ["tsit5", "dopri5", "vern7", "rodas5p", "auto"])
+def test_adaptive_steps_meet_the_tolerance_across_a_jump(engine, name, jump):
     setting, exact = jump
     sol = tw.simulate(Forced(), [0.0, 1.0], method=name, rtol=1e-9, atol=1e-11, **setting)
     assert sol.ok.all()

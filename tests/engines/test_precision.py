@@ -13,6 +13,8 @@ from twinml.errors import ArgumentError, ShapeError
 from twinml.library import CascadedTanks, Outbreak
 from twinml.solve.methods import METHODS
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 @pytest.mark.parametrize("method", [*METHODS, "auto"])
 def test_float32_is_kept_everywhere_and_gives_what_it_can(method):

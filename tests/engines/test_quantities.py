@@ -10,6 +10,8 @@ import torch
 import twinml as tw
 from tests.engines.models import Custom, Decay, Oscillator, Polynomial
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 EXACT = {"method": "tsit5", "dt": 1.0}  # one step; tsit5 is exact on this polynomial
 FINE = {"method": "vern7", "rtol": 1e-10, "atol": 1e-12}
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 
 import twinml as tw
-from tests.engines.engines import assert_same_meaning, need_compiler
+from tests.engines.engines import assert_same_meaning
 from tests.engines.plant import Plant, arguments
 
 pytestmark = pytest.mark.usefixtures("compiler")
@@ -18,11 +17,6 @@ ADAPTIVE = ("tsit5", "dopri5", "vern7", "rodas5p", "auto")
 # Errors of the first steps are rounding; what steps of another size change is of the order of
 # the tolerance times the difference in size.
 ADAPTIVE_RTOL = 1e-8
-
-
-@pytest.fixture(scope="module")
-def compiler() -> None:
-    need_compiler()
 
 
 def both(model: tw.Physics, **options: Any) -> tuple[tw.Solution, tw.Solution]:

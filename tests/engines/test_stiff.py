@@ -10,6 +10,8 @@ import twinml as tw
 from tests.problems import HIRES, OREGONATOR, ROBERTSON, VAN_DER_POL, ReferenceProblem
 from twinml.library import Robertson, VanDerPol
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 def published(problem: ReferenceProblem) -> tw.Physics:
     """A problem of the test set as one vector state."""

@@ -144,7 +144,8 @@ class Lanes:
         d2 = control.scaled_norm(moved - k1, size, problem.rtol, problem.atol) / h0
         steep = torch.maximum(d1, d2.to(d1.dtype)).to(torch.float64)
         order = self.stepper.error_order
-        h1 = torch.where(steep <= 1e-15, (h0 * 1e-3).clamp(min=1e-6), control.first_guess(0.01 / steep, order))
+        guess = control.first_guess(0.01 / steep, order)
+        h1 = torch.where(steep <= 1e-15, (h0 * 1e-3).clamp(min=1e-6), guess)
         h = torch.minimum(100 * h0, h1)
         h = torch.where(torch.isfinite(h), h, h0)
         return torch.maximum(h, 16 * self._resolution()).clamp(max=problem.max_step)

@@ -93,8 +93,8 @@ def _interpolant(tableau: ButcherTableau) -> list[str]:
     terms = []
     for power in range(len(tableau.dense[0])):
         column = weighted([row[power] for row in tableau.dense])
-        terms.append(f"TW_EACH_STATE(s) path.c[{power + 1}][s] = h * ({column});")
-    lines.append("#define TW_FILL_TERMS " + " ".join(terms))
+        terms.append(f"path.c[{power + 1}][s] = h * ({column});")
+    lines.append("#define TW_FILL_TERMS(s) " + " ".join(terms))
     return lines
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from twinml.lowering.noise_text import noise_text
-from twinml.lowering.printer import print_function
+from twinml.lowering.printer import Dialect, print_function
 from twinml.lowering.rosenbrock_text import rosenbrock_text
 from twinml.lowering.tableau_text import stochastic_text, tableau_text
 from twinml.solve.methods import method_named
@@ -73,7 +73,7 @@ def unit_text(
     spec: UnitSpec,
     events: Fragment | None = None,
     functionals: Fragment | None = None,
-    dialect: str = "cpp",
+    dialect: Dialect = "cpp",
 ) -> str:
     """The text of a kernel.
 
@@ -133,7 +133,7 @@ def unit_text(
 
 
 def _method(
-    lowered: Lowered, spec: UnitSpec, dense: bool, dialect: str
+    lowered: Lowered, spec: UnitSpec, dense: bool, dialect: Dialect
 ) -> tuple[str, list[str]]:  # fmt: skip
     """Macros of the method and the equations it evaluates."""
     method = method_named(spec.method)
@@ -147,8 +147,7 @@ def _method(
             macros, functions = macros + more, [*functions, text]
         return macros, functions
     moving = [place for place, linear in spec.signals if linear]
-    macros, text = rosenbrock_text(method, lowered.programs["rhs"], moving, dialect, dense)
-    return macros, [*functions, text]
+    return rosenbrock_text(method, lowered.programs["rhs"], moving, dialect, dense)
 
 
 def _tables(spec: UnitSpec, inputs: int) -> str:

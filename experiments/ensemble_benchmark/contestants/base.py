@@ -11,7 +11,7 @@ from problems import BATCHES, Problem
 Run = Callable[[], np.ndarray]  # one call: end values, (states, rows)
 
 
-class Skipped(Exception):  # noqa: N818 - not an error: the reason stands in the table
+class Skipped(Exception):
     """This contestant does not run this problem; the text says why."""
 
 

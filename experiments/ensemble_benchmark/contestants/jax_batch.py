@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, final
 
 import numpy as np
-from contestants.base import AbstractContestant, Run, Skipped, need
 from problems import Problem, network_weights
+
+from contestants.base import AbstractContestant, Run, Skipped, need
 
 
 @final

@@ -6,8 +6,9 @@ import functools
 from typing import Any, final
 
 import numpy as np
-from contestants.base import AbstractContestant, Run, Skipped, need
 from problems import Problem, network_weights
+
+from contestants.base import AbstractContestant, Run, Skipped, need
 
 BLOCK = 64  # rows of a block: its states stay in the first-level cache
 
@@ -34,7 +35,9 @@ class Numba(AbstractContestant):
         if problem.network:
             starts, weights = problem.starts(rows), network_weights()
             h = number(problem.end / problem.steps)
-            return _returning(out, lambda: kernels["network"](starts, *weights, h, problem.steps, out))
+            return _returning(
+                out, lambda: kernels["network"](starts, *weights, h, problem.steps, out)
+            )
         p = problem.parameters(rows)
         if problem.steps:
             h = number(problem.end / problem.steps)

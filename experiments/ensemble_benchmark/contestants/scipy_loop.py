@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import final
 
 import numpy as np
-from contestants.base import AbstractContestant, Run, Skipped
 from problems import Problem, network_weights
+
+from contestants.base import AbstractContestant, Run, Skipped
 
 
 @final

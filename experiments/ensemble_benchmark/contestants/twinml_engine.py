@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, final
 
 import numpy as np
-from contestants.base import AbstractContestant, Run, Skipped
 from problems import Problem
+
+from contestants.base import AbstractContestant, Run, Skipped
 
 
 def model_of(problem: Problem) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -63,8 +63,8 @@ class RowState:
 
     def copy(self) -> RowState:
         """The same state in memory of its own."""
-        values = vars(self).items()
-        return RowState(**{k: v.clone() if isinstance(v, Tensor) else v for k, v in values})
+        values = {k: v.clone() for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **values)
 
     def restore(self, other: RowState) -> None:
         """Put the values of a copy back into this memory."""
