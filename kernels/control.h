@@ -19,45 +19,32 @@ namespace tw {
 #define TW_SPAN_SHARE real(1e-10) /* near t = 0 steps are compared with this part of the span */
 #define TW_STIFF (1 << 30)        /* a status that only the host sees: hand the row over */
 
-/* Binary logarithm to 1.3e-5 of positive, normal, finite x and 2^x to 3.7e-6 for |x| up to 100. No
- * fma and in this order: twinml/solve/logarithm.py gives the same bits with torch. */
-#if TW_BITS == 64
-#define TW_MANTISSA_BITS 52
-#define TW_EXPONENT_BIAS 1023
-#define TW_ONE_BITS 0x3ff0000000000000LL
-#define TW_FRACTION_MASK 0x000fffffffffffffLL
-#else
-#define TW_MANTISSA_BITS 23
-#define TW_EXPONENT_BIAS 127
-#define TW_ONE_BITS 0x3f800000
-#define TW_FRACTION_MASK 0x007fffff
-#endif
+/* Binary logarithm to 8.8e-5 of positive, normal, finite x and 2^x to 7.5e-5 for |x| up to 100. No
+ * fma and in this order, which is short because nothing else can be done until the step is chosen:
+ * twinml/solve/logarithm.py gives the same bits with torch. */
+#define TW_ROUND_SHIFT real(TW_BITS == 64 ? 0x1.8p52 : 0x1.8p23) /* a sum with it is whole */
 
 TW_FN Real step_log2(const Real& x) {
   const Int i = bits(x);
-  const Real k = to_real(shr(i, TW_MANTISSA_BITS) - Int(integer(TW_EXPONENT_BIAS)));
-  const Real m = from_bits((i & Int(integer(TW_FRACTION_MASK))) | Int(integer(TW_ONE_BITS)));
-  Real sum = m * Real(real(0x1.6f9aaep-5)) + Real(real(-0x1.aa8f94p-2));
-  sum = sum * m + Real(real(0x1.a192e6p+0));
-  sum = sum * m + Real(real(-0x1.c68056p+1));
-  sum = sum * m + Real(real(0x1.45de92p+2));
-  sum = sum * m + Real(real(-0x1.667252p+1));
-  return k + sum;
+  const Real k = to_real(shr(i, TW_MANTISSA) - Int(TW_BIAS));
+  const Real m = from_bits((i & Int(TW_MANTISSA_MASK)) | Int(TW_ONE_BITS));
+  const Real square = m * m;
+  const Real low = k + (m * Real(real(0x1.047c5ep+2)) + Real(real(-0x1.41a538p+1)));
+  const Real middle = (m * Real(real(0x1.4a501ap-1)) + Real(real(-0x1.0f7248p+1))) * square;
+  return low + (middle + Real(real(-0x1.4e4c6p-4)) * (square * square));
 }
 
 TW_FN Real step_exp2(const Real& x) {
-  const Real whole = round_even(x);
-  const Real f = x - whole;
-  Real sum = f * Real(real(0x1.3d61a2p-7)) + Real(real(0x1.ca1cfcp-5));
-  sum = sum * f + Real(real(0x1.ebf7c2p-3));
-  sum = sum * f + Real(real(0x1.62e0c2p-1));
-  sum = sum * f + Real(real(0x1.000002p+0));
-  return from_bits(bits(sum) + shl(to_int(whole), TW_MANTISSA_BITS));
+  const Real shifted = x + Real(TW_ROUND_SHIFT);
+  const Real f = x - (shifted - Real(TW_ROUND_SHIFT));
+  const Real low = f * Real(real(0x1.62f31ap-1)) + Real(real(0x1.fff692p-1));
+  const Real high = (f * Real(real(0x1.c3f76p-5)) + Real(real(0x1.f0de1ap-3))) * (f * f);
+  /* The last digits of `shifted` are those of the whole number. */
+  return from_bits(bits(low + high) + shl(bits(shifted), TW_MANTISSA));
 }
 
-/* Mean square over components of value / (atol + rtol * size). */
-TW_FN Real scaled_square(const Real* value, const Real* size, const real* settings) {
-  Real total = Real(real(0));
+/* Mean square over components of value / (atol + rtol * size); `total` is 0, or nan for nan. */
+TW_FN Real scaled_square(const Real* value, const Real* size, const real* settings, Real total) {
   const Real rtol = Real(settings[SETTING_RTOL]);
   TW_EACH_STATE(s) {
     Real ratio = value[s] / fma(rtol, size[s], Real(settings[SETTING_ATOL + s]));
@@ -67,7 +54,7 @@ TW_FN Real scaled_square(const Real* value, const Real* size, const real* settin
 }
 
 TW_FN Real scaled_norm(const Real* value, const Real* size, const real* settings) {
-  return sqrt(scaled_square(value, size, settings));
+  return sqrt(scaled_square(value, size, settings, Real(real(0))));
 }
 
 /* Half the binary logarithm of a mean square, which is that of the error itself. */

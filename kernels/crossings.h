@@ -87,7 +87,12 @@ TW_FN void add_time_above(const Context& at, const Path& path, const Profile& pr
   const Mask simple = (above | below) & !turns;
   total = select(taken & simple & above, total + abs(span(path.t1, path.t)), total);
   const Mask hard = taken & !simple;
-  if (any(hard)) split_time(at, path, profile, expression, hard, total);
+  if (none(hard)) return;
+  const Context there = at;
+  const Path part = path;
+  Real sum = total;
+  split_time(there, part, profile, expression, hard, sum);
+  total = sum;
 }
 
 TW_FN Mask gap_holds(const Real& value, bool strict) {
@@ -131,7 +136,12 @@ TW_FN void add_first_time(const Context& at, const Path& path, const Profile& pr
     if (k + 1 < TW_NODES) possible = possible | turns_across(value, rate, k);
   }
   const Mask wanted = waiting & possible;
-  if (any(wanted)) find_first(at, path, profile, expression, strict, wanted, when);
+  if (none(wanted)) return;
+  const Context there = at;
+  const Path part = path;
+  Clock found = when;
+  find_first(there, part, profile, expression, strict, wanted, found);
+  when = found;
 }
 #endif
 

@@ -1,6 +1,6 @@
 /* One step of an explicit Runge-Kutta method for all rows of a pack. The unit defines the tableau:
- * TW_STAGES, TW_SUM_i(s) = sum of a_ij k_j for state s (TW_SUM_END: of b, TW_SUM_ERROR: of
- * b_error), TW_AT_i the time of stage i, TW_FSAL; for the interpolant TW_EXTRA stages
+ * TW_STAGES, TW_POINT_i(s) = y + h times the sum of a_ij k_j for state s, TW_SUM_END and
+ * TW_SUM_ERROR the sums of b_j k_j and of b_error_j k_j, TW_AT_i the time of stage i, TW_FSAL; for the interpolant TW_EXTRA stages
  * TW_SUM_(TW_STAGES + e), and TW_TERM_j(s); for auto TW_NEAR_STAGE, TW_FAR_STAGE.
  */
 #ifndef TWINML_ERK_H
@@ -26,7 +26,7 @@ struct Stages {
 
 #define TW_STAGE(i)                                          \
   {                                                          \
-    TW_EACH_STATE(s) z[s] = fma(h, TW_SUM_##i(s), y[s]);     \
+    TW_EACH_STATE(s) z[s] = TW_POINT_##i(s);                 \
     TW_KEEP_POINT(i)                                         \
     rhs_at(at, TW_AT_##i, z, k[i]);                          \
   }
@@ -93,8 +93,14 @@ TW_FN Mask looks_stiff(const Stages& stages, const Real* y1, const Real& h) {
 #endif
 
 #if TW_DENSE
-/* The interpolant's own stages and its coefficients. */
-TW_BIG void fill_path(const Context& at, const Real* y, Stages& stages, Path& path) {
+#define TW_FILL_STATE(s)  \
+  {                       \
+    path.c[0][s] = y[s];  \
+    TW_FILL_TERMS(s)      \
+  }
+
+/* The interpolant's own stages, and the coefficients of the states that are watched. */
+TW_FN void fill_path(const Context& at, const Real* y, Stages& stages, Path& path) {
   Real(*k)[TW_N] = stages.k;
   const Real h = path.h;
   const Clock t = path.t, t1 = path.t1;
@@ -103,8 +109,15 @@ TW_BIG void fill_path(const Context& at, const Real* y, Stages& stages, Path& pa
   Real z[TW_N];
   TW_EXTRA_STAGES
 #endif
-  TW_EACH_STATE(s) path.c[0][s] = y[s];
-  TW_FILL_TERMS
+  TW_EACH_STATE(s) if (TW_WATCHED(s)) TW_FILL_STATE(s)
+}
+
+/* Those of the others. */
+TW_BIG void complete_path(const Real* y, const Stages& stages, Path& path) {
+  const Real(*k)[TW_N] = stages.k;
+  const Real h = path.h;
+  (void)k; (void)h;
+  TW_EACH_STATE(s) if (!TW_WATCHED(s)) TW_FILL_STATE(s)
 }
 #endif
 

@@ -5,7 +5,8 @@
  * its own event) is disarmed: it counts from the value it has there and its side is that of its
  * slope; its return to zero is the root of (g(theta) - g(0)) / theta.
  *
- * The unit defines TW_EVENTS (how many), EVENT_DIRECTION, and the functions `guards` (values) and
+ * The unit defines TW_EVENTS (how many), EVENT_DIRECTION, GUARD_READS (whether any guard reads a
+ * state) and the functions `guards` (values) and
  * `guards_moving` (values and derivatives along a motion).
  */
 #ifndef TWINML_EVENTS_H
@@ -77,8 +78,8 @@ TW_FN void guards_at(const Context& at, const Clock& time, const Real* y, Real* 
 
 /* All guards on the dense output. */
 TW_BIG void guards_along(const Context& at, const Path& path, const Real& theta, Real* value) {
-  Real y[TW_N], rate[TW_N];
-  motion_at(path, theta, y, rate);
+  Real y[TW_N], unused;
+  TW_EACH_STATE(s) if (GUARD_READS[s]) motion_of(path, s, theta, y[s], unused);
   guards_at(at, advance(path.t, theta * path.h), y, value);
 }
 
@@ -86,7 +87,7 @@ TW_BIG void guards_along(const Context& at, const Path& path, const Real& theta,
 TW_BIG void guards_moving_along(const Context& at, const Path& path, const Real& theta,
                                 Real* value, Real* rate) {
   Real y[TW_N], dy[TW_N];
-  motion_at(path, theta, y, dy);
+  TW_EACH_STATE(s) if (GUARD_READS[s]) motion_of(path, s, theta, y[s], dy[s]);
   const Clock time = advance(path.t, theta * path.h);
   TW_INPUTS_AT(at, time, u)
   TW_INPUT_MOTION(at, path.h, du)
@@ -96,12 +97,13 @@ TW_BIG void guards_moving_along(const Context& at, const Path& path, const Real&
 /* All guards at the nodes of a step. */
 TW_FN void sample_guards(const Context& at, const Path& path, Real (*value)[TW_EVENTS]) {
   for (int node = 0; node < TW_NODES; ++node) {
-    Real y[TW_N];
+    Real y[TW_N], unused;
     const Real theta = Real(NODE_PLACE[node]);
-    if (node + 1 < TW_NODES)
-      states_at(path, theta, y);
-    else
-      TW_EACH_STATE(s) y[s] = path.y1[s];
+    TW_EACH_STATE(s) {
+      if (!GUARD_READS[s]) continue;
+      motion_of(path, s, theta, y[s], unused);
+      if (node + 1 == TW_NODES) y[s] = path.y1[s]; /* the end is the step's own */
+    }
     guards_at(at, time_at(path, theta), y, value[node]);
   }
 }
@@ -253,8 +255,8 @@ TW_BIG void find_events(const Context& at, const Path& path, const Watch& watch,
        * bounce, it is armed: disarmed it would pass zero unseen. Its side is rounding. */
       const Mask same_way =
           onward[e] * side_of(begin[e]) > Real(real(0.5)) * abs(begin[e]);
-      const Mask low = abs(there[e]) <= found.near[e];
-      rests[e] = select(mine, low & same_way, rests[e]);
+      const Mask low = abs(there[e]) <= found.near[e], stays = low & same_way;
+      rests[e] = select(mine, stays, rests[e]);
       found.stuck[e] = found.stuck[e] | (mine & low & !same_way & (begin[e] != zero) & !own);
     }
   }
@@ -282,7 +284,16 @@ TW_FN void look_at_guards(const Context& at, const Path& path, const Watch& watc
     found.near[e] = nearness(size);
     found.stuck[e] = Mask(false);
   }
-  if (any(looking & !calm)) find_events(at, path, watch, looking, values, found);
+  if (none(looking & !calm)) return;
+  const Context there = at;
+  const Path part = path;
+  const Watch sides = watch;
+  Real sampled[TW_NODES][TW_EVENTS];
+  for (int node = 0; node < TW_NODES; ++node)
+    TW_EACH_EVENT(e) sampled[node][e] = values[node][e];
+  Found event;
+  find_events(there, part, sides, looking, sampled, event);
+  found = event;
 }
 
 }  // namespace tw

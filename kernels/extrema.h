@@ -47,7 +47,14 @@ TW_FN void add_extremum(const Context& at, const Path& path, const Profile& prof
       turning[k] = turning[k] & (reach > bar);
       some = some | turning[k];
     }
-    if (any(some)) find_peaks(at, path, expression, sign, turning, rate, best, theta);
+    if (any(some)) {
+      const Context there = at;
+      const Path part = path;
+      Real peak = best, place = theta;
+      find_peaks(there, part, expression, sign, turning, rate, peak, place);
+      best = peak;
+      theta = place;
+    }
   }
   const Mask wins = taken & ((best > old) | isnan(best));
   if (none(wins)) return;

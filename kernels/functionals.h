@@ -22,8 +22,7 @@ TW_FN void add_gauss(const Context& at, const Path& path, Real* piece) {
   for (int point = 0; point < TW_GAUSS; ++point) {
     const Real theta = Real(GAUSS_PLACE[point]);
     Real y[TW_N], unused;
-    for (int i = 0; i < TW_READ; ++i)
-      motion_of(path, READ_STATE[i], theta, y[READ_STATE[i]], unused);
+    TW_EACH_STATE(s) if (VALUE_READS[s]) motion_of(path, s, theta, y[s], unused);
     const Clock time = time_at(path, theta);
     TW_INPUTS_AT(at, time, u)
     for (int slot = 0; slot < TW_FUNCTIONALS; ++slot) {
@@ -47,11 +46,19 @@ TW_FN Mask at_or_after(const Args& args, const Clock& a, const Clock& b) {
   return same_time(a, b) | (args.direction > 0 ? before(a, b) : before(b, a));
 }
 
+/* As value_along, from a path and a context whose addresses stay unknown. */
+TW_FN Real value_there(const Context& at, const Path& path, int expression, const Real& theta) {
+  const Context there = at;
+  const Path part = path;
+  return value_along(there, part, expression, theta);
+}
+
 /* Steps of the rows `taken`; `jumps`: the state jumps at the arrival, values there belong to what
  * follows; `stops`: the path ends here before its horizon. */
-TW_BIG void follow_path(const Args& args, Pack& pack, const Path& path, const Mask& taken,
+TW_FN void follow_path(const Args& args, Pack& pack, const Path& path, const Mask& taken,
                         const Mask& jumps, const Mask& stops) {
   const Context& at = pack.at;
+  Totals totals = pack.totals;
   const Mask ends = taken & ((same_time(path.t1, pack.end) & !jumps) | stops);
   (void)ends;
 #if TW_PROFILED
@@ -64,17 +71,17 @@ TW_BIG void follow_path(const Args& args, Pack& pack, const Path& path, const Ma
 #endif
   for (int slot = 0; slot < TW_FUNCTIONALS; ++slot) {
     const int expression = SLOT_VALUE[slot], extra = SLOT_EXTRA[slot];
-    Real& total = pack.totals.number[SLOT_TOTAL[slot] < 0 ? 0 : SLOT_TOTAL[slot]];
+    Real& total = totals.number[SLOT_TOTAL[slot] < 0 ? 0 : SLOT_TOTAL[slot]];
     switch (SLOT_KIND[slot]) {
       case SLOT_FINAL:
         if (any(ends))
-          total = select(ends, value_along(at, path, expression, Real(real(1))), total);
+          total = select(ends, value_there(at, path, expression, Real(real(1))), total);
         break;
       case SLOT_INITIAL: {
         /* Once: an event may follow so soon that time has not moved. */
         const Mask first = taken & isnan(total) & same_time(path.t, pack.first);
         if (any(first))
-          total = select(first, value_along(at, path, expression, Real(real(0))), total);
+          total = select(first, value_there(at, path, expression, Real(real(0))), total);
         break;
       }
 #if TW_INTEGRALS
@@ -84,13 +91,13 @@ TW_BIG void follow_path(const Args& args, Pack& pack, const Path& path, const Ma
       case SLOT_MEAN: {
         const Real share = share_of(pack, path.t, path.t1);
         total = select(taken, fma(share, piece[slot], total), total);
-        Real& lived = pack.totals.number[extra];
+        Real& lived = totals.number[extra];
         lived = select(taken & stops, share_of(pack, pack.first, path.t1), lived);
         break;
       }
 #endif
       case SLOT_AT: {
-        const Clock& time = pack.totals.fixed[extra];
+        const Clock& time = totals.fixed[extra];
         /* A time on a boundary belongs to the step that begins there: values after a jump. */
         const Mask at_end = same_time(time, path.t1);
         const Mask hit = taken & at_or_after(args, path.t, time) &
@@ -99,7 +106,7 @@ TW_BIG void follow_path(const Args& args, Pack& pack, const Path& path, const Ma
           const Mask still = path.h == Real(real(0));
           const Real width = select(still, Real(real(1)), path.h);
           const Real theta = select(at_end, Real(real(1)), span(time, path.t) / width);
-          total = select(hit, value_along(at, path, expression, theta), total);
+          total = select(hit, value_there(at, path, expression, theta), total);
         }
         break;
       }
@@ -107,7 +114,7 @@ TW_BIG void follow_path(const Args& args, Pack& pack, const Path& path, const Ma
       case SLOT_MAX:
       case SLOT_MIN:
         add_extremum(at, path, profile, expression, real(SLOT_KIND[slot] == SLOT_MAX ? 1 : -1),
-                     taken, total, extra < 0 ? nullptr : &pack.totals.time[extra]);
+                     taken, total, extra < 0 ? nullptr : &totals.time[extra]);
         break;
       case SLOT_TIME_ABOVE:
         add_time_above(at, path, profile, expression, taken, total);
@@ -115,11 +122,21 @@ TW_BIG void follow_path(const Args& args, Pack& pack, const Path& path, const Ma
       case SLOT_FIRST_AT_LEAST:
       case SLOT_FIRST_ABOVE:
         add_first_time(at, path, profile, expression, SLOT_KIND[slot] == SLOT_FIRST_ABOVE, taken,
-                       pack.totals.time[extra]);
+                       totals.time[extra]);
         break;
 #endif
     }
   }
+  pack.totals = totals;
+}
+
+/* Steps to t1 that may matter to functionals that look at single times. */
+TW_FN Mask totals_due(const Args& args, const Pack& pack, const Clock& t1) {
+  Mask due = same_time(t1, pack.end) | same_time(pack.t, pack.first);
+  for (int i = 0; i < TW_TIMES; ++i)
+    due = due | (at_or_after(args, pack.t, pack.totals.fixed[i]) &
+                 at_or_after(args, pack.totals.fixed[i], t1));
+  return due;
 }
 
 /* Take accepted steps. */

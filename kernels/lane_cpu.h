@@ -117,11 +117,17 @@ typedef real LooseReg __attribute__((vector_size(TW_VECTOR_BYTES), aligned(TW_BI
 #define TW_IA32_SQRT(x) __builtin_ia32_sqrtpd256(x)
 #define TW_IA32_ROUND(x, mode) __builtin_ia32_roundpd256(x, mode)
 #define TW_IA32_SIGNS(m) __builtin_ia32_movmskpd256((Reg)(m))
+#define TW_IA32_BLEND(m, x, y) __builtin_ia32_blendvpd256(y, x, m)
+#define TW_IA32_MIN(a, b) __builtin_ia32_minpd256(a, b)
+#define TW_IA32_MAX(a, b) __builtin_ia32_maxpd256(a, b)
 #else
 #define TW_IA32_FMA(a, b, c) __builtin_ia32_vfmaddps256(a, b, c)
 #define TW_IA32_SQRT(x) __builtin_ia32_sqrtps256(x)
 #define TW_IA32_ROUND(x, mode) __builtin_ia32_roundps256(x, mode)
 #define TW_IA32_SIGNS(m) __builtin_ia32_movmskps256((Reg)(m))
+#define TW_IA32_BLEND(m, x, y) __builtin_ia32_blendvps256(y, x, m)
+#define TW_IA32_MIN(a, b) __builtin_ia32_minps256(a, b)
+#define TW_IA32_MAX(a, b) __builtin_ia32_maxps256(a, b)
 #endif
 #elif TW_GCC_X86
 #if TW_BITS == 64
@@ -131,7 +137,10 @@ typedef real LooseReg __attribute__((vector_size(TW_VECTOR_BYTES), aligned(TW_BI
 #define TW_IA32_SQRT(x) __builtin_ia32_sqrtpd(x)
 #ifdef __SSE4_1__
 #define TW_IA32_ROUND(x, mode) __builtin_ia32_roundpd(x, mode)
+#define TW_IA32_BLEND(m, x, y) __builtin_ia32_blendvpd(y, x, m)
 #endif
+#define TW_IA32_MIN(a, b) __builtin_ia32_minpd(a, b)
+#define TW_IA32_MAX(a, b) __builtin_ia32_maxpd(a, b)
 #define TW_IA32_SIGNS(m) __builtin_ia32_movmskpd((Reg)(m))
 #else
 #ifdef __FMA__
@@ -140,7 +149,10 @@ typedef real LooseReg __attribute__((vector_size(TW_VECTOR_BYTES), aligned(TW_BI
 #define TW_IA32_SQRT(x) __builtin_ia32_sqrtps(x)
 #ifdef __SSE4_1__
 #define TW_IA32_ROUND(x, mode) __builtin_ia32_roundps(x, mode)
+#define TW_IA32_BLEND(m, x, y) __builtin_ia32_blendvps(y, x, m)
 #endif
+#define TW_IA32_MIN(a, b) __builtin_ia32_minps(a, b)
+#define TW_IA32_MAX(a, b) __builtin_ia32_maxps(a, b)
 #define TW_IA32_SIGNS(m) __builtin_ia32_movmskps((Reg)(m))
 #endif
 #endif
@@ -193,6 +205,43 @@ TW_FN bool any_reg(IntReg m) {
   integer seen = 0;
   for (int i = 0; i < TW_WIDTH; ++i) seen |= m[i];
   return seen != 0;
+#endif
+}
+
+/* g++ compares a mask that is no comparison with zero again, hence the instruction. */
+template <class Some>
+TW_FN Some select_reg(IntReg m, Some x, Some y) {
+#if defined(TW_IA32_BLEND)
+  return (Some)TW_IA32_BLEND((Reg)m, (Reg)x, (Reg)y);
+#else
+  return m ? x : y;
+#endif
+}
+
+/* `a < b ? a : b` and `a > b ? a : b`, which is what the instructions do with nan. */
+TW_FN Reg min_reg(Reg a, Reg b) {
+#if defined(TW_IA32_MIN)
+  return TW_IA32_MIN(a, b);
+#else
+  return a < b ? a : b;
+#endif
+}
+TW_FN Reg max_reg(Reg a, Reg b) {
+#if defined(TW_IA32_MAX)
+  return TW_IA32_MAX(a, b);
+#else
+  return a > b ? a : b;
+#endif
+}
+
+/* A bit for each element that is true. */
+TW_FN unsigned signs_reg(IntReg m) {
+#if defined(TW_IA32_SIGNS)
+  return (unsigned)TW_IA32_SIGNS(m);
+#else
+  unsigned signs = 0;
+  for (int i = 0; i < TW_WIDTH; ++i) signs |= (unsigned)(m[i] & 1) << i;
+  return signs;
 #endif
 }
 
@@ -283,16 +332,29 @@ TW_FN bool any(Mask m) {
 }
 TW_FN bool none(Mask m) { return !any(m); }
 TW_FN bool all(Mask m) { return !any(!m); }
+TW_FN unsigned lanes_of(Mask m) {
+  unsigned lanes = 0;
+  TW_EACH(lanes |= signs_reg(m.r[k]) << (k * TW_WIDTH))
+  return lanes;
+}
+TW_FN int first_lane(unsigned lanes) { return __builtin_ctz(lanes); }
+TW_FN int count_lanes(Mask m) { return __builtin_popcount(lanes_of(m)); }
 
-#define TW_SELECT(Type)                           \
-  TW_FN Type select(Mask m, Type x, Type y) {     \
-    Type out;                                     \
-    TW_EACH(out.r[k] = m.r[k] ? x.r[k] : y.r[k])  \
-    return out;                                   \
+#define TW_SELECT(Type)                                              \
+  TW_FN Type select(Mask m, Type x, Type y) {                        \
+    Type out;                                                        \
+    TW_EACH(out.r[k] = select_reg(m.r[k], x.r[k], y.r[k]))           \
+    return out;                                                      \
   }
 TW_SELECT(Real)
 TW_SELECT(Int)
 TW_SELECT(Mask)
+/* x where m, else zero. */
+TW_FN Real masked(Mask m, Real x) {
+  Real out;
+  TW_EACH(out.r[k] = (Reg)((IntReg)x.r[k] & m.r[k]))
+  return out;
+}
 
 TW_FN Real fma(Real a, Real b, Real c) {
   Real out;
@@ -309,8 +371,8 @@ TW_MAP1(Real, floor, Real, floor_reg(x.r[k]))
 TW_MAP1(Real, ceil, Real, ceil_reg(x.r[k]))
 TW_MAP1(Real, trunc, Real, trunc_reg(x.r[k]))
 TW_MAP1(Real, round_even, Real, roundeven_reg(x.r[k]))
-TW_MAP2(Real, min, Real, a.r[k] < b.r[k] ? a.r[k] : b.r[k])
-TW_MAP2(Real, max, Real, a.r[k] > b.r[k] ? a.r[k] : b.r[k])
+TW_MAP2(Real, min, Real, min_reg(a.r[k], b.r[k]))
+TW_MAP2(Real, max, Real, max_reg(a.r[k], b.r[k]))
 TW_MAP2(Int, min, Int, a.r[k] < b.r[k] ? a.r[k] : b.r[k])
 TW_MAP2(Int, max, Int, a.r[k] > b.r[k] ? a.r[k] : b.r[k])
 

@@ -20,7 +20,11 @@ struct FloatMode {};
 TW_FN bool any(Mask m) { return m; }
 TW_FN bool all(Mask m) { return m; }
 TW_FN bool none(Mask m) { return !m; }
+TW_FN unsigned lanes_of(Mask m) { return m; }
+TW_FN int first_lane(unsigned) { return 0; }
+TW_FN int count_lanes(Mask m) { return m; }
 
+TW_FN Real masked(Mask m, Real x) { return m ? x : Real(0); }
 TW_FN Real select(Mask m, Real x, Real y) { return m ? x : y; }
 TW_FN Int select(Mask m, Int x, Int y) { return m ? x : y; }
 TW_FN Mask select(Mask m, Mask x, Mask y) { return m ? x : y; }

@@ -9,17 +9,14 @@
 
 namespace tw {
 
-/* The next row of the queue, -1 when it is empty. */
-TW_FN count take_row(const Args& args) {
-  if (*args.cancel) return -1;
-  count entry = TW_FETCH_ADD(args.next, 1);
+/* The row of an entry of the queue, -1 beyond its end. */
+TW_FN count row_at(const Args& args, count entry) {
   if (entry >= args.entries) return -1;
   return args.order ? args.order[entry] : entry;
 }
 
 TW_BIG void leave_lanes(const Args& args, Pack& pack, const Mask& leaving, int bits) {
-  for (int lane = 0; lane < TW_LANES; ++lane)
-    if (get(leaving, lane)) store_row(args, pack, lane, bits | pack.book.status[lane]);
+  TW_EACH_LANE(leaving, lane) store_row(args, pack, lane, bits | pack.book.status[lane]);
 }
 
 /* The rows that come next, with their slopes and first steps, which are computed for whole packs: a
@@ -29,20 +26,18 @@ struct Stage {
   int next; /* lane of the next row */
 };
 
-/* Take rows from the queue and ready them; false when the queue is empty. Rows that end where they
- * begin never come to step. */
-TW_BIG bool prepare(const Args& args, Stage& stage) {
+/* Take rows from the queue and ready them. */
+TW_BIG void take_rows(const Args& args, Stage& stage, count entry) {
   Pack& pack = stage.pack;
   stage.next = 0;
   Mask fresh = Mask(false);
   for (int lane = 0; lane < TW_LANES; ++lane) {
-    const count row = take_row(args);
+    const count row = row_at(args, entry + lane);
     if (row < 0) break;
     load_row(args, pack, lane, row);
     set(fresh, lane, true);
   }
   pack.live = fresh;
-  if (none(fresh)) return false;
   /* A span of zero length still has values and quantities at its one time. */
   Mask still = fresh & same_time(pack.t, pack.end);
 #if TW_FUNCTIONALS
@@ -62,7 +57,7 @@ TW_BIG bool prepare(const Args& args, Stage& stage) {
   if (any(stopped)) leave_lanes(args, pack, stopped, TWINML_OK);
 #endif
 #if TW_ADAPTIVE
-  pack.floor = coarse_resolution(pack.end, pack.first);
+  pack.floor = Real(real(4)) * coarse_resolution(pack.end, pack.first);
   Mask unknown = pack.live & !(pack.h > Real(real(0)));
   if (any(unknown)) {
     Real h = first_step(pack.at, pack.t, pack.end, pack.first, pack.y, pack.k1, args.settings,
@@ -70,21 +65,34 @@ TW_BIG bool prepare(const Args& args, Stage& stage) {
     pack.h = select(unknown, h, pack.h);
   }
 #endif
-  return true;
+}
+
+/* Have rows in the stage; false when the queue is empty. Rows that end where they begin leave from
+ * the stage. */
+TW_BIG bool prepare(const Args& args, Stage& stage) {
+  while (!*args.cancel) {
+    const count entry = TW_FETCH_ADD(args.next, TW_LANES);
+    if (entry >= args.entries) return false;
+    take_rows(args, stage, entry);
+    if (any(stage.pack.live)) return true;
+  }
+  return false;
 }
 
 /* Give every lane without a row the next one; false when no lane holds any. */
 TW_BIG bool fill(const Args& args, Pack& pack, Stage& stage) {
-  for (int lane = 0; lane < TW_LANES; ++lane) {
-    if (get(pack.live, lane)) continue;
-    for (;;) {
-      while (stage.next < TW_LANES && !get(stage.pack.live, stage.next)) ++stage.next;
-      if (stage.next < TW_LANES) break;
-      if (!prepare(args, stage)) return any(pack.live);
-    }
+  Book& book = pack.book;
+  TW_EACH_LANE(!pack.live, lane) {
+    while (stage.next < TW_LANES && !get(stage.pack.live, stage.next)) ++stage.next;
+    if (stage.next == TW_LANES && !prepare(args, stage)) break;
+    while (!get(stage.pack.live, stage.next)) ++stage.next;
     copy_lane(pack, lane, stage.pack, stage.next++);
+    const count spends = book.began[lane] + args.max_steps;
+    if (spends < book.deadline) book.deadline = spends;
   }
-  return true;
+  book.filled = book.tick;
+  book.held = count_lanes(pack.live);
+  return book.held > 0;
 }
 
 struct Target {
@@ -136,14 +144,18 @@ TW_BIG void record_steps(const Args& args, const Pack& pack, const Clock& t1, co
 }
 #endif
 
-/* Lanes whose row ends with a step, and why. */
-struct Ending {
-  Mask arrived, tiny, lost, spent, stiff, singular;
+#define TW_GLANCE 65536 /* steps after which a pack looks whether it is asked to stop */
+
+/* Numbers that stay what they are for the whole launch. */
+struct Fixed {
+  Real sign, max_step;
 };
 
-/* One step of every lane that holds a row. */
-TW_FN Ending step_pack(const Args& args, Pack& pack) {
-  const Real sign = Real(real(args.direction));
+/* One step of every lane that holds a row; false when some row may have ended with it. Functions that
+ * are called, not inlined, are seldom needed and get copies: what nobody knows the address of can stay
+ * in registers. */
+TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
+  const Real sign = fixed.sign;
   const Mask live = pack.live;
   const Real zero = Real(real(0)), one = Real(real(1));
   (void)one;
@@ -159,7 +171,6 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
   Mask usable = try_step(pack.at, pack.t, target.t1, signed_h, pack.y, pack.k1, stages, y1, error,
                          singular);
 #elif TW_STOCHASTIC
-  Mask usable = Mask(true);
 #if TW_NOISE
   Real noise[TW_N];
   brownian_increments(args, pack, cell, target.t1, noise);
@@ -168,7 +179,6 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
   try_step(pack.at, pack.t, target.t1, signed_h, pack.y, nullptr, stages, y1);
 #endif
 #else
-  Mask usable = Mask(true);
 #if TW_FSAL
   TW_EACH_STATE(s) stages.k[0][s] = pack.k1[s];
 #else
@@ -176,28 +186,36 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
 #endif
   try_step(pack.at, pack.t, target.t1, signed_h, pack.y, stages, y1, error);
 #endif
-  pack.steps = select(live, pack.steps + Int(integer(1)), pack.steps);
 
+  TW_FORGET
   /* Zero times a finite number is zero: one sum tells whether all are finite. */
   Real probe = zero;
   TW_EACH_STATE(s) probe = fma(y1[s], zero, probe);
-  Mask finite = usable & (probe == zero);
 #if TW_ADAPTIVE
   Real size[TW_N];
   TW_EACH_STATE(s) size[s] = max(abs(pack.y[s]), abs(y1[s]));
-  Real square = scaled_square(error, size, args.settings);
+  Real square = scaled_square(error, size, args.settings, probe);
   /* Written so that nan is a rejection. */
-  Mask accepted = live & finite & (square <= one);
+  Mask accepted = live & (square <= one);
 #else
-  Mask accepted = live & finite;
+  Mask accepted = live & (probe == zero);
+#endif
+#if TW_STIFF_METHOD
+  accepted = accepted & usable;
 #endif
 
+#if TW_HANDOVER
+  /* Of the whole step, also where an event cuts it. */
+  const Mask tense = looks_stiff(stages, y1, target.h);
+#endif
   Clock t1 = target.t1;
 #if TW_DENSE
   Path path;
   Mask jumps = Mask(false);
-#if TW_EVENTS || TW_FUNCTIONALS
+#if TW_EVENTS || TW_PROFILED || TW_INTEGRALS
   bool dense = any(accepted);
+#elif TW_FUNCTIONALS
+  bool dense = any(accepted & totals_due(args, pack, t1));
 #else
   bool dense = any(accepted & save_due(args, pack, t1, jumps));
 #endif
@@ -210,16 +228,25 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
   }
 #if TW_EVENTS
   Found found;
+  found.lost = Mask(false);
   if (dense) {
     look_for_events(pack, path, accepted, found);
     accepted = accepted & !found.lost;
-    finite = finite & !found.lost;
     found.event = select(accepted, found.event, Int(integer(-1)));
     Mask hit = accepted & (found.event >= Int(integer(0)));
-    if (any(hit)) {
-      Clock inner = advance(path.t, found.theta * path.h);
-      Mask beyond = args.direction > 0 ? before(path.t1, inner) : before(inner, path.t1);
-      cut_path(path, hit, found.theta, pick(beyond, path.t1, inner));
+    bool whole = any(hit);
+#if TW_SAVE
+    whole = whole || any(accepted & save_due(args, pack, t1, jumps));
+#endif
+    if (whole) {
+      const Pack there = pack;
+      const Stages kept = stages;
+      Path part = path;
+      complete_path(there.y, kept, part);
+      Clock inner = advance(part.t, found.theta * part.h);
+      Mask beyond = args.direction > 0 ? before(part.t1, inner) : before(inner, part.t1);
+      cut_path(part, hit, found.theta, pick(beyond, part.t1, inner));
+      path = part;
       t1 = pick(hit, path.t1, t1);
       TW_EACH_STATE(s) y1[s] = select(hit, path.y1[s], y1[s]);
     }
@@ -233,45 +260,53 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
 #endif
 #endif
 
+  const Mask rejected = live ^ accepted;
+  bool onward = true; /* no row has ended, as far as this tells */
 #if TW_ADAPTIVE
-  Mask rejected = live & !accepted;
   Real level = error_level(square);
-  Real bound = select(accepted, select(pack.wary, one, Real(TW_GROW)), Real(TW_SAFETY));
+  Real bound = select(accepted, select(pack.steady, Real(TW_GROW), one), Real(TW_SAFETY));
   Real factor = step_factor(accepted, level, pack.previous, bound);
   if (any(rejected)) {
     TW_EACH_STATE(s) probe = fma(error[s], zero, probe);
-    finite = finite & (probe == zero);
-    Mask measured = finite & isfinite(square);
-    factor = select(accepted | measured, factor, Real(TW_RETRY_SHRINK));
-    pack.rejected = select(rejected, pack.rejected + Int(integer(1)), pack.rejected);
-    pack.retries = select(rejected & !finite, pack.retries + Int(integer(1)), pack.retries);
+    Mask finite = probe == zero;
 #if TW_STIFF_METHOD
-    pack.walled = select(rejected, !finite & !singular, pack.walled);
-#else
-    pack.walled = select(rejected, !finite, pack.walled);
+    finite = finite & usable;
+    pack.singular = select(rejected, singular, pack.singular);
 #endif
+#if TW_EVENTS
+    finite = finite & !found.lost;
+#endif
+    Mask measured = finite & isfinite(square);
+    factor = select(rejected & !measured, Real(TW_RETRY_SHRINK), factor);
+    const Int none_yet = Int(integer(0)), another = Int(integer(1));
+    pack.rejected = select(rejected, pack.rejected + another, pack.rejected);
+    pack.retries = select(pack.steady, none_yet, pack.retries);
+    pack.retries = select(rejected & !finite, pack.retries + another, pack.retries);
+    pack.broken = select(rejected, !finite, pack.broken);
+    onward = none(pack.retries > Int(integer(TW_MAX_RETRIES)));
   }
   Real proposal = target.h * factor;
   /* A step cut short at a boundary says nothing against the longer one. */
-  Real onward = select(target.clipped, max(pack.h, proposal), proposal);
-  onward = min(onward, Real(now(clock_of(args.clocks[CLOCK_MAX_STEP]))));
-  pack.h = select(accepted, onward, select(rejected, proposal, pack.h));
+  Real longer = min(max(masked(target.clipped, pack.h), proposal), fixed.max_step);
+  pack.h = select(accepted, longer, proposal);
   pack.previous = select(accepted, level, pack.previous);
-  pack.wary = (pack.wary | rejected) & !accepted;
-  pack.retries = select(accepted, Int(integer(0)), pack.retries);
 #if TW_HANDOVER
-  Mask tense = looks_stiff(stages, y1, target.h);
-  Int calm = pack.patience - Int(integer(1));
-  calm = select(calm < Int(integer(0)), Int(integer(0)), calm);
-  pack.patience = select(accepted, select(tense, pack.patience + Int(integer(1)), calm),
-                         pack.patience);
+  if (any(tense | (pack.patience > Int(integer(0))))) {
+    Int calm = max(pack.patience - Int(integer(1)), Int(integer(0)));
+    calm = select(tense, pack.patience + Int(integer(1)), calm);
+    pack.patience = select(accepted, calm, pack.patience);
+    onward = onward & none(pack.patience >= Int(integer(TW_STIFF_PATIENCE)));
+  }
 #endif
+#else
+  if (any(rejected)) onward = false;
 #endif
+  pack.steady = accepted;
 
 #if TW_DENSE && !TW_EVENTS
   if (dense) {
 #if TW_SAVE
-    save_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);
@@ -287,15 +322,22 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
 #if TW_FSAL
   TW_EACH_STATE(s) pack.k1[s] = select(accepted, stages.k[TW_STAGES - 1][s], pack.k1[s]);
 #endif
+#if TW_SOURCES || TW_EVENTS
   /* Slopes to be taken anew, after a jump of the inputs or the states. */
   Mask fresh_slope = Mask(false);
-#if TW_EVENTS
-  /* The interval in which the step lay: what its samples and quantities see. */
-  const Context before_jump = pack.at;
-#endif
 #if TW_SOURCES
   Mask arrived_at = accepted & target.clipped & same_time(t1, target.t1);
-  if (any(arrived_at)) fresh_slope = cross(args, pack, arrived_at);
+  const bool crossing = any(arrived_at);
+#if TW_EVENTS
+  /* The interval in which the step lay: what its samples and quantities see. */
+  Context within;
+  if (crossing) within = pack.at;
+#endif
+  if (crossing) {
+    Pack there = pack;
+    fresh_slope = cross(args, there, arrived_at);
+    pack = there;
+  }
 #endif
 #if TW_EVENTS
   if (any(accepted)) {
@@ -304,101 +346,132 @@ TW_FN Ending step_pack(const Args& args, Pack& pack) {
     fresh_slope = fresh_slope | happened;
     pack.previous = select(happened, zero, pack.previous);
     jumps = happened | (found.event >= Int(integer(0)));
-    Context after_jump = pack.at;
-    pack.at = before_jump;
+#if TW_SOURCES
+    Context following;
+    if (crossing) {
+      following = pack.at;
+      pack.at = within;
+    }
+#endif
 #if TW_SAVE
-    save_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);
 #endif
-    pack.at = after_jump;
+#if TW_SOURCES
+    if (crossing) pack.at = following;
+#endif
     show_endings(args, pack, accepted, happened);
   }
+  onward = onward & none(live & has_status(pack.watch, -1));
 #endif
   if (any(fresh_slope)) {
     Real slope[TW_N];
     rhs_at(pack.at, pack.t, pack.y, slope);
     TW_EACH_STATE(s) pack.k1[s] = select(fresh_slope, slope[s], pack.k1[s]);
   }
-
-  Ending ending;
-  ending.arrived = live & same_time(pack.t, pack.end);
-#if TW_EVENTS
-  ending.arrived = ending.arrived | (live & watch_stopped(pack));
 #endif
-  const Mask staying = live & !ending.arrived;
+
+  Mask ended = same_time(pack.t, pack.end);
 #if TW_ADAPTIVE
-  /* A row whose step no longer moves its time gets nowhere, accepted or not. */
-  ending.tiny = staying & (pack.h < Real(real(4)) * pack.floor);
-  if (any(ending.tiny))
-    ending.tiny = ending.tiny & finite &
-                  (pack.h < Real(real(4)) * resolution(pack.t, pack.end, pack.first));
-  ending.lost = staying & rejected & (pack.retries > Int(integer(TW_MAX_RETRIES)));
-#else
-  ending.tiny = Mask(false);
-  ending.lost = staying & !accepted;
+  ended = ended | (pack.h < pack.floor);
 #endif
-  ending.spent = staying & (pack.steps >= Int(integer(args.max_steps)));
+  return onward & none(live & ended);
+}
+
+/* Rows that arrived, failed or turned stiff leave, each for the first reason that holds; false
+ * when none did. */
+TW_BIG bool leave(const Args& args, Pack& pack, const Fixed& fixed) {
+  const Mask live = pack.live;
+  Mask arrived = live & same_time(pack.t, pack.end);
+#if TW_EVENTS
+  arrived = arrived | (live & watch_stopped(pack));
+#endif
+  const Mask staying = live & !arrived;
+#if TW_ADAPTIVE
+  /* A row whose step no longer moves its time gets nowhere, accepted or not. What broke in the
+   * trial before was not finite, and is tried again. */
+  Mask tiny = staying & (pack.h < pack.floor) & (pack.steady | !pack.broken);
+  if (any(tiny))
+    tiny = tiny & (pack.h < Real(real(4)) * resolution(pack.t, pack.end, pack.first));
+  const Mask lost = staying & !pack.steady & (pack.retries > Int(integer(TW_MAX_RETRIES)));
+#else
+  const Mask lost = staying & !pack.steady;
+#endif
+  Mask spent = Mask(false);
+  if (pack.book.tick >= pack.book.deadline) {
+    pack.book.deadline = pack.book.tick + (args.max_steps < TW_GLANCE ? args.max_steps : TW_GLANCE);
+    for (int lane = 0; lane < TW_LANES; ++lane) {
+      if (!get(staying, lane)) continue;
+      const count spends = pack.book.began[lane] + args.max_steps;
+      if (pack.book.tick >= spends)
+        set(spent, lane, true);
+      else if (spends < pack.book.deadline)
+        pack.book.deadline = spends;
+    }
+  }
 #if TW_HANDOVER
-  ending.stiff = staying & (pack.patience >= Int(integer(TW_STIFF_PATIENCE)));
+  const Mask stiff = staying & (pack.patience >= Int(integer(TW_STIFF_PATIENCE)));
 #else
-  ending.stiff = Mask(false);
+  const Mask stiff = Mask(false);
 #endif
+  leave_lanes(args, pack, arrived, TWINML_OK);
+#if TW_ADAPTIVE
+  if (any(tiny | lost)) {
 #if TW_STIFF_METHOD
-  ending.singular = singular;
+    const Mask singular = pack.singular, walled = pack.broken & !singular;
 #else
-  ending.singular = Mask(false);
+    const Mask singular = Mask(false), walled = pack.broken;
 #endif
-  return ending;
+    leave_lanes(args, pack, tiny & !walled, TWINML_STEP_TOO_SMALL);
+    leave_lanes(args, pack, pack.live & lost & singular, TWINML_SOLVER_FAILED);
+    leave_lanes(args, pack, pack.live & (tiny | lost), TWINML_NOT_FINITE);
+  }
+#else
+  leave_lanes(args, pack, lost, TWINML_NOT_FINITE);
+#endif
+  if (any(spent)) leave_lanes(args, pack, pack.live & spent, TWINML_MAX_STEPS);
+  if (any(stiff)) leave_lanes(args, pack, pack.live & stiff, TW_STIFF);
+  return any(live ^ pack.live);
 }
 
-/* Rows that arrived, failed or turned stiff leave, each for the first reason that holds. */
-TW_BIG void leave(const Args& args, Pack& pack, const Ending& ending) {
-  leave_lanes(args, pack, ending.arrived, TWINML_OK);
-  Mask small = ending.tiny & !pack.walled;
-  leave_lanes(args, pack, small, TWINML_STEP_TOO_SMALL);
-  leave_lanes(args, pack, pack.live & ending.lost & ending.singular, TWINML_SOLVER_FAILED);
-  leave_lanes(args, pack, pack.live & (ending.tiny | ending.lost), TWINML_NOT_FINITE);
-  leave_lanes(args, pack, pack.live & ending.spent, TWINML_MAX_STEPS);
-  leave_lanes(args, pack, pack.live & ending.stiff, TW_STIFF);
-}
-
-TW_FN int count_lanes(const Mask& mask) {
-  if (all(mask)) return TW_LANES;
-  int found = 0;
-  for (int lane = 0; lane < TW_LANES; ++lane) found += get(mask, lane);
-  return found;
-}
-
-/* Work off the queue; several threads may do so at once. */
+/* Work off the queue; several threads may do so at once. TW_TURNS packs take one step each in turn:
+ * they do not depend on one another, so while one waits for the size of its next step the processor
+ * is at work on the other. */
 TW_BIG void work(const Args& args) {
-  Pack pack;
+  Pack packs[TW_TURNS];
   Stage stage;
-  clear(pack);
+  Fixed fixed;
+  fixed.sign = Real(real(args.direction));
+  fixed.max_step = Real(now(clock_of(args.clocks[CLOCK_MAX_STEP])));
   clear(stage.pack);
-  pack.at.w = stage.pack.at.w = args.weights;
+  stage.pack.at.w = args.weights;
   stage.next = TW_LANES;
-  count useful = 0, all_lanes = 0, until_cancel = 4096;
-  while (fill(args, pack, stage)) {
-    /* The steps themselves work on a copy whose address nobody knows: it can stay in registers. */
-    Pack moving = pack;
-    Ending ending;
-    const int held = count_lanes(pack.live);
-    do {
-      ending = step_pack(args, moving);
-      useful += held;
-      all_lanes += TW_LANES;
-      if (--until_cancel == 0) {
-        until_cancel = 4096;
-        if (*args.cancel) return;
-      }
-    } while (none(ending.arrived | ending.tiny | ending.lost | ending.spent | ending.stiff));
-    pack = moving;
-    leave(args, pack, ending);
+  count useful = 0, all_steps = 0;
+  int busy = 0;
+  for (int turn = 0; turn < TW_TURNS; ++turn) {
+    clear(packs[turn]);
+    packs[turn].at.w = args.weights;
+    busy += fill(args, packs[turn], stage);
+  }
+  while (busy) {
+    TW_ONE_BY_ONE
+    for (int turn = 0; turn < TW_TURNS; ++turn) {
+      Pack& pack = packs[turn];
+      Book& book = pack.book;
+      if (!book.held) continue;
+      if (step_pack(args, fixed, pack) & (++book.tick < book.deadline)) continue;
+      if (*args.cancel) return;
+      const int held = book.held;
+      if (!leave(args, pack, fixed)) continue;
+      useful += held * (book.tick - book.filled);
+      all_steps += book.tick - book.filled;
+      if (!fill(args, pack, stage)) --busy;
+    }
   }
   TW_FETCH_ADD(&args.lane_steps[0], useful);
-  TW_FETCH_ADD(&args.lane_steps[1], all_lanes);
+  TW_FETCH_ADD(&args.lane_steps[1], all_steps * TW_LANES);
 }
 
 }  // namespace tw

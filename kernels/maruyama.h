@@ -31,11 +31,18 @@ TW_FN void try_step(const Context& at, const Clock& t, const Clock&, const Real&
 }
 
 #if TW_DENSE
-TW_BIG void fill_path(const Context&, const Real* y, Stages&, Path& path) {
-  TW_EACH_STATE(s) {
-    path.c[0][s] = y[s];
-    path.c[1][s] = path.y1[s] - y[s];
+#define TW_FILL_STATE(s)                 \
+  {                                      \
+    path.c[0][s] = y[s];                 \
+    path.c[1][s] = path.y1[s] - y[s];    \
   }
+
+TW_FN void fill_path(const Context&, const Real* y, Stages&, Path& path) {
+  TW_EACH_STATE(s) if (TW_WATCHED(s)) TW_FILL_STATE(s)
+}
+
+TW_FN void complete_path(const Real* y, const Stages&, Path& path) {
+  TW_EACH_STATE(s) if (!TW_WATCHED(s)) TW_FILL_STATE(s)
 }
 #endif
 

@@ -1,7 +1,7 @@
 /* What the functions of math.h share: constants, polynomials, powers of two, sums in two parts.
  *
  * A value in two parts (hi, lo) stands for hi + lo, |lo| below the last place of hi. Coefficients
- * come from coefficients/tables.py; their order is from the constant upwards.
+ * come from tests/kernels/coefficients; their order is from the constant upwards.
  */
 #ifndef TW_MATH_BASE_H
 #define TW_MATH_BASE_H

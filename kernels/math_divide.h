@@ -37,6 +37,14 @@ TW_BIG real fmod_one(real a, real b) {
   return get(from_bits(Int((integer)out | sign)), 0);
 }
 
+/* fmod_one in the lanes of `rare`, r in the others. */
+TW_BIG Real fmod_lanes(Real a, Real b, Mask rare, Real r) {
+  for (int lane = 0; lane < TW_LANES; ++lane) {
+    if (get(rare, lane)) set(r, lane, fmod_one(get(a, lane), get(b, lane)));
+  }
+  return r;
+}
+
 /* C's fmod, exact: for a quotient below 2^50 one fma, off by one divisor at most. */
 TW_MATH Real fmod(Real a, Real b) {
   const Real size = abs(a), unit = abs(b);
@@ -47,9 +55,8 @@ TW_MATH Real fmod(Real a, Real b) {
   const Mask rare = !((q <= Real(TW_C(0x1p50, 0x1p21f))) & (unit <= Real(TW_HUGE)));
   r = copysign(r, a);
   if (any(rare)) {
-    for (int lane = 0; lane < TW_LANES; ++lane) {
-      if (get(rare, lane)) set(r, lane, fmod_one(get(a, lane), get(b, lane)));
-    }
+    const Real exact = fmod_lanes(a, b, rare, r);
+    r = exact;
   }
   return r;
 }

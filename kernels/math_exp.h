@@ -82,16 +82,26 @@ TW_MATH Real expm1(Real x) {
   return y;
 }
 
-/* -t / (2 + t) with t = expm1(-2 |x|). */
+/* -t / (2 + t) with t = expm1(-2 |x|). Networks spend their time here: t is rounded once, where
+ * expm1_parts would keep two parts, and the rounding of 2 + t alone is made good. */
 TW_MATH Real tanh(Real x) {
   const Real size = abs(x);
   const Real top = Real(TW_C(22.0, 11.0f));
-  const Real inside = select(size > top, top, size);
-  const Pair t = expm1_parts(Real(-2.0) * inside);
-  Pair below = fast_sum(Real(2.0), t.hi);
-  below.lo += t.lo;
-  const Real y = quotient(Pair{-t.hi, -t.lo}, below);
-  return copysign(select(isnan(x), x, y), x);
+  const Real u = Real(-2.0) * select(size > top, top, size);
+  const Real shift = Real(TW_SHIFT + TW_BIAS);
+  const Real shifted = fma(u, Real(TW_LOG2E), shift);
+  const Real k = shifted - shift;
+  const Real hi = fnma(k, Real(TW_LN2_HI), u);
+  const Real r = fnma(k, Real(TW_LN2_LO), hi);
+  const Real rest = fma(r * r, expm1_poly(r), fnma(k, Real(TW_LN2_LO), hi - r));
+  const Real scale = from_bits(shl(bits(shifted), TW_MANTISSA)); /* 2^k */
+  const Pair sum = fast_sum(scale - Real(1.0), scale * r);
+  const Real t = sum.hi + fma(scale, rest, sum.lo);
+  const Pair below = fast_sum(Real(2.0), t);
+  const Real inverse = Real(1.0) / below.hi;
+  const Real q = t * inverse;
+  const Real lost = fma(-q, below.lo, fnma(q, below.hi, t));
+  return copysign(fma(lost, inverse, q), x);
 }
 
 /* 2^x: x = k + r, and exp(r log(2)). */
@@ -128,11 +138,8 @@ TW_MATH Real sinh(Real x) {
   const Real size = abs(x);
   const Mask large = size > Real(TW_SINH_RANGE);
   const Pair e = expm1_parts(select(large, Real(TW_SINH_RANGE), size));
-  Pair above = fast_sum(Real(2.0), e.hi);
-  above = select(e.hi > Real(2.0), fast_sum(e.hi, Real(2.0)), above);
+  Pair above = exact_sum(Real(2.0), e.hi), below = exact_sum(Real(1.0), e.hi);
   above.lo += e.lo;
-  Pair below = fast_sum(Real(1.0), e.hi);
-  below = select(e.hi > Real(1.0), fast_sum(e.hi, Real(1.0)), below);
   below.lo += e.lo;
   Real y = Real(0.5) * quotient(product(e, above), below);
   /* The product of the parts loses what underflows; there sinh(x) = x. */

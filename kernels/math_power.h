@@ -66,14 +66,28 @@ TW_MATH Real pow(Real x, Real y) {
   return value;
 }
 
-/* x^n for a whole constant n: products in two parts, so n does not multiply their rounding. */
+/* x^n for a whole constant n, by products in two parts: n does not multiply their rounding. Where
+ * a part may have underflowed or the result overflows, pow. */
 TW_FN Real powi(Real x, int n) {
   if (n == 0) return Real(1.0);
   if (n == 1) return x;
   if (n == 2) return x * x;
-  if (n == 3) return x * x * x;
   if (n == -1) return Real(1.0) / x;
-  return pow(x, Real((real)n));
+  const int size = n < 0 ? -n : n;
+  if (size > 32) return pow(x, Real((real)n));
+  Pair p = {x, Real(0.0)};
+  int top = 32;
+  while (!(size & top)) top >>= 1;
+  for (int bit = top >> 1; bit; bit >>= 1) {
+    p = product(p, p);
+    if (size & bit) p = product(p, Pair{x, Real(0.0)});
+  }
+  Real y = n < 0 ? quotient(Pair{Real(1.0), Real(0.0)}, p) : p.hi + p.lo;
+  const Real length = abs(p.hi);
+  const Mask rare = !((length > Real(TW_C(0x1p-900, 0x1p-90f))) &
+                      (length < Real(TW_C(0x1p1000, 0x1p120f))));
+  if (any(rare)) y = select(rare, pow(x, Real((real)n)), y);
+  return y;
 }
 
 /* Square root with a finite slope at zero, as twinml.physics.functions.sqrt0, bit by bit. */

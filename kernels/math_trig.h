@@ -114,8 +114,11 @@ struct Angle {
   Int j; /* its last bits count */
 };
 
-/* Replaces r and j in the lanes of `rare`. */
-TW_FN void huge_lanes(Real x, Mask rare, Angle& angle) {
+/* r and j in the lanes of `rare`, nothing of use in the others. With `odd` 0 or 1, j is made even or
+ * odd by a quarter turn towards zero, r grows to pi / 2, and j counts half turns from there; with
+ * `odd` 2 all stays. A real function, called seldom, that takes lanes out one by one. */
+TW_BIG Angle huge_angles(Real x, Mask rare, int odd) {
+  Angle angle = {Pair{Real(0.0), Real(0.0)}, Int(0)};
   for (int lane = 0; lane < TW_LANES; ++lane) {
     if (!get(rare, lane)) continue;
     const HugeAngle one = huge_angle(get(x, lane));
@@ -123,19 +126,15 @@ TW_FN void huge_lanes(Real x, Mask rare, Angle& angle) {
     set(angle.r.lo, lane, one.lo);
     set(angle.j, lane, (integer)one.j);
   }
-}
-
-/* Makes j even (odd = 0) or odd (odd = 1) by a quarter turn towards zero; r grows to pi / 2. */
-TW_FN void quarter_turn(Mask rare, integer odd, Angle& angle) {
-  const Mask turn = rare & ((angle.j & Int(1)) != Int(odd));
+  if (odd == 2) return angle;
+  const Mask turn = (angle.j & Int(1)) != Int(odd);
   const Mask up = angle.r.hi > Real(0.0);
-  const Real step = copysign(Real(TW_PI_2_HI), -angle.r.hi);
-  Pair r = fast_sum(step, angle.r.hi);
-  r.lo += angle.r.lo + copysign(Real(TW_C(0x1.1a62633145c07p-54, 0x1.777a5cp-25f)),
-                                TW_C(step, -step));
-  angle.r.hi = select(turn, r.hi, angle.r.hi);
-  angle.r.lo = select(turn, r.lo, angle.r.lo);
-  angle.j = select(turn, angle.j + select(up, Int(1), Int(-1)), angle.j);
+  const Pair half_pi = {Real(TW_PI_2_HI), Real(TW_C(0x1.1a62633145c07p-54, -0x1.777a5cp-25f))};
+  Pair r = fast_sum(select(up, -half_pi.hi, half_pi.hi), angle.r.hi);
+  r.lo += angle.r.lo + select(up, -half_pi.lo, half_pi.lo);
+  angle.r = select(turn, r, angle.r);
+  angle.j = shr(select(turn, angle.j + select(up, Int(1), Int(-1)), angle.j), 1);
+  return angle;
 }
 
 /* first - j (pi/2 - TW_PI_2_HI), for |j| within the range above: where a difference is rounded the
@@ -186,9 +185,9 @@ TW_MATH Real sin(Real x) {
   Angle angle = {trig_rest(x, k + k), bits(shifted)};
   const Mask rare = !(abs(x) <= Real(TW_TRIG_RANGE));
   if (any(rare)) {
-    huge_lanes(x, rare, angle);
-    quarter_turn(rare, 0, angle);
-    angle.j = select(rare, shr(angle.j, 1), angle.j);
+    const Angle huge = huge_angles(x, rare, 0);
+    angle.r = select(rare, huge.r, angle.r);
+    angle.j = select(rare, huge.j, angle.j);
   }
   const Real y = flipped(sin_of(angle.r), angle.j);
   return select(x == Real(0.0), x, y); /* keeps -0 */
@@ -208,11 +207,9 @@ TW_MATH Real cos(Real x) {
   Angle angle = {r, bits(shifted)};
   const Mask rare = !(size <= Real(TW_TRIG_RANGE));
   if (any(rare)) {
-    huge_lanes(size, rare, angle);
-    quarter_turn(rare, 1, angle);
-    angle.r.hi = select(rare, -angle.r.hi, angle.r.hi);
-    angle.r.lo = select(rare, -angle.r.lo, angle.r.lo);
-    angle.j = select(rare, shr(angle.j, 1), angle.j);
+    const Angle huge = huge_angles(size, rare, 1);
+    angle.r = select(rare, Pair{-huge.r.hi, -huge.r.lo}, angle.r);
+    angle.j = select(rare, huge.j, angle.j);
   }
   return flipped(sin_of(angle.r), angle.j);
 }
@@ -236,7 +233,11 @@ TW_MATH Real tan(Real x) {
   const Real shifted = fma(x, Real(TW_2_PI), Real(TW_SHIFT));
   Angle angle = {trig_rest(x, shifted - Real(TW_SHIFT)), bits(shifted)};
   const Mask rare = !(abs(x) <= Real(TW_TRIG_RANGE));
-  if (any(rare)) huge_lanes(x, rare, angle);
+  if (any(rare)) {
+    const Angle huge = huge_angles(x, rare, 2);
+    angle.r = select(rare, huge.r, angle.r);
+    angle.j = select(rare, huge.j, angle.j);
+  }
   const Pair r = angle.r;
   const Real z = r.hi * r.hi;
   const Real half = Real(0.5) * z;

@@ -4,8 +4,22 @@
 
 namespace tw {
 
+/* Packs that take steps in turn. */
+#ifndef TW_TURNS
+#define TW_TURNS (TW_LANES > 1 ? 2 : 1)
+#endif
+
+/* For every lane where a mask holds. */
+#define TW_EACH_LANE(mask, lane)                                                         \
+  for (unsigned left_ = lanes_of(mask); left_; left_ &= left_ - 1)                       \
+    if (const int lane = first_lane(left_); true)
+
 /* What the host knows a lane's row by. */
 struct Book {
+  int held;              /* lanes with a row */
+  count tick, filled;    /* steps of the pack so far, and when it last took rows */
+  count deadline;        /* before this tick no row has spent its steps */
+  count began[TW_LANES]; /* the tick at which the row had taken none */
   count row[TW_LANES];
   int status[TW_LANES];
   int pointer[TW_SOME(TW_SOURCES) * TW_LANES]; /* knots behind, by source */
@@ -20,10 +34,19 @@ struct Pack {
   Real previous; /* level of the last accepted error */
   Real floor;    /* steps above are not too small */
   Real y[TW_N], k1[TW_N];
-  Int steps, rejected, retries, patience, grid;
+  Int rejected;
+  Mask steady; /* the last trial was accepted: the step may grow */
+#if TW_ADAPTIVE
+  Int retries;   /* trials in a row that were not finite; counts from 0 after an accepted one */
+  Mask broken;   /* the last rejected trial was not finite */
+  Mask singular; /* because its linear system broke down */
+#else
+  Int grid;
   Clock origin;
-  Mask wary;   /* the last trial was rejected: do not grow */
-  Mask walled; /* and it was not finite */
+#endif
+#if TW_HANDOVER
+  Int patience;
+#endif
 #if TW_SAVE
   Clock next_save;
 #endif
@@ -43,11 +66,23 @@ struct Pack {
 TW_FN void clear(Pack& pack) {
   const Real zero = Real(real(0));
   pack.live = Mask(false);
-  pack.wary = pack.walled = Mask(false);
-  pack.t = pack.end = pack.limit = pack.first = pack.origin = clock_of(stamp());
+  pack.steady = Mask(false);
+  pack.t = pack.end = pack.limit = pack.first = clock_of(stamp());
   pack.h = zero;
   pack.previous = pack.floor = zero;
-  pack.steps = pack.rejected = pack.retries = pack.patience = pack.grid = Int(integer(0));
+  pack.rejected = Int(integer(0));
+#if TW_ADAPTIVE
+  pack.retries = pack.rejected;
+  pack.broken = pack.singular = Mask(false);
+#else
+  pack.grid = pack.rejected;
+  pack.origin = pack.t;
+#endif
+#if TW_HANDOVER
+  pack.patience = pack.rejected;
+#endif
+  pack.book.tick = pack.book.filled = pack.book.deadline = 0;
+  pack.book.held = 0;
   TW_EACH_STATE(s) pack.y[s] = pack.k1[s] = zero;
   for (int i = 0; i < TW_SOME(TW_P); ++i) pack.at.p[i] = zero;
   for (int i = 0; i < TW_SOME(TW_CONSTANTS); ++i) pack.at.c[i] = zero;
@@ -89,17 +124,21 @@ TW_BIG void load_row(const Args& args, Pack& pack, int lane, count row) {
   set_clock(pack.t, lane, t);
   set_clock(pack.end, lane, column_at(args.last, row));
   set_clock(pack.first, lane, column_at(args.first, row));
-  set_clock(pack.origin, lane, args.origin[row]);
   set(pack.h, lane, args.h[row]);
   for (int s = 0; s < TW_N; ++s) set(pack.y[s], lane, args.y[s * args.rows + row]);
-  set(pack.steps, lane, integer(args.steps[row]));
+  pack.book.began[lane] = pack.book.tick - args.steps[row];
   set(pack.rejected, lane, integer(args.rejected[row]));
-  set(pack.grid, lane, integer(args.grid[row]));
-  set(pack.retries, lane, integer(0));
-  set(pack.patience, lane, integer(0));
   set(pack.previous, lane, real(0));
-  set(pack.wary, lane, false);
-  set(pack.walled, lane, false);
+  set(pack.steady, lane, true);
+#if TW_ADAPTIVE
+  set(pack.broken, lane, false);
+#else
+  set_clock(pack.origin, lane, args.origin[row]);
+  set(pack.grid, lane, integer(args.grid[row]));
+#endif
+#if TW_HANDOVER
+  set(pack.patience, lane, integer(0));
+#endif
 #if TW_SOURCES
   for (int s = 0; s < TW_SOURCES; ++s)
     pack.book.pointer[s * TW_LANES + lane] = knots_behind(args, s, row, t);
@@ -139,6 +178,7 @@ TW_FN void copy_lane(Pack& to, int lane, const Pack& from, int other) {
   const slot* source = (const slot*)&from;
   const int slots = (__builtin_offsetof(Pack, at) + __builtin_offsetof(Context, w)) / sizeof(slot);
   for (int k = 0; k + TW_LANES <= slots; k += TW_LANES) target[k + lane] = source[k + other];
+  to.book.began[lane] = to.book.tick - (from.book.tick - from.book.began[other]);
   to.book.row[lane] = from.book.row[other];
   to.book.status[lane] = from.book.status[other];
   to.book.saved[lane] = from.book.saved[other];
@@ -155,9 +195,11 @@ TW_BIG void store_row(const Args& args, Pack& pack, int lane, int bits) {
   args.t[row] = t;
   args.h[row] = get(pack.h, lane);
   for (int s = 0; s < TW_N; ++s) args.y[s * args.rows + row] = get(pack.y[s], lane);
-  args.steps[row] = get(pack.steps, lane);
+  args.steps[row] = pack.book.tick - pack.book.began[lane];
   args.rejected[row] = get(pack.rejected, lane);
+#if !TW_ADAPTIVE
   args.grid[row] = get(pack.grid, lane);
+#endif
   args.status[row] |= bits;
   if (bits & TWINML_FAILURE) args.fail_time[row] = t;
 #if TW_SAVE

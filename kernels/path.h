@@ -6,6 +6,18 @@
 
 namespace tw {
 
+/* States whose path is needed in every step: those that guards (GUARD_READS) or quantities
+ * (VALUE_READS) look at; all where only samples are taken, in the steps that need it. */
+#if TW_EVENTS && TW_FUNCTIONALS
+#define TW_WATCHED(s) (GUARD_READS[s] || VALUE_READS[s])
+#elif TW_EVENTS
+#define TW_WATCHED(s) GUARD_READS[s]
+#elif TW_FUNCTIONALS
+#define TW_WATCHED(s) VALUE_READS[s]
+#else
+#define TW_WATCHED(s) true
+#endif
+
 struct Path {
   Clock t, t1; /* ends */
   Real h;      /* signed size */

@@ -1,5 +1,7 @@
 /* Fixed steps that all rows take alike: shared times, no knots, changes, events, quantities or
- * noise. Packs are handed out as they stand; time, step size and save points are scalars. A row
+ * noise. Packs are handed out as they stand, a block at a time, and take one step each in turn: they
+ * do not depend on one another, so the processor is at work on several. Time, step size and save
+ * points are scalars. A row
  * that turns nan is found at the end of a stretch, which is then taken again step by step: once a
  * state is not finite it stays so.
  */
@@ -9,6 +11,9 @@
 namespace tw {
 
 #define TW_STRETCH 64
+#ifndef TW_BLOCK
+#define TW_BLOCK (TW_LANES > 1 ? 4 : 1)
+#endif
 
 struct Batch {
   count row[TW_LANES];
@@ -125,30 +130,72 @@ TW_FN count steps_between(stamp from, stamp to, real width) {
   return count(stamp_span(to, from) / width);
 }
 
-TW_BIG void run_batch(const Args& args, Batch& batch) {
-  const stamp origin = args.origin[batch.row[0]];
-  const stamp end = column_at(args.last, batch.row[0]);
+/* Before the first step: rows whose slope is not finite leave. */
+TW_BIG void begin_batch(const Args& args, Batch& batch, stamp origin, int saved) {
+  Real slope[TW_N];
+  rhs_at(batch.at, clock_of(origin), batch.y, slope);
+  Mask lost = batch.live & !(states_finite(slope) & states_finite(batch.y));
+  if (any(lost)) store_lanes(args, batch, lost, origin, 0, TWINML_NOT_FINITE, saved);
+#if TW_FSAL
+  TW_EACH_STATE(s) batch.k1[s] = slope[s];
+#endif
+}
+
+#if TW_SAVE
+/* One step, with the save points from number `saved` on that lie in it; where these end. */
+TW_BIG int sampled_step(const Args& args, Batch& batch, const Step& step, count i, int saved) {
+  const bool forward = args.direction > 0;
+  Stages stages;
+  Real y1[TW_N];
+  take_step(batch, step, stages, y1);
+  Mask lost = batch.live & !states_finite(y1);
+  if (any(lost)) store_lanes(args, batch, lost, step.t, i + 1, TWINML_NOT_FINITE, saved);
+  Path path;
+  bool ready = false;
+  while (saved < args.save_count) {
+    const stamp when = args.save_times[saved];
+    if (stamp_same(when, step.t1)) {
+      sample(args, batch, y1, saved++);
+      continue;
+    }
+    if (forward ? stamp_before(step.t1, when) : stamp_before(when, step.t1)) break;
+    if (!ready) {
+      path.t = clock_of(step.t);
+      path.t1 = clock_of(step.t1);
+      path.h = Real(step.h);
+      TW_EACH_STATE(s) path.y1[s] = y1[s];
+      fill_path(batch.at, batch.y, stages, path);
+      ready = true;
+    }
+    Real y[TW_N];
+    states_at(path, Real(stamp_span(when, step.t) / step.h), y);
+    sample(args, batch, y, saved++);
+  }
+  move_on(batch, stages, y1);
+  return saved;
+}
+#endif
+
+/* A block of packs from the start to the end. */
+TW_BIG void run_block(const Args& args, Batch* block, int packs) {
+  const stamp origin = args.origin[block[0].row[0]];
+  const stamp end = column_at(args.last, block[0].row[0]);
   const real sign = real(args.direction);
   const stamp dt = stamp_scaled(args.clocks[CLOCK_DT], sign);
   const real width = now_of(dt), slack = TW_TICK_SHARE * now_of(args.clocks[CLOCK_DT]);
   int saved = 0;
 #if TW_SAVE
-  while (saved < args.save_count && stamp_same(args.save_times[saved], origin))
-    sample(args, batch, batch.y, saved++);
+  while (saved < args.save_count && stamp_same(args.save_times[saved], origin)) {
+    for (int b = 0; b < packs; ++b) sample(args, block[b], block[b].y, saved);
+    ++saved;
+  }
 #endif
   if (stamp_same(origin, end)) {
-    store_lanes(args, batch, batch.live, origin, 0, TWINML_OK, saved);
+    for (int b = 0; b < packs; ++b)
+      store_lanes(args, block[b], block[b].live, origin, 0, TWINML_OK, saved);
     return;
   }
-  {
-    Real slope[TW_N];
-    rhs_at(batch.at, clock_of(origin), batch.y, slope);
-    Mask lost = batch.live & !(states_finite(slope) & states_finite(batch.y));
-    if (any(lost)) store_lanes(args, batch, lost, origin, 0, TWINML_NOT_FINITE, saved);
-#if TW_FSAL
-    TW_EACH_STATE(s) batch.k1[s] = slope[s];
-#endif
-  }
+  for (int b = 0; b < packs; ++b) begin_batch(args, block[b], origin, saved);
   /* The step that arrives: the first whose tick lies at the end but for rounding, or beyond. */
   count last = steps_between(origin, end, width) - 2;
   if (last < 0) last = 0;
@@ -156,111 +203,99 @@ TW_BIG void run_batch(const Args& args, Batch& batch) {
   const count budget = args.max_steps < last + 1 ? args.max_steps : last + 1;
 
   count i = 0;
-  while (i < budget && any(batch.live)) {
+  while (i < budget) {
+    if (*args.cancel) return;
+    bool alive = false;
+    for (int b = 0; b < packs; ++b) alive = alive || any(block[b].live);
+    if (!alive) return;
     count stop = i + TW_STRETCH < budget ? i + TW_STRETCH : budget;
+    /* The step that arrives has a size of its own, and a stretch of its own. */
+    if (i < last && last < stop) stop = last;
 #if TW_SAVE
-    bool sampling = false;
     if (saved < args.save_count) {
       count before = steps_between(origin, args.save_times[saved], width) - 1;
       if (before <= i) {
-        sampling = true;
-        stop = i + 1;
-      } else if (before < stop) {
-        stop = before;
+        const Step step = step_at(origin, dt, end, i, last);
+        int behind = saved;
+        for (int b = 0; b < packs; ++b) behind = sampled_step(args, block[b], step, i, saved);
+        saved = behind;
+        ++i;
+        continue;
       }
+      if (before < stop) stop = before;
     }
 #endif
-    Real from[TW_N];
-    TW_EACH_STATE(s) from[s] = batch.y[s];
+    Real from[TW_BLOCK][TW_N];
+    for (int b = 0; b < packs; ++b) TW_EACH_STATE(s) from[b][s] = block[b].y[s];
 #if TW_FSAL
-    Real slope[TW_N];
-    TW_EACH_STATE(s) slope[s] = batch.k1[s];
+    Real slope[TW_BLOCK][TW_N];
+    for (int b = 0; b < packs; ++b) TW_EACH_STATE(s) slope[b][s] = block[b].k1[s];
 #endif
     const count begin = i;
-    Step step;
-#if TW_SAVE
-    if (sampling) {
-      Stages stages;
-      Real y1[TW_N];
-      step = step_at(origin, dt, end, i, last);
-      take_step(batch, step, stages, y1);
-      Mask lost = batch.live & !states_finite(y1);
-      if (any(lost)) store_lanes(args, batch, lost, step.t, i + 1, TWINML_NOT_FINITE, saved);
-      Path path;
-      bool ready = false;
-      while (saved < args.save_count) {
-        const stamp when = args.save_times[saved];
-        if (stamp_same(when, step.t1)) {
-          sample(args, batch, y1, saved++);
-          continue;
-        }
-        if (sign > 0 ? stamp_before(step.t1, when) : stamp_before(when, step.t1)) break;
-        if (!ready) {
-          path.t = clock_of(step.t);
-          path.t1 = clock_of(step.t1);
-          path.h = Real(step.h);
-          TW_EACH_STATE(s) path.y1[s] = y1[s];
-          fill_path(batch.at, batch.y, stages, path);
-          ready = true;
-        }
-        Real y[TW_N];
-        states_at(path, Real(stamp_span(when, step.t) / step.h), y);
-        sample(args, batch, y, saved++);
-      }
-      move_on(batch, stages, y1);
-      ++i;
-      continue;
-    }
-#endif
+    const real h = step_at(origin, dt, end, i, last).h;
     for (; i < stop; ++i) {
-      Stages stages;
-      Real y1[TW_N];
-      step = step_at(origin, dt, end, i, last);
-      take_step(batch, step, stages, y1);
-      move_on(batch, stages, y1);
+      Step step = step_at(origin, dt, end, i, last);
+      step.h = h;
+      TW_ONE_BY_ONE
+      for (int b = 0; b < packs; ++b) {
+        Stages stages;
+        Real y1[TW_N];
+        take_step(block[b], step, stages, y1);
+        move_on(block[b], stages, y1);
+      }
     }
-    if (any(batch.live & !states_finite(batch.y))) {
-      TW_EACH_STATE(s) batch.y[s] = from[s];
+    for (int b = 0; b < packs; ++b) {
+      Batch& batch = block[b];
+      if (none(batch.live & !states_finite(batch.y))) continue;
+      TW_EACH_STATE(s) batch.y[s] = from[b][s];
 #if TW_FSAL
-      TW_EACH_STATE(s) batch.k1[s] = slope[s];
+      TW_EACH_STATE(s) batch.k1[s] = slope[b][s];
 #endif
       retrace(args, batch, origin, dt, end, begin, stop, last, saved);
     }
-    if (*args.cancel) return;
   }
-  if (!any(batch.live)) return;
   const bool arrived = budget == last + 1;
-  store_lanes(args, batch, batch.live, arrived ? end : stamp_tick(origin, dt, i), i,
-              arrived ? TWINML_OK : TWINML_MAX_STEPS, saved);
+  for (int b = 0; b < packs; ++b)
+    store_lanes(args, block[b], block[b].live, arrived ? end : stamp_tick(origin, dt, i), i,
+                arrived ? TWINML_OK : TWINML_MAX_STEPS, saved);
 }
 
-/* Work off the queue, a pack at a time; several threads may do so at once. */
+/* Take a pack of rows from the queue's entry on; how many there were. */
+TW_BIG int load_batch(const Args& args, Batch& batch, count entry) {
+  int rows = 0;
+  batch.live = Mask(false);
+  batch.at.w = args.weights;
+  for (int lane = 0; lane < TW_LANES; ++lane) {
+    /* Lanes beyond the last row repeat it and are not stored. */
+    const bool real_row = entry + lane < args.entries;
+    const count place = real_row ? entry + lane : args.entries - 1;
+    const count row = args.order ? args.order[place] : place;
+    batch.row[lane] = row;
+    set(batch.live, lane, real_row);
+    rows += real_row;
+    for (int s = 0; s < TW_N; ++s) set(batch.y[s], lane, args.y[s * args.rows + row]);
+    for (int i = 0; i < TW_P; ++i) set(batch.at.p[i], lane, column_at(args.parameters[i], row));
+    for (int i = 0; i < TW_U; ++i) set(batch.at.u[i], lane, column_at(args.inputs[i], row));
+    for (int i = 0; i < TW_U; ++i) set(batch.at.du[i], lane, real(0));
+  }
+  return rows;
+}
+
+/* Work off the queue, a block at a time; several threads may do so at once. */
 TW_BIG void work(const Args& args) {
-  Batch batch;
-  count packs = 0, rows = 0;
+  Batch block[TW_BLOCK];
+  count packs_run = 0, rows = 0;
   for (;;) {
-    const count entry = TW_FETCH_ADD(args.next, TW_LANES);
+    count entry = TW_FETCH_ADD(args.next, TW_BLOCK * TW_LANES);
     if (entry >= args.entries || *args.cancel) break;
-    batch.live = Mask(false);
-    batch.at.w = args.weights;
-    for (int lane = 0; lane < TW_LANES; ++lane) {
-      /* Lanes beyond the last row repeat it and are not stored. */
-      const bool real_row = entry + lane < args.entries;
-      const count place = real_row ? entry + lane : args.entries - 1;
-      const count row = args.order ? args.order[place] : place;
-      batch.row[lane] = row;
-      set(batch.live, lane, real_row);
-      rows += real_row;
-      for (int s = 0; s < TW_N; ++s) set(batch.y[s], lane, args.y[s * args.rows + row]);
-      for (int i = 0; i < TW_P; ++i) set(batch.at.p[i], lane, column_at(args.parameters[i], row));
-      for (int i = 0; i < TW_U; ++i) set(batch.at.u[i], lane, column_at(args.inputs[i], row));
-      for (int i = 0; i < TW_U; ++i) set(batch.at.du[i], lane, real(0));
-    }
-    run_batch(args, batch);
-    ++packs;
+    int packs = 0;
+    for (; packs < TW_BLOCK && entry < args.entries; ++packs, entry += TW_LANES)
+      rows += load_batch(args, block[packs], entry);
+    run_block(args, block, packs);
+    packs_run += packs;
   }
   TW_FETCH_ADD(&args.lane_steps[0], rows);
-  TW_FETCH_ADD(&args.lane_steps[1], packs * TW_LANES);
+  TW_FETCH_ADD(&args.lane_steps[1], packs_run * TW_LANES);
 }
 
 }  // namespace tw

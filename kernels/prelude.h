@@ -14,10 +14,14 @@ typedef const real* const* Weights;
 
 /* Numbers known at compile time, and the queue's counter. */
 #ifdef __CUDACC__
+#define TW_ONE_BY_ONE
+#define TW_FORGET
 #define TW_SCALAR_FMA ::fmaf
 #define TW_FETCH_ADD(place, n) \
   ((tw::count)atomicAdd((unsigned long long*)(place), (unsigned long long)(n)))
 #else
+#define TW_ONE_BY_ONE _Pragma("GCC unroll 1")
+#define TW_FORGET __asm__ volatile("" ::: "memory");
 #define TW_SCALAR_FMA __builtin_fmaf
 #define TW_FETCH_ADD(place, n) __atomic_fetch_add(place, (tw::count)(n), __ATOMIC_RELAXED)
 #endif

@@ -7,7 +7,7 @@
  *   SLOT_KIND, SLOT_VALUE (expression), SLOT_TOTAL (number; -1 for none),
  *   SLOT_EXTRA (time kept, of an extremum -1 for none; `mean`: the number its share is; `at`: the
  *   fixed time),
- *   READ_STATE of length TW_READ (states that any expression reads),
+ *   VALUE_READS (whether any expression reads a state),
  * and the functions `value_<k>`, for profiled ones `value_moving_<k>`, and TW_VALUE_CASES,
  * TW_MOVING_CASES: a `case` for each.
  */
@@ -66,8 +66,13 @@ TW_BIG void store_totals(const Args& args, const Totals& totals, int lane, count
 
 /* An expression at theta; at the end of the step it sees the step's own state. */
 TW_BIG Real value_along(const Context& at, const Path& path, int expression, const Real& theta) {
-  Real y[TW_N], value = Real(real(0));
-  states_at(path, theta, y);
+  Real y[TW_N], unused, value = Real(real(0));
+  const Mask whole = theta == Real(real(1));
+  TW_EACH_STATE(s) {
+    if (!VALUE_READS[s]) continue;
+    motion_of(path, s, theta, y[s], unused);
+    y[s] = select(whole, path.y1[s], y[s]);
+  }
   const Clock time = time_at(path, theta);
   TW_INPUTS_AT(at, time, u)
   switch (expression) { TW_VALUE_CASES }
@@ -84,7 +89,7 @@ TW_BIG Moving moving_along(const Context& at, const Path& path, int expression,
                            const Real& theta) {
   Real y[TW_N], dy[TW_N];
   Moving moving;
-  motion_at(path, theta, y, dy);
+  TW_EACH_STATE(s) if (VALUE_READS[s]) motion_of(path, s, theta, y[s], dy[s]);
   const Clock time = advance(path.t, theta * path.h);
   const Real dt = path.h;
   TW_INPUTS_AT(at, time, u)
@@ -102,8 +107,8 @@ TW_FN void take_profile(const Context& at, const Path& path, Profile& profile) {
   for (int node = 0; node < TW_NODES; ++node) {
     const Real theta = Real(NODE_PLACE[node]);
     Real y[TW_N], dy[TW_N];
-    for (int i = 0; i < TW_READ; ++i) {
-      const int s = READ_STATE[i];
+    TW_EACH_STATE(s) {
+      if (!VALUE_READS[s]) continue;
       motion_of(path, s, theta, y[s], dy[s]);
       if (node + 1 == TW_NODES) y[s] = path.y1[s]; /* the end is the step's own */
     }

@@ -110,10 +110,20 @@ TW_FN Mask try_step(const Context& at, const Clock& t, const Clock& t1, const Re
 
 #if TW_DENSE
 /* The coefficients of the method's own interpolant. */
-TW_BIG void fill_path(const Context&, const Real* y, Stages& stages, Path& path) {
+#define TW_FILL_STATE(s)  \
+  {                       \
+    path.c[0][s] = y[s];  \
+    TW_FILL_TERMS(s)      \
+  }
+
+TW_FN void fill_path(const Context&, const Real* y, Stages& stages, Path& path) {
   Real(*k)[TW_N] = stages.k;
-  TW_EACH_STATE(s) path.c[0][s] = y[s];
-  TW_FILL_TERMS
+  TW_EACH_STATE(s) if (TW_WATCHED(s)) TW_FILL_STATE(s)
+}
+
+TW_BIG void complete_path(const Real* y, const Stages& stages, Path& path) {
+  const Real(*k)[TW_N] = stages.k;
+  TW_EACH_STATE(s) if (!TW_WATCHED(s)) TW_FILL_STATE(s)
 }
 #endif
 

@@ -28,6 +28,15 @@ TW_BIG void save_samples(const Args& args, Pack& pack, const Path& path, const M
     due = taken & save_due(args, pack, path.t1, jumps);
   }
 }
+
+TW_FN void take_samples(const Args& args, Pack& pack, const Path& path, const Mask& taken,
+                        const Mask& jumps) {
+  if (none(taken & save_due(args, pack, path.t1, jumps))) return;
+  Pack there = pack;
+  const Path part = path;
+  save_samples(args, there, part, taken, jumps);
+  pack = there;
+}
 #endif
 
 }  // namespace tw

@@ -119,11 +119,17 @@ TW_BIG Mask settle(const Args& args, Pack& pack, Int event, const Mask& mask, co
 }
 
 /* Rows that an event ends or loses, with their bits noted. */
+TW_BIG void note_status(Pack& pack, const Mask& stopped) {
+  for (int lane = 0; lane < TW_LANES; ++lane)
+    if (get(stopped, lane)) pack.book.status[lane] |= int(get(pack.watch.status, lane));
+}
+
 TW_FN Mask watch_stopped(Pack& pack) {
-  const Mask stopped = pack.watch.status != Int(integer(0));
-  if (any(stopped))
-    for (int lane = 0; lane < TW_LANES; ++lane)
-      if (get(stopped, lane)) pack.book.status[lane] |= int(get(pack.watch.status, lane));
+  const Mask stopped = pack.live & (pack.watch.status != Int(integer(0)));
+  if (none(stopped)) return stopped;
+  Pack there = pack;
+  note_status(there, stopped);
+  pack = there;
   return stopped;
 }
 
@@ -144,7 +150,10 @@ TW_FN void show_endings(const Args& args, Pack& pack, const Mask& accepted, cons
   const Mask stops = accepted & has_status(pack.watch, TWINML_EVENT_STOP);
   const Mask ends = happened & same_time(pack.t, pack.end) &
                     (pack.watch.status == Int(integer(0)));
-  if (any(stops | ends)) show_rest(args, pack, stops, ends);
+  if (none(stops | ends)) return;
+  Pack there = pack;
+  show_rest(args, there, stops, ends);
+  pack = there;
 }
 
 /* Guards that lie on another side than an earlier solution left them, in the rows `fresh`; says
@@ -178,7 +187,11 @@ TW_FN Mask settle_events(const Args& args, Pack& pack, const Found& found, const
   }
   const Mask look = accepted & (crossed | (found.event > Int(integer(-1))));
   if (none(look)) return Mask(false);
-  return settle(args, pack, found.event, look, found.stuck);
+  Pack there = pack;
+  const Found event = found;
+  const Mask happened = settle(args, there, event.event, look, event.stuck);
+  pack = there;
+  return happened;
 }
 
 }  // namespace tw

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ def network_weights() -> list[np.ndarray]:
     draw = np.random.default_rng(3)
     sizes = (4, 32, 32, 4)
     made: list[np.ndarray] = []
-    for ins, outs in zip(sizes, sizes[1:], strict=False):
+    for ins, outs in pairwise(sizes):
         made.append((draw.standard_normal((outs, ins)) / np.sqrt(ins)).astype("float32"))
         made.append((0.1 * draw.standard_normal(outs)).astype("float32"))
     return made

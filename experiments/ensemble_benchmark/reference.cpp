@@ -116,16 +116,14 @@ void rk4(long n, const typename V::Number* p, typename V::Number* out, long step
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 // Rows are columns of `out` (N, n); n must be a multiple of 64 (the caller pads).
-#define FIXED(name, T, R, BLOCK)                                                             \
-    EXPORT void name##_r##R##_b##BLOCK(long n, const T* p, T* out, long steps, double dt) {  \
-        rk4<Pack<T, R>, Lorenz, BLOCK>(n, p, out, steps, dt);                                \
+#define FIXED(name, T, R, B)                                                         \
+    EXPORT void name(long n, const T* p, T* out, long steps, double dt) {            \
+        rk4<Pack<T, R>, Lorenz, B>(n, p, out, steps, dt);                            \
     }
-FIXED(lorenz_rk4_float64, double, 1, 1)
-FIXED(lorenz_rk4_float64, double, 1, 4)
 FIXED(lorenz_rk4_float64, double, 2, 4)
-FIXED(lorenz_rk4_float32, float, 1, 1)
-FIXED(lorenz_rk4_float32, float, 1, 4)
+FIXED(lorenz_rk4_float64_no_blocks, double, 1, 1)
 FIXED(lorenz_rk4_float32, float, 2, 4)
+FIXED(lorenz_rk4_float32_no_blocks, float, 1, 1)
 
 // counts: attempted lane-steps that served a row, lane-steps executed, rejected.
 #define ADAPTIVE(name, Method, Model, R, B, refill)                                           \
@@ -133,17 +131,15 @@ FIXED(lorenz_rk4_float32, float, 2, 4)
                      double atol, long* counts) {                                             \
         adaptive<Method<Pack<double, R>, Model>, refill, B>(n, p, out, end, rtol, atol, counts); \
     }
-#define BLOCKS(name, Method, Model)                      \
-    ADAPTIVE(name##_r1_b1, Method, Model, 1, 1, true)    \
-    ADAPTIVE(name##_r2_b1, Method, Model, 2, 1, true)    \
-    ADAPTIVE(name##_r2_b2, Method, Model, 2, 2, true)    \
-    ADAPTIVE(name##_r3_b2, Method, Model, 3, 2, true)    \
-    ADAPTIVE(name##_no_refill, Method, Model, 2, 2, false)
-BLOCKS(lorenz_tsit5, Tsit5, Lorenz)
-BLOCKS(van_der_pol_tsit5, Tsit5, VanDerPol)
-BLOCKS(van_der_pol_rodas4, Rodas4, VanDerPol)
-BLOCKS(van_der_pol_rodas5p, Rodas5p, VanDerPol)
-BLOCKS(robertson_rodas4, Rodas4, Robertson)
-BLOCKS(robertson_rodas5p, Rodas5p, Robertson)
+#define BLOCKS(name, Method, Model, R, B)                       \
+    ADAPTIVE(name, Method, Model, R, B, true)                   \
+    ADAPTIVE(name##_no_blocks, Method, Model, 1, 1, true)       \
+    ADAPTIVE(name##_no_refill, Method, Model, R, B, false)
+BLOCKS(lorenz_tsit5, Tsit5, Lorenz, 2, 2)
+BLOCKS(van_der_pol_tsit5, Tsit5, VanDerPol, 3, 2)
+BLOCKS(van_der_pol_rodas5p, Rodas5p, VanDerPol, 3, 2)
+BLOCKS(robertson_rodas5p, Rodas5p, Robertson, 3, 2)
+ADAPTIVE(van_der_pol_rodas4, Rodas4, VanDerPol, 3, 2, true)
+ADAPTIVE(robertson_rodas4, Rodas4, Robertson, 3, 2, true)
 
 #include "reference_network.h"

@@ -73,5 +73,5 @@ void network_rk4(long n, const float* y0, const Network& net, float* out, long s
         const Network net{w, w + 128, w + 160, w + 1184, w + 1216, w + 1344};                 \
         network_rk4<Pack<float, R>, BLOCK>(n, y0, net, out, steps, dt);                       \
     }
-NETWORK(network_rk4_r1_b8, 1, 8)
-NETWORK(network_rk4_r3_b4, 3, 4)
+NETWORK(network_rk4_no_blocks, 1, 8)
+NETWORK(network_rk4, 3, 4)

@@ -20,7 +20,20 @@ REAL = {64: np.float64, 32: np.float32}
 # A whole number of packs for every lane count up to 64.
 PACKS = 192
 
-CPU_FLAGS = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions", "-fno-rtti", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]
+CPU_FLAGS = [
+    "-std=c++17",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-exceptions",
+    "-fno-rtti",
+    "-fPIC",
+    "-shared",
+    "-fvisibility=hidden",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+]
 # What /proc/cpuinfo must list before a binary for the target may run.
 NEEDS = {
     "x86-64": "sse2",
@@ -64,9 +77,7 @@ def compile_shared(source: Path, *options: str) -> ctypes.CDLL:
 
 
 @functools.cache
-def driver(
-    bits: int, target: str = "", optimisation: str = "-O2", *defines: str
-) -> ctypes.CDLL:
+def driver(bits: int, target: str = "", optimisation: str = "-O2", *defines: str) -> ctypes.CDLL:
     """tests/kernels/driver.cpp for one width and target."""
     return compile_shared(
         HERE / "driver.cpp",

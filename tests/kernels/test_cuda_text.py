@@ -67,6 +67,8 @@ def test_float32_kernels_hold_no_float64(architecture):
     text = ptx(architecture, 32)
     assert ".f32" in text
     assert ".f64" not in text
+    assert re.search(r"\bdiv\.rn\.f32", text)
+    assert not re.search(r"\.(approx|ftz)\b", text)
 
 
 @pytest.mark.parametrize("architecture", ["compute_80", "compute_90"])

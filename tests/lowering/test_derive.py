@@ -15,8 +15,8 @@ import twinml.library as library
 from tests.lowering.models import OneFunction
 from twinml.engines.stepper import _prepare_forward_mode
 from twinml.lowering import evaluate, lower
-from twinml.lowering.check import Points, sample
 from twinml.lowering.derive import jacobian, tangent
+from twinml.lowering.points import Points, sample
 from twinml.lowering.program import OPERATIONS, Builder, Item, Pack, Program, Wide
 from twinml.lowering.simplify import fused, simplified
 

@@ -18,9 +18,9 @@ from torch import nn
 import twinml as tw
 import twinml.library as library
 from tests.lowering.models import Hybrid, OneFunction, computed
-from twinml.lowering import evaluate, lower, print_function
+from twinml.lowering import derive, evaluate, lower, print_function
 from twinml.lowering import lower as lower_function
-from twinml.lowering.check import sample
+from twinml.lowering.points import sample
 from twinml.lowering.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,6 +108,10 @@ CHANGES = {
     "submodule": lambda m: setattr(m, "plain", nn.Sequential(nn.Linear(2, 1)).double()),
     "number of a submodule": lambda m: setattr(m.net, "activation", "relu"),
     "cast of buffers": lambda m: m.float(),
+    "shape in place": lambda m: (
+        setattr(m.knots, "data", torch.linspace(-1.0, 1.0, 5).double()),
+        setattr(m.heights, "data", torch.ones(5).double()),
+    ),
     "new attribute": lambda m: setattr(m, "note", "x"),
 }
 
@@ -236,3 +240,55 @@ def test_lowering_imports_nothing_heavy():
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert "sympy" not in done.stdout and "dynamo" not in done.stdout
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_caller_may_have_turned_gradients_off(mode):
+    class Fresh(Hybrid):
+        offset = 0.5 if mode is torch.no_grad else 0.625  # another digest: nothing is skipped
+
+    model = Fresh()
+    with mode():
+        assert lower(model).programs
+
+
+def test_the_default_dtype_of_numbers_counts(monkeypatch):
+    model = OneFunction(lambda x, y, z: x * torch.tensor(0.1))
+    short = computed(model, np.ones((3, 1)))[0, 0]
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert computed(model, np.ones((3, 1)))[0, 0] == 0.1 != short
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+COMMON = {
+    "sqrt of relu": lambda x, y, z: torch.sqrt(torch.relu(x)) - y,
+    "sqrt of clamp": lambda x, y, z: torch.sqrt(torch.clamp(x - 1.0, min=0.0)) * y,
+    "sqrt of maximum": lambda x, y, z: torch.sqrt(2.0 * torch.maximum(x, y.new_zeros(()))),
+    "power of relu": lambda x, y, z: torch.relu(x - y) ** 1.5,
+    "log of clamp": lambda x, y, z: torch.log(torch.clamp(x, min=1e-9)),
+    "signed root": lambda x, y, z: torch.sign(x) * torch.sqrt(torch.abs(x)),
+    "orifice": lambda x, y, z: torch.where(
+        x > y, torch.sqrt((x - y).abs()), -((y - x).abs() ** 0.5)
+    ),
+    "one branch": lambda x, y, z: torch.where(x > 0, torch.sqrt(x), torch.zeros_like(x)),
+    "safe ratio": lambda x, y, z: torch.where(y.abs() > 1e-6, x / y, 0.0),
+    "saturation": lambda x, y, z: x.clamp(min=0) / (0.5 + x.clamp(min=0)) * (1 - y / 3.0),
+    "arrhenius": lambda x, y, z: 7.2e10 * torch.exp(-8750.0 / (300.0 + 50.0 * x)) * y,
+    "hill": lambda x, y, z: x.abs() ** 2.5 / (1 + x.abs() ** 2.5),
+    "deadband": lambda x, y, z: torch.sign(x) * torch.relu(x.abs() - 0.5),
+    "stiff friction": lambda x, y, z: torch.tanh(x / 1e-4) * y,
+    "hypotenuse": lambda x, y, z: x / torch.sqrt(x**2 + y**2) ** 3,
+    "periodic": lambda x, y, z: torch.sin(torch.remainder(10.0 * x, 2 * torch.pi)),
+}
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_terms_of_common_models_lower_with_their_slopes(name):
+    assert lower(OneFunction(COMMON[name])).programs
+    jacobian = derive.jacobian(lower(OneFunction(COMMON[name])).programs["rhs"]).program
+    y = np.array([[-0.7, 0.4, 0.2], [1.3, 0.5, 0.1]]).T
+    slopes = evaluate(jacobian, {"t": np.zeros(2), "y": y, "du": np.zeros((0, 2))})
+    if name != "one branch":
+        assert all(np.isfinite(slope).all() for slope in slopes)

@@ -109,6 +109,16 @@ def test_an_attribute_set_by_the_equation_is_refused():
     with pytest.raises(LoweringError, match="sets an attribute"):
         lower(Counting(lambda x, y, z: x))
 
+    class Keeping(OneFunction):
+        def rhs(self, x, y, z):
+            self.last = x
+            return super().rhs(x, y, z)
+
+    keeping = Keeping(lambda x, y, z: x)
+    with pytest.raises(LoweringError, match="sets an attribute"):
+        lower(keeping)
+    assert isinstance(keeping.last, torch.Tensor)  # no stand-in is left behind
+
 
 def test_what_is_wrong_with_an_equation_itself_is_said_in_its_own_terms():
     with pytest.raises(ShapeError, match="returns shape"):

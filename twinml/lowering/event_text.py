@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twinml.lowering.derive import tangent
-from twinml.lowering.number_table import table
+from twinml.lowering.number_table import reads_table, table
 from twinml.lowering.printer import Dialect, print_function
 from twinml.lowering.simplify import fused
 from twinml.lowering.unit import Fragment
@@ -44,6 +44,7 @@ def event_fragment(
     functions = [
         table("EVENT_DIRECTION", [event.direction for event in events]),
         table("EVENT_TERMINAL", [int(event.terminal) for event in events]),
+        reads_table("GUARD_READS", [guards], declared.width),
         print_function(guards, "guards", dialect),
         print_function(moving, "guards_moving", dialect, values=len(events)),
     ]

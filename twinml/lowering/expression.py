@@ -53,9 +53,7 @@ def lower_expression(
 class _Writer:
     """Enters the operations of an expression."""
 
-    def __init__(
-        self, lowered: Lowered, declared: Declarations, constants: Sequence[str]
-    ) -> None:
+    def __init__(self, lowered: Lowered, declared: Declarations, constants: Sequence[str]) -> None:
         self.builder = Builder(rewrite)
         self.emit = Emit(self.builder)
         self._names: dict[str, Callable[[], int]] = {}

@@ -15,9 +15,8 @@ from twinml.expression import Binary, Comparison, Expression, Functional
 from twinml.lowering.derive import tangent
 from twinml.lowering.event_text import directions
 from twinml.lowering.expression import lower_expression
-from twinml.lowering.number_table import table
+from twinml.lowering.number_table import reads_table, table
 from twinml.lowering.printer import Dialect, print_function
-from twinml.lowering.program import Program
 from twinml.lowering.simplify import fused
 from twinml.lowering.unit import Fragment
 from twinml.physics.declarations import Declarations
@@ -131,9 +130,7 @@ def plan_functionals(quantities: Iterable[Expression]) -> FunctionalPlan:
             times.append(functional.extra)
         slot_of[functional] = known[kind, expression] = len(slots)
         place = expressions.index(expression)
-        slots.append(
-            Slot(kind.rstrip(">="), CODES[kind], place, total, share, moment, time)
-        )
+        slots.append(Slot(kind.rstrip(">="), CODES[kind], place, total, share, moment, time))
     return FunctionalPlan(
         tuple(slots), slot_of, tuple(expressions), len(profiled), totals, moments, tuple(times)
     )
@@ -176,8 +173,7 @@ def functional_fragment(
             functions.append(print_function(motion, name, dialect, values=1))
             call = f"{name}(TW_AROUND, dt, dy, du, &moving.value, &moving.rate)"
             moving.append(f"case {number}: {call}; break;")
-    states = _states(programs)
-    functions.append(table("READ_STATE", states))
+    functions.append(reads_table("VALUE_READS", programs, declared.width))
     integrals = any(slot.kind in ("integral", "mean") for slot in plan.slots)
     defines = {
         "TW_FUNCTIONALS": len(plan.slots),
@@ -186,18 +182,11 @@ def functional_fragment(
         "TW_TIMES": len(plan.times),
         "TW_INTEGRALS": int(integrals),
         "TW_PROFILED": plan.profiled,
-        "TW_READ": len(states),
         "TW_VALUE_CASES": " ".join(values),
         "TW_MOVING_CASES": " ".join(moving),
     }
     text = "\n".join(f"#define {name} {value}" for name, value in defines.items())
     return Fragment(text + "\n", "\n".join(functions))
-
-
-def _states(programs: Iterable[Program]) -> list[int]:
-    """State components that any of the programs reads."""
-    symbols = {symbol for program in programs for symbol in program.symbols()}
-    return sorted(symbol.index for symbol in symbols if symbol.kind == "y")
 
 
 def _extra(slot: Slot) -> int | None:

@@ -9,10 +9,11 @@ from typing import Any, final
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from twinml.errors import EquationError, LoweringError
-from twinml.lowering.check import Points, check_jacobian, check_values, sample
+from twinml.lowering.check import check_jacobian, check_values
+from twinml.lowering.points import Points, sample
 from twinml.lowering.program import Program
 from twinml.lowering.recorder import Members
 from twinml.lowering.simplify import fused
@@ -66,6 +67,12 @@ class _Entry:
     kept: tuple[Any, ...]
     result: Lowered | LoweringError
 
+    @property
+    def reshaped(self) -> bool:
+        """Whether a tensor was given another shape in place."""
+        tensors = () if isinstance(self.result, LoweringError) else self.result.tensors
+        return any(ref.tensor.shape != ref.shape for ref in tensors)
+
 
 # Programs whose derivatives were found right in this process.
 _checked: set[str] = set()
@@ -83,7 +90,7 @@ def lower(model: Physics) -> Lowered:
         ShapeError, EquationError: an equation does not return what it should.
     """
     entry = _cache.get(model)
-    if entry is None or entry.values != fingerprint(model)[0]:
+    if entry is None or entry.values != fingerprint(model)[0] or entry.reshaped:
         entry = _cache[model] = _lowered(model)
     if isinstance(entry.result, LoweringError):
         raise entry.result.with_traceback(None)
@@ -107,8 +114,13 @@ def _followed(
     model: Physics, version: bytes, points: Points | None, wrong: EquationError | None
 ) -> Lowered:
     tensors = Members(members(model))
-    plain = programs(model, tensors)
-    if fingerprint(model)[0] != version:
+    before = [(module, dict(vars(module))) for module in model.modules()]
+    try:
+        plain = programs(model, tensors)
+        changed = fingerprint(model)[0] != version
+    finally:
+        _restore(before)
+    if changed:
         raise LoweringError(
             f"{type(model).__name__} sets an attribute of its own while its equations are "
             "evaluated, which a kernel cannot do. Return what is to be seen as an Output. "
@@ -130,3 +142,12 @@ def _followed(
         check_jacobian(model, lowered.programs["rhs"], weights, points)
         _checked.add(digest)
     return lowered
+
+
+def _restore(before: list[tuple[nn.Module, dict[str, Any]]]) -> None:
+    """Take back what equations have set on their model: stand-ins of tensors are no values."""
+    for module, attributes in before:
+        now = vars(module)
+        for name in [name for name in now if name not in attributes]:
+            del now[name]
+        now.update((n, v) for n, v in attributes.items() if n not in now or now[n] is not v)

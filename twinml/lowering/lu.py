@@ -21,6 +21,8 @@ from typing import final
 GROWTH_LIMIT = 1e3
 # Up to so many operations of a factorisation and a solve are written out.
 WRITTEN_OUT = 400
+# A solve of more than so many is a function of its own, instead of standing in every stage.
+_INLINED = 48
 
 
 @final
@@ -121,7 +123,8 @@ def lu_text(plan: Plan, written_out: int = WRITTEN_OUT) -> tuple[str, str]:
 
 def _factor(plan: Plan) -> str:
     given = {entry: f"j[{number}]" for number, entry in enumerate(plan.pattern)}
-    lines = ["TW_FN Mask factor(const Real s, const Real* j, Real* f)", "{"]
+    marker = "TW_BIG" if plan.operations > 2 * _INLINED else "TW_FN"
+    lines = [f"{marker} Mask factor(const Real s, const Real* j, Real* f)", "{"]
     for i, k in plan.places:
         value = f"-{given[i, k]}" if (i, k) in given else "Real(real(0))"
         if i == k:
@@ -165,7 +168,9 @@ def _largest(names: list[str]) -> str:
 
 def _solve(plan: Plan) -> str:
     """Forward, diagonal, backward."""
-    lines = ["TW_FN void solve(const Real* f, Real* x)", "{"]
+    operations = sum(1 + len(step.rows) + len(step.columns) for step in plan.steps)
+    marker = "TW_BIG" if operations > _INLINED else "TW_FN"
+    lines = [f"{marker} void solve(const Real* f, Real* x)", "{"]
     for step in plan.steps:
         k = step.pivot
         for i in step.rows:

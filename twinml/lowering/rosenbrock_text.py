@@ -20,6 +20,9 @@ from twinml.lowering.simplify import fused, simplified
 from twinml.lowering.tableau_text import moment, number, weighted
 from twinml.solve.rosenbrock import RosenbrockTableau
 
+# Operations up to which the right-hand side stands in every stage, of which there are many.
+_INLINED = 60
+
 
 def rosenbrock_text(
     tableau: RosenbrockTableau,
@@ -27,7 +30,7 @@ def rosenbrock_text(
     moving: Sequence[int],
     dialect: Dialect = "cpp",
     dense: bool = True,
-) -> tuple[str, str]:
+) -> tuple[str, list[str]]:
     """The macros and functions of a method for one right-hand side.
 
     Args:
@@ -38,15 +41,19 @@ def rosenbrock_text(
         dense: Whether the interpolant is needed.
     """
     derived = jacobian(rhs, moving)
-    program = fused(simplified(derived.program, absorb=True))
+    program = fused(simplified(derived.program))
     lu_macros, lu_functions = lu_text(plan(derived.width, derived.pattern))
     macros = [
         *_method(tableau, dense),
         f"#define TW_AUTONOMOUS {int(derived.autonomous)}",
         f"#define TW_NZ {len(derived.pattern)}",
     ]
-    function = print_function(program, "rhs_jacobian", dialect, values=derived.width)
-    return "\n".join(macros) + "\n" + lu_macros, function + "\n" + lu_functions
+    functions = [
+        print_function(rhs, "rhs", dialect, big=rhs.operations > _INLINED),
+        print_function(program, "rhs_jacobian", dialect, values=derived.width),
+        lu_functions,
+    ]
+    return "\n".join(macros) + "\n" + lu_macros, functions
 
 
 def _method(tableau: RosenbrockTableau, dense: bool) -> list[str]:
@@ -77,8 +84,8 @@ def _method(tableau: RosenbrockTableau, dense: bool) -> list[str]:
         terms = []
         for power in range(len(tableau.dense[0])):
             column = weighted([row[power] for row in tableau.dense])
-            terms.append(f"TW_EACH_STATE(s) path.c[{power + 1}][s] = {column};")
-        lines.append("#define TW_FILL_TERMS " + " ".join(terms))
+            terms.append(f"path.c[{power + 1}][s] = {column};")
+        lines.append("#define TW_FILL_TERMS(s) " + " ".join(terms))
     return lines
 
 

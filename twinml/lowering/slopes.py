@@ -11,7 +11,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import final
 
-from twinml.lowering.program import Apply, Builder, Constant, Pack, Truth, Wide, kind_of, width_of
+from twinml.lowering.program import (
+    Apply,
+    Builder,
+    Constant,
+    Pack,
+    Truth,
+    Wide,
+    kind_of,
+    operands,
+    width_of,
+)
 from twinml.physics.functions import SQRT0_WIDTH
 
 Tangent = int | None  # place of a derivative; None where it is zero by structure
@@ -50,6 +60,15 @@ class Arithmetic:
         """What a negation negates."""
         node = self.builder.nodes[place]
         return node.args[0] if isinstance(node, Apply | Wide) and node.op == "neg" else None
+
+    def _may_be_nothing(self, place: int) -> bool:
+        """Whether it is a choice, or choices, with a plain 0 among them."""
+        node = self.builder.nodes[place]
+        return (
+            isinstance(node, Apply)
+            and node.op == "select"
+            and any(self.number(a) == 0.0 or self._may_be_nothing(a) for a in node.args[1:])
+        )
 
     def neg(self, a: int) -> int:
         value, inner = self.number(a), self._negated(a)
@@ -93,6 +112,11 @@ class Arithmetic:
                 return other
             if value == -1.0:
                 return self.neg(other)
+        # Into a choice with nothing on one side: there no slope, however infinite, may meet it.
+        for choice, other in ((a, b), (b, a)):
+            if self._may_be_nothing(choice):
+                mask, left, right = operands(self.builder.nodes[choice])
+                return self.select(mask, self.mul(left, other), self.mul(right, other))
         # Signs go outward, where a sum takes them in.
         inner = self._negated(a)
         if inner is not None:

@@ -3,7 +3,7 @@
 ``tableau_text(tsit5, ...)`` begins::
 
     #define TW_STAGES 7
-    #define TW_SUM_1(s) k[0][s] * Real(real(0.161))
+    #define TW_POINT_1(s) fma(h * Real(real(0.161)), k[0][s], y[s])
     #define TW_AT_1 advance(t, Real(real(0.161)) * h)
 """
 
@@ -31,6 +31,15 @@ def weighted(weights: Sequence[float], what: str = "k[{0}][s]") -> str:
     return total or number(0.0)
 
 
+def point(weights: Sequence[float]) -> str:
+    """Argument of a stage; where it comes from one slope, h times the weight serves all states."""
+    used = [(stage, weight) for stage, weight in enumerate(weights) if weight != 0.0]
+    if len(used) == 1:
+        stage, weight = used[0]
+        return f"fma(h * {number(weight)}, k[{stage}][s], y[s])"
+    return f"fma(h, {weighted(weights)}, y[s])"
+
+
 def moment(c: float) -> str:
     """The time of a stage; the ends of a step are exact."""
     if c == 0.0:
@@ -54,7 +63,7 @@ def tableau_text(tableau: ButcherTableau, adaptive: bool, dense: bool, hand_over
         f"#define TW_TERMS {len(tableau.dense[0]) + 1}",
     ]
     for stage in range(1, tableau.stages):
-        lines.append(f"#define TW_SUM_{stage}(s) {weighted(tableau.a[stage])}")
+        lines.append(f"#define TW_POINT_{stage}(s) {point(tableau.a[stage])}")
         lines.append(f"#define TW_AT_{stage} {moment(tableau.c[stage])}")
     lines.append(f"#define TW_SUM_END(s) {weighted(tableau.b)}")
     if adaptive:
@@ -84,8 +93,8 @@ def _interpolant(tableau: ButcherTableau) -> list[str]:
     terms = []
     for power in range(len(tableau.dense[0])):
         column = weighted([row[power] for row in tableau.dense])
-        terms.append(f"TW_EACH_STATE(s) path.c[{power + 1}][s] = h * ({column});")
-    lines.append("#define TW_FILL_TERMS " + " ".join(terms))
+        terms.append(f"path.c[{power + 1}][s] = h * ({column});")
+    lines.append("#define TW_FILL_TERMS(s) " + " ".join(terms))
     return lines
 
 

@@ -147,8 +147,7 @@ def _method(
             macros, functions = macros + more, [*functions, text]
         return macros, functions
     moving = [place for place, linear in spec.signals if linear]
-    macros, text = rosenbrock_text(method, lowered.programs["rhs"], moving, dialect, dense)
-    return macros, [*functions, text]
+    return rosenbrock_text(method, lowered.programs["rhs"], moving, dialect, dense)
 
 
 def _tables(spec: UnitSpec, inputs: int) -> str:

@@ -7,32 +7,35 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from twinml.lowering.recorder import Member
 from twinml.physics.model import Physics
 
 # What torch keeps in every module, and the defaults of parameters, which are arguments.
-_NOT_READ = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules", "training"}
-_SKIPPED = _NOT_READ | {"_defaults"}
+_BARE = len(vars(nn.Module()))
+_SKIPPED = frozenset(vars(nn.Module())) | {"_defaults"}
 _PLAIN = (float, int, str, bool, complex, bytes, type(None))
 _DEPTH = 6
+# Arrays up to this size count by value, larger ones by identity: the look is taken at every call.
+_COMPARED = 4096
 
 
 def fingerprint(model: Physics) -> tuple[bytes, tuple[Any, ...]]:
     """Equal for two moments between which no number and no tensor of the model was exchanged.
 
     Numbers, texts and containers of them count by value, on the model, its submodules, its
-    classes and objects it holds; tensors by identity and shape, so that training in place
-    changes nothing.
+    classes and objects it holds; tensors by identity, so that training in place changes nothing.
 
     Returns:
         The values, and the objects whose identity is among them: as long as they are kept, no
         other object can take their place.
     """
-    flat: list[Any] = []
+    # torch.tensor(0.1) in an equation has the default dtype.
+    flat: list[Any] = [str(torch.get_default_dtype())]
     kept: list[Any] = []
-    _walk(vars(model), flat, kept, 0)
+    _module(model, flat, kept, 0)
     for cls in type(model).__mro__:
         if cls is Physics:
             break
@@ -46,27 +49,42 @@ def fingerprint(model: Physics) -> tuple[bytes, tuple[Any, ...]]:
 
 def _walk(attributes: dict[str, Any], flat: list[Any], kept: list[Any], depth: int) -> None:
     for name, value in attributes.items():
-        if name not in _SKIPPED:
+        if name in _SKIPPED:
+            continue
+        flat.append(name)
+        if type(value) in _PLAIN:
+            flat.append(value)
+        else:
+            _value(value, flat, kept, depth)
+
+
+def _module(module: nn.Module, flat: list[Any], kept: list[Any], depth: int) -> None:
+    """A module's tensors by identity, then what else it holds; the common case is kept short."""
+    attributes = module.__dict__
+    flat.append(type(module).__name__)
+    for group in (attributes["_parameters"], attributes["_buffers"]):
+        for name, tensor in group.items():
             flat.append(name)
-            if type(value) in _PLAIN:
-                flat.append(value)
-            else:
-                _value(value, flat, kept, depth)
+            flat.append(id(tensor))
+            kept.append(tensor)
+    for name, part in attributes["_modules"].items():
+        flat.append(name)
+        if part is not None:
+            _module(part, flat, kept, depth + 1)
+    if len(attributes) > _BARE:
+        _walk(attributes, flat, kept, depth)
+    flat.append(attributes["training"])
 
 
 def _value(value: Any, flat: list[Any], kept: list[Any], depth: int) -> None:
     kind = type(value)
     if kind in _PLAIN:
         flat.append(value)
-    elif isinstance(value, Tensor):
-        kept.append(value)
-        flat.append((id(value), tuple(value.shape)))
-    elif depth > _DEPTH:
+    elif isinstance(value, Tensor) or depth > _DEPTH:
         kept.append(value)
         flat.append(id(value))
     elif isinstance(value, nn.Module):
-        flat.append(kind.__name__)
-        _walk(vars(value), flat, kept, depth + 1)
+        _module(value, flat, kept, depth + 1)
     elif isinstance(value, dict):
         flat.append(len(value))
         for key, part in value.items():
@@ -76,7 +94,7 @@ def _value(value: Any, flat: list[Any], kept: list[Any], depth: int) -> None:
         flat.append(len(value))
         for part in value:
             _value(part, flat, kept, depth + 1)
-    elif isinstance(value, np.ndarray):
+    elif isinstance(value, np.ndarray) and value.size <= _COMPARED and not value.dtype.hasobject:
         flat.append((value.tobytes(), str(value.dtype), value.shape))
     elif isinstance(value, np.generic):
         flat.append(value.tobytes())
@@ -103,8 +121,7 @@ def _tensors(value: Any, path: str, depth: int) -> Iterator[tuple[str, Tensor]]:
         return
     elif isinstance(value, nn.Module):
         for name, part in vars(value).items():
-            inside = name in ("_parameters", "_buffers", "_modules")
-            if inside:
+            if name in ("_parameters", "_buffers", "_modules"):
                 for key, inner in part.items():
                     yield from _tensors(inner, f"{path}.{key}".lstrip("."), depth + 1)
             elif name not in _SKIPPED:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 # log2(m) = s (LOG_0 + LOG_1 s^2) - 1/2 with s = (m - CENTRE) / (m + CENTRE);
-# 2^f = (p + f) / (p - f) with p = EXP_0 + EXP_1 f^2. From kernels/coefficients/tables.py.
+# 2^f = (p + f) / (p - f) with p = EXP_0 + EXP_1 f^2. From tests/kernels/coefficients.
 CENTRE: Final = float.fromhex("0x1.6a09e6p-1")
 LOG_0: Final = float.fromhex("0x1.714f2ep1")
 LOG_1: Final = float.fromhex("0x1.f79112p-1")

@@ -35,7 +35,9 @@ class Numba(AbstractContestant):
         if problem.network:
             starts, weights = problem.starts(rows), network_weights()
             h = number(problem.end / problem.steps)
-            return _returning(out, lambda: kernels["network"](starts, *weights, h, problem.steps, out))
+            return _returning(
+                out, lambda: kernels["network"](starts, *weights, h, problem.steps, out)
+            )
         p = problem.parameters(rows)
         if problem.steps:
             h = number(problem.end / problem.steps)

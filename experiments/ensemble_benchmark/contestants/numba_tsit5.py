@@ -87,13 +87,9 @@ def adaptive(loop: Any, inline: Any, states: int) -> Any:
                 k4 = slope(moved(y, h, added(sum2(a4, k1, k2), a4[2], k3)), mu)
                 k5 = slope(moved(y, h, sum4(a5, k1, k2, k3, k4)), mu)
                 k6 = slope(moved(y, h, added(sum4(a6, k1, k2, k3, k4), a6[4], k5)), mu)
-                y1 = moved(
-                    y, h, added(added(sum4(a7, k1, k2, k3, k4), a7[4], k5), a7[5], k6)
-                )
+                y1 = moved(y, h, added(added(sum4(a7, k1, k2, k3, k4), a7[4], k5), a7[5], k6))
                 k7 = slope(y1, mu)
-                error = added(
-                    added(added(sum4(e, k1, k2, k3, k4), e[4], k5), e[5], k6), e[6], k7
-                )
+                error = added(added(added(sum4(e, k1, k2, k3, k4), e[4], k5), e[5], k6), e[6], k7)
                 size = h * norm(moved(nothing, 1.0, error), y, y1, rtol, atol) ** 0.5
                 if size <= 1.0:
                     t = end if arrives else t + h

@@ -24,37 +24,27 @@ FLAGS = (
 )  # fmt: skip
 AVX2 = ("-march=x86-64-v3",)
 AVX512 = ("-march=x86-64-v4", "-mprefer-vector-width=512")
-# The blocks that were fastest of those in reference.cpp.
 KERNELS = {
-    "lorenz_rk4_float32": "lorenz_rk4_float32_r2_b4",
-    "lorenz_rk4_float64": "lorenz_rk4_float64_r2_b4",
-    "lorenz": "lorenz_tsit5_r2_b2",
-    "van_der_pol_explicit": "van_der_pol_tsit5_r3_b2",
-    "van_der_pol": "van_der_pol_rodas5p_r3_b2",
-    "robertson": "robertson_rodas5p_r3_b2",
-    "network": "network_rk4_r3_b4",
-}
-NO_REFILL = {
-    "lorenz": "lorenz_tsit5_no_refill",
-    "van_der_pol_explicit": "van_der_pol_tsit5_no_refill",
-    "van_der_pol": "van_der_pol_rodas5p_no_refill",
-    "robertson": "robertson_rodas5p_no_refill",
+    "lorenz_rk4_float32": "lorenz_rk4_float32",
+    "lorenz_rk4_float64": "lorenz_rk4_float64",
+    "lorenz": "lorenz_tsit5",
+    "van_der_pol_explicit": "van_der_pol_tsit5",
+    "van_der_pol": "van_der_pol_rodas5p",
+    "robertson": "robertson_rodas5p",
+    "network": "network_rk4",
 }
 # One register of one pack at a time: what the blocks gain.
-NO_BLOCKS = {
-    "lorenz_rk4_float32": "lorenz_rk4_float32_r1_b1",
-    "lorenz_rk4_float64": "lorenz_rk4_float64_r1_b1",
-    "lorenz": "lorenz_tsit5_r1_b1",
-    "van_der_pol_explicit": "van_der_pol_tsit5_r1_b1",
-    "van_der_pol": "van_der_pol_rodas5p_r1_b1",
-    "robertson": "robertson_rodas5p_r1_b1",
-    "network": "network_rk4_r1_b8",
+NO_BLOCKS = {problem: f"{kernel}_no_blocks" for problem, kernel in KERNELS.items()}
+NO_REFILL = {
+    problem: f"{kernel}_no_refill"
+    for problem, kernel in KERNELS.items()
+    if not kernel.endswith(("rk4", "float32", "float64"))
 }
-RODAS4 = {"van_der_pol": "van_der_pol_rodas4_r3_b2", "robertson": "robertson_rodas4_r3_b2"}
+RODAS4 = {"van_der_pol": "van_der_pol_rodas4", "robertson": "robertson_rodas4"}
 
 
 def library(target: tuple[str, ...]) -> ctypes.CDLL:
-    """The kernels compiled for a target, kept in the temporary folder under a digest of their source.
+    """The kernels for a target, kept in the temporary folder by a digest of their source.
 
     Raises:
         Skipped: no compiler, or it refused.

@@ -39,9 +39,7 @@ class Torchode(AbstractContestant):
         term = torchode.ODETerm(slope, with_args=True)
         solver = torchode.AutoDiffAdjoint(
             torchode.Tsit5(term=term),
-            torchode.IntegralController(
-                atol=tolerance * problem.floor, rtol=tolerance, term=term
-            ),
+            torchode.IntegralController(atol=tolerance * problem.floor, rtol=tolerance, term=term),
         )
         task = torchode.InitialValueProblem(y0=start, t_eval=ends)
 

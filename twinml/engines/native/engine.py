@@ -14,6 +14,7 @@ import numpy
 import torch
 
 from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.native.events import room_for_events
 from twinml.engines.native.fragments import fragments
 from twinml.engines.native.launch import Launch
 from twinml.engines.native.plan import kernel_for, methods_for, spec_for
@@ -49,7 +50,7 @@ class NativeEngine(AbstractEngine):
             )
         if gradient == "adjoint":
             return "gradient='adjoint' belongs to the eager engine"
-        return None
+        return room_for_events(problem)
 
     def run(self, problem: Problem, method: str, gradient: str) -> Outcome:
         reason = self.obstacle(problem, gradient)

@@ -15,6 +15,21 @@ from twinml.solve.problem import Problem
 
 _UNREAD = 2  # kernels/events.h: the side of a guard that nobody has read yet
 
+# Bytes of address space for times of events; memory is taken as they happen.
+_MOST_ROOM = 2**33
+
+
+def room_for_events(problem: Problem) -> str | None:
+    """Why times of events cannot be kept in arrays of equal length, or None."""
+    events = len(problem.model.declared.events)
+    room = 8 * events * problem.max_events * problem.rows
+    if room <= _MOST_ROOM:
+        return None
+    return (
+        f"{problem.max_events} times of each event in {problem.rows} rows would take "
+        f"{room / 2**30:.0f} GiB; a smaller max_events or fewer rows at once would fit"
+    )
+
 
 @final
 @dataclass(eq=False)

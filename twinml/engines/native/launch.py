@@ -60,7 +60,7 @@ class Launch:
         args.bytes, args.rows = ctypes.sizeof(Args), problem.rows
         counters = self.counters.data_ptr()
         args.next, args.lane_steps, args.cancel = counters, counters + 8, counters + 24
-        times = self._keep(to_stamps(problem.t, self.bits).contiguous())
+        times = self.times = self._keep(to_stamps(problem.t, self.bits).contiguous())
         points = problem.t.shape[-1]
         shift = points if problem.t.ndim == 2 else 0
         args.first = ColumnView(times.data_ptr(), shift)

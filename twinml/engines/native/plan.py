@@ -13,12 +13,16 @@ from twinml.engines.native.library import Library, load
 from twinml.lowering import Lowered
 from twinml.lowering.unit import Fragment, UnitSpec, unit_text
 from twinml.physics import Signal
-from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR
+from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR, method_named
 from twinml.solve.problem import Problem
+from twinml.solve.rosenbrock import RosenbrockTableau
 
-# States up to which a pack of plain fixed steps spans several registers: independent chains of
-# arithmetic hide the latency of each (measured: 4 for Lorenz, more states spill).
-_WIDE_STATES = {4: 4, 8: 2}
+# Vector registers of a pack, by the most states they are for: independent chains of arithmetic hide
+# the latency of each, until they spill. Measured on Lorenz, van der Pol, Robertson and models of 6
+# to 10 states; plain steps are blocked by packs already, a factorisation needs registers soon.
+_EXPLICIT_REGISTERS = {4: 3, 8: 2}
+_STIFF_REGISTERS = {2: 3, 3: 2}
+_PLAIN_REGISTERS = {8: 2}
 
 
 @final
@@ -59,9 +63,12 @@ def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> Un
         and problem.t.ndim == 1
         and not record
     )
-    registers = 3
-    if plain:
-        registers = next((r for n, r in _WIDE_STATES.items() if declared.width <= n), 1)
+    blocks = _EXPLICIT_REGISTERS
+    if isinstance(method_named(method), RosenbrockTableau):
+        blocks = _STIFF_REGISTERS
+    elif plain:
+        blocks = _PLAIN_REGISTERS
+    registers = next((r for most, r in blocks.items() if declared.width <= most), 1)
     return UnitSpec(
         method=method,
         sizes=(declared.width, len(parameters), len(inputs)),

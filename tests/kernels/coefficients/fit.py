@@ -7,7 +7,6 @@ than the rounding of the evaluation. Needs mpmath only.
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ mp.dps = 80
 
 @dataclass(frozen=True)
 class Fit:
-    """``f(x)`` is near ``sum c[i] x^i`` on [low, high]; the error is measured as ``error * weight``."""
+    """``f(x)`` is near ``sum c[i] x^i`` on [low, high]; the error counts times the weight."""
 
     name: str
     f: Callable[[mpf], mpf]
@@ -26,7 +25,6 @@ class Fit:
     low: mpf
     high: mpf
     degree: dict[int, int]  # of the polynomial, by width in bits
-    fixed: tuple[mpf, ...] = ()  # leading coefficients that are not fitted
 
 
 def rounded(value: mpf, bits: int) -> mpf:
@@ -69,7 +67,7 @@ def fitted(fit: Fit, bits: int) -> tuple[list[mpf], mpf]:
     A coefficient is rounded, then the later ones are fitted again.
     """
     degree = fit.degree[bits]
-    done = [rounded(value, bits) for value in fit.fixed]
+    done: list[mpf] = []
     while len(done) <= degree:
         done.append(rounded(solved(fit, degree, done)[0], bits))
     points = [fit.low + (fit.high - fit.low) * i / 400 for i in range(1, 400)]
@@ -94,14 +92,3 @@ def parts(value: mpf, lengths: tuple[int, ...]) -> list[mpf]:
         out.append(part)
         value -= part
     return out
-
-
-def show(fits: list[Fit]) -> None:
-    only = sys.argv[1:]
-    for fit in fits:
-        if only and not any(word in fit.name for word in only):
-            continue
-        for bits in sorted(fit.degree, reverse=True):
-            c, worst = fitted(fit, bits)
-            print(f"{fit.name} {bits}: error 2^{float(mp.log(worst, 2)):.1f}")
-            print("  " + ", ".join(text(value, bits) for value in c))

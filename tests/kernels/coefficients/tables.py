@@ -1,9 +1,15 @@
-"""Every set of coefficients in kernels/math*.h: ``python tables.py [name...]`` prints them."""
+"""Every set of coefficients in kernels/math*.h.
+
+``python -m tests.kernels.coefficients.tables [name...]`` prints them.
+"""
 
 from __future__ import annotations
 
-from fit import Fit, parts, show, text
+import sys
+
 from mpmath import mp, mpf
+
+from tests.kernels.coefficients.fit import Fit, fitted, parts, text
 
 HALF_LN2 = mp.log(2) / 2 * mpf("1.001")
 
@@ -130,24 +136,71 @@ FITS = [
 ]
 
 
-def constants() -> None:
-    for name, value, lengths in (
-        ("ln2 64", mp.log(2), (42, 53)),
-        ("ln2 32", mp.log(2), (14, 24)),
-        ("pi/2 64", mp.pi / 2, (53, 33, 53)),
-        ("pi/2 32", mp.pi / 2, (24, 10, 10, 24)),
-        ("log2e 64", 1 / mp.log(2), (53, 53)),
-        ("log2e 32", 1 / mp.log(2), (24, 24)),
-        ("1/pi 64", 1 / mp.pi, (53,)),
-        ("1/pi 32", 1 / mp.pi, (24,)),
-        ("erfcx_even(0) 64", ERFCX_MIDDLE, (53, 53)),
-        ("erfcx_even(0) 32", ERFCX_MIDDLE, (24, 24)),
-        ("1/3 64", mpf(1) / 3, (53, 53)),
-        ("1/3 32", mpf(1) / 3, (24, 24)),
-    ):
-        print(name, " ".join(text(part, int(name.split()[-1])) for part in parts(value, lengths)))
+# A number in several parts, with how many bits each.
+CONSTANTS = {
+    64: {
+        "log(2)": (mp.log(2), (53, 53)),
+        "log(2), to multiply": (mp.log(2), (42, 53)),
+        "1 / log(2)": (1 / mp.log(2), (53, 53)),
+        "1 / log(10)": (1 / mp.log(10), (53, 53)),
+        "1/3": (mpf(1) / 3, (53, 53)),
+        "pi / 2": (mp.pi / 2, (53, 53)),
+        "pi / 2, to multiply": (mp.pi / 2, (53, 33, 53)),
+        "pi / 4": (mp.pi / 4, (53, 53)),
+        "1 / pi": (1 / mp.pi, (53,)),
+        "2 / pi": (2 / mp.pi, (53,)),
+        "tan(pi / 8)": (mp.tan(mp.pi / 8), (53,)),
+        "sqrt(1/2)": (mp.sqrt(mpf("0.5")), (53, 53)),
+        "2 sqrt(2 / pi)": (2 * mp.sqrt(2 / mp.pi), (53, 53)),
+        "2 sqrt(2 / pi) 0.044715": (2 * mp.sqrt(2 / mp.pi) * mpf(0.044715), (53, 53)),
+        "erfcx_even(0)": (ERFCX_MIDDLE, (53, 53)),
+    },
+    32: {
+        "log(2)": (mp.log(2), (24, 24)),
+        "log(2), to multiply": (mp.log(2), (14, 24)),
+        "1 / log(2)": (1 / mp.log(2), (24, 24)),
+        "1 / log(10)": (1 / mp.log(10), (24, 24)),
+        "1/3": (mpf(1) / 3, (24, 24)),
+        "pi / 2": (mp.pi / 2, (24, 24)),
+        "pi / 2, to multiply": (mp.pi / 2, (24, 10, 10, 24)),
+        "pi / 4": (mp.pi / 4, (24, 24)),
+        "1 / pi": (1 / mp.pi, (24,)),
+        "2 / pi": (2 / mp.pi, (24,)),
+        "tan(pi / 8)": (mp.tan(mp.pi / 8), (24,)),
+        "sqrt(1/2)": (mp.sqrt(mpf("0.5")), (24, 24)),
+        "2 sqrt(2 / pi)": (2 * mp.sqrt(2 / mp.pi), (24, 24)),
+        "2 sqrt(2 / pi) 0.044715": (2 * mp.sqrt(2 / mp.pi) * mpf(0.044715), (24, 24)),
+        "erfcx_even(0)": (ERFCX_MIDDLE, (24, 24)),
+    },
+}
+
+
+def two_over_pi(words: int) -> list[int]:
+    """The bits of 2 / pi after the point, 32 at a time."""
+    with mp.workprec(32 * words + 64):
+        bits = int(mp.floor(2 / mp.pi * 2 ** (32 * words)))
+    return [(bits >> (32 * (words - 1 - i))) & 0xFFFFFFFF for i in range(words)]
+
+
+def constant(bits: int, name: str) -> list[str]:
+    value, lengths = CONSTANTS[bits][name]
+    return [text(part, bits) for part in parts(value, lengths)]
+
+
+def main() -> None:
+    only = sys.argv[1:]
+    for fit in FITS:
+        if only and not any(word in fit.name for word in only):
+            continue
+        for bits in sorted(fit.degree, reverse=True):
+            c, worst = fitted(fit, bits)
+            print(f"{fit.name} {bits}: error 2^{float(mp.log(worst, 2)):.1f}")
+            print("  " + ", ".join(text(value, bits) for value in c))
+    for bits, names in CONSTANTS.items():
+        for name in names:
+            print(f"{name} {bits}: {', '.join(constant(bits, name))}")
+    print("2 / pi: " + " ".join(f"0x{word:08x}u," for word in two_over_pi(40)))
 
 
 if __name__ == "__main__":
-    show(FITS)
-    constants()
+    main()
