@@ -70,7 +70,9 @@ def test_the_library_means_the_same_by_kernels(name, method, fixed, keep):
     if keep == "quantities":
         state = next(iter(model.declared.states))
         given["keep"] = {
-            "top": f"max({state})", "when": f"time_of_min({state})", "mean": f"mean({state})"
+            "top": f"max({state})",
+            "when": f"time_of_min({state})",
+            "mean": f"mean({state})",
         }
     else:
         given["keep"] = keep
