@@ -59,7 +59,7 @@ def assert_same_meaning(
 
     Args:
         found, want: The solutions; want is the reference's.
-        rtol: Of values and of failure times.
+        rtol: Of values.
         spare: By how many steps rows may differ. The first steps of an adaptive row are chosen
             from errors that are rounding themselves, so sizes differ a little from there on.
     """
@@ -70,8 +70,9 @@ def assert_same_meaning(
     for name in ("steps", "rejected"):
         difference = (getattr(found, name) - getattr(want, name)).abs()
         assert int(difference.max()) <= spare, name
-    assert torch.equal(found.state.t, want.state.t)
-    assert torch.allclose(found.fail_time, want.fail_time, rtol=rtol, atol=0, equal_nan=True)
+    assert torch.equal(found.state.t[want.ok], want.state.t[want.ok])
+    # Where a row fails hangs on the sizes of its steps.
+    assert torch.allclose(found.fail_time, want.fail_time, rtol=1e-2, atol=0, equal_nan=True)
     for name in want.names:
         a, b = found[name], want[name]
         assert a.dtype == b.dtype and a.shape == b.shape, name
