@@ -85,6 +85,10 @@ class SolveError(WorkError):
     """Every row of a simulation failed, or a result was asked for that does not exist."""
 
 
+class OutOfMemoryError(WorkError, MemoryError):
+    """What a run must hold at once does not fit into this machine's memory."""
+
+
 class CalibrationError(WorkError):
     """No start of a calibration reached a usable fit."""
 

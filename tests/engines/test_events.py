@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import twinml as tw
-from tests.engines.event_models import Ball, Ramp, Wall, bounces, wave
 from tests.engines.engines import work
+from tests.engines.event_models import Ball, Ramp, Wall, bounces, wave
 from tests.engines.models import Custom, Decay
 from tests.solve.convergence import slope_of
 from twinml.errors import ArgumentError, ShapeError

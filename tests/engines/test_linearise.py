@@ -87,9 +87,7 @@ def test_a_failed_row_has_a_jacobian_of_zero():
 
 def test_observations_that_ignore_the_path_or_the_unknowns():
     build, _ = problems({"method": "tsit5"})
-    _, _, jacobian = linearise(
-        build, lambda p, s: torch.ones(2, s.shape[1]), THETA, "auto"
-    )
+    _, _, jacobian = linearise(build, lambda p, s: torch.ones(2, s.shape[1]), THETA, "auto")
     assert (jacobian == 0).all()
     only = linearise(build, lambda p, s: p.constants["scale"][None], THETA, "auto")[2]
     assert only[0].tolist() == [[0.0, 0.0, 0.0, 0.0, 1.0]] * 3
@@ -101,9 +99,7 @@ def test_float32_keeps_its_dtype():
             Forced(), T, {"p": theta[:, 0]}, {"x": theta[:, 1]}, {"u": KNOTS}, dtype=torch.float32
         )
 
-    _, values, jacobian = linearise(
-        build, lambda p, s: s[0].T, THETA[:, :2].float(), "auto"
-    )
+    _, values, jacobian = linearise(build, lambda p, s: s[0].T, THETA[:, :2].float(), "auto")
     assert values.dtype == jacobian.dtype == torch.float32
 
 
@@ -125,9 +121,7 @@ def test_outputs_of_a_model_with_many_held_knots():
     for index in range(5):
         step = torch.zeros_like(theta)
         step[0, index] = 1e-5
-        ends = [
-            linearise(build, observe, theta + s * step, "auto")[1] for s in (1, -1)
-        ]
+        ends = [linearise(build, observe, theta + s * step, "auto")[1] for s in (1, -1)]
         difference = (ends[0] - ends[1]) / 2e-5
         assert torch.allclose(jacobian[..., index], difference, rtol=1e-4, atol=1e-4)
 

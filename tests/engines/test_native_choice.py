@@ -13,8 +13,14 @@ import torch
 
 import twinml as tw
 from tests.engines.models import Decay, Spiral
-from twinml.engines.native import compiler, library
-from twinml.errors import ArgumentError, CompileError, LoweringError, NoCompilerError
+from twinml.engines.native import compiler, library, room
+from twinml.errors import (
+    ArgumentError,
+    CompileError,
+    LoweringError,
+    NoCompilerError,
+    OutOfMemoryError,
+)
 from twinml.library import Lorenz
 
 pytestmark = [pytest.mark.usefixtures("compiler"), pytest.mark.real_auto]
@@ -134,9 +140,25 @@ def test_an_interrupt_is_heard_within_a_second():
 
 def test_results_too_large_for_memory_are_an_error_that_says_how_large():
     t = torch.linspace(0.0, 1.0, 100_000, dtype=torch.float64)
-    k = torch.ones(1, dtype=torch.float64).expand(200_000_000)
-    with pytest.raises(tw.TwinmlError, match=r"memory.*keep='final'"):
-        tw.simulate(Decay(), t, {"k": k[:2_000_000]}, method="rk4", dt=0.1, engine="native")
+    k = torch.ones(2_000_000, dtype=torch.float64)
+    for engine in ("native", "auto"):
+        with pytest.raises(OutOfMemoryError, match=r"2000000 rows at 100000 save points") as told:
+            tw.simulate(Decay(), t, {"k": k}, method="rk4", dt=0.1, engine=engine)
+        assert "keep='final'" in str(told.value) and isinstance(told.value, MemoryError)
+
+
+def test_a_limit_on_memory_is_respected_before_the_system_is(monkeypatch, tmp_path):
+    most, used = tmp_path / "max", tmp_path / "current"
+    most.write_text("700000000\n")
+    used.write_text("400000000\n")
+    monkeypatch.setattr(room, "GROUPS", ((most, used),))
+    assert room.available() == 300_000_000
+    with pytest.raises(OutOfMemoryError, match=r"take 0.298 GiB of memory and 0.279 GiB are free"):
+        room.trajectory((1, 20_000, 1_000), 1, torch.float64)
+    most.write_text("max\n")
+    monkeypatch.setattr(room, "MEMINFO", tmp_path / "nothing")
+    assert room.available() is None
+    assert room.trajectory((1, 20, 10), 1, torch.float64).shape == (1, 20, 10)
 
 
 def test_two_threads_may_simulate_at_once():

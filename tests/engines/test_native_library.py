@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("compiler")
 EXPLICIT = ("euler", "heun", "rk4", "tsit5", "dopri5", "vern7", "rodas5p")
 ADAPTIVE = ("tsit5", "dopri5", "vern7", "rodas5p", "auto")
 WAYS = [*((m, True) for m in EXPLICIT), *((m, False) for m in ADAPTIVE)]
+NOISY = [("euler_maruyama", True), ("auto", True)]
 # The span, in each model's own time unit, in which something happens.
 SPANS = {
     "Lorenz": 1.0, "Robertson": 1e-3, "BrownianParticle": 20.0, "DcMotor": 0.05, "ServoAxis": 0.02,
@@ -29,8 +30,9 @@ def cases() -> list:
     """Each model in one way, and in turn every way and every kind of result; the rest is slow."""
     found = []
     for place, name in enumerate(library.__all__):
-        for number, (way, keep) in enumerate(itertools.product(WAYS, KEEPS)):
-            quick = (number // 3, number % 3) == ((5 * place) % len(WAYS), place % 3)
+        ways = NOISY if getattr(library, name)().has_noise else WAYS
+        for number, (way, keep) in enumerate(itertools.product(ways, KEEPS)):
+            quick = (number // 3, number % 3) == ((5 * place) % len(ways), place % 3)
             marks = [] if quick else [pytest.mark.slow]
             found.append(pytest.param(name, *way, keep, marks=marks))
     return found
@@ -60,17 +62,15 @@ def test_the_library_means_the_same_by_kernels(name, method, fixed, keep):
     model = getattr(library, name)()
     given = scenario(model)
     span = given["t"][-1]
-    if model.has_noise:
-        if method not in ("euler", "auto"):
-            pytest.skip("noise asks for its own method")
-        method, fixed = "euler_maruyama", True
     given["method"] = method
     if fixed:
         given["dt"] = span / 50
     if keep == "quantities":
         state = next(iter(model.declared.states))
         given["keep"] = {
-            "top": f"max({state})", "when": f"time_of_min({state})", "mean": f"mean({state})"
+            "top": f"max({state})",
+            "when": f"time_of_min({state})",
+            "mean": f"mean({state})",
         }
     else:
         given["keep"] = keep

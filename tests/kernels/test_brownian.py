@@ -7,7 +7,7 @@ import torch
 
 import twinml as tw
 from tests.engines.noisy import Growth, Several, Wiener
-from twinml.library import BrownianParticle, GeneExpression
+from twinml.library import BrownianParticle, GeneExpression, PredatorPrey
 
 IDS = torch.tensor([0, 1, 2, 2**31, 2**32 - 1, 2**32, 2**40 + 3, 2**48 - 1, 12345])
 
@@ -72,15 +72,13 @@ def test_a_row_has_its_noise_alone_as_among_others():
 def test_a_row_goes_on_along_its_path():
     t = torch.tensor([0.0, 0.555, 1.0], dtype=torch.float64)
     options = {"dt": 0.02, "seed": 5, "ids": IDS, "engine": "native"}
-    whole = tw.simulate(BrownianParticle(), t, **options)
-    first = tw.simulate(BrownianParticle(), t[:2], **options)
-    second = tw.simulate(BrownianParticle(), t[1:], start=first.state, **options)
-    assert torch.allclose(second["x"][:, -1], whole["x"][:, -1], rtol=1e-12, atol=1e-18)
+    whole = tw.simulate(Wiener(), t, **options)
+    first = tw.simulate(Wiener(), t[:2], **options)
+    second = tw.simulate(Wiener(), t[1:], start=first.state, **options)
+    assert torch.allclose(second["w"][:, -1], whole["w"][:, -1], rtol=0.0, atol=1e-14)
 
 
 def test_without_noise_the_method_follows_the_drift():
-    eager, native = both(
-        tw.library.PredatorPrey(), [0.0, 1.0], method="euler_maruyama", dt=0.01, keep="final"
-    )
-    for name in eager.names if hasattr(eager, "names") else tw.library.PredatorPrey().declared.states:
+    eager, native = both(PredatorPrey(), [0.0, 1.0], method="euler_maruyama", dt=0.01, keep="final")
+    for name in PredatorPrey().declared.states:
         assert torch.allclose(eager[name], native[name], rtol=1e-13)

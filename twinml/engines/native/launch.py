@@ -21,6 +21,7 @@ from twinml.engines.native.memory import (
 )
 from twinml.engines.native.plan import Kernel
 from twinml.engines.native.quantities import QuantityMemory
+from twinml.engines.native.room import trajectory
 from twinml.engines.native.rows import RowState
 from twinml.engines.native.stamps import to_stamps
 from twinml.errors import CompileError
@@ -100,7 +101,7 @@ class Launch:
             setattr(args, name, getattr(state, name).data_ptr())
         if problem.keep == "all":
             shape = (problem.y0.shape[0], problem.rows, points)
-            self.states = torch.empty(shape, dtype=dtype)
+            self.states = trajectory(shape, len(declared.outputs), dtype)
             args.states = self.states.data_ptr()
         if self.events is not None:
             self.events.fill(args)
