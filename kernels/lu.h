@@ -44,7 +44,7 @@ TW_BIG Mask factor(const Real& s, const Real* j, Real* f) {
     }
     growth = max(growth, min(below, right));
   }
-  return sound & (growth <= Real(TW_GROWTH_LIMIT));
+  return TW_LU_USABLE(sound, growth);
 }
 
 TW_BIG void solve(const Real* f, Real* x) {

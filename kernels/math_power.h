@@ -101,25 +101,6 @@ TW_FN Real sqrt0(Real x) {
   return select(x < width, ramp, root);
 }
 
-/* x^e for step control, 1e-6 off: x positive, normal and finite, |e| <= 1/2.
- * Without fma and in this order: twinml.solve.step_power gives the same bits with torch, hence the
- * same steps. log2(m) from s = (m - c) / (m + c), c near sqrt(1/2), m in [1/2, 1); 2^f from
- * (p + f) / (p - f) with p near f coth(f log(2) / 2). Numbers of 24 bits, for both widths. */
-TW_FN Real step_pow(Real x, Real e) {
-  const Int i = bits(x);
-  const Real k = to_real(shr(i, TW_MANTISSA)) - Real(TW_BIAS - 1);
-  const Real m = from_bits((i & Int(TW_MANTISSA_MASK)) | Int(TW_HALF_BITS));
-  const Real c = Real(0x1.6a09e6p-1);
-  const Real s = (m - c) / (m + c);
-  const Real log_m = s * (s * s * Real(0x1.f79112p-1) + Real(0x1.714f2ep1));
-  const Real v = e * ((log_m - Real(0.5)) + k);
-  const Real shifted = v + Real(TW_SHIFT);
-  const Real f = v - (shifted - Real(TW_SHIFT));
-  const Real p = f * f * Real(0x1.d8019ap-4) + Real(0x1.71550ep1);
-  const Real near_one = (p + f) / (p - f);
-  return from_bits(bits(near_one) + shl(bits(shifted), TW_MANTISSA));
-}
-
 }  // namespace tw
 
 #endif

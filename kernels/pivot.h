@@ -16,4 +16,11 @@ TW_FN Mask pivot_sound(const Real& pivot, const Real& diagonal) {
 
 }  // namespace tw
 
+/* Growth rejects a step, which a smaller one may pass; fixed steps have no other to try. */
+#if TW_ADAPTIVE
+#define TW_LU_USABLE(sound, growth) ((sound) & ((growth) <= Real(TW_GROWTH_LIMIT)))
+#else
+#define TW_LU_USABLE(sound, growth) (sound)
+#endif
+
 #endif

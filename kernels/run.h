@@ -4,7 +4,7 @@
  * TW_CHANGES, TW_LINEAR (some signal is linear), TW_ADAPTIVE, TW_HANDOVER (rows that turn stiff
  * leave), TW_SAVE (keep trajectories), TW_EVENTS (how many), TW_FUNCTIONALS (how many), TW_NOISE,
  * TW_STIFF_METHOD, TW_STOCHASTIC, TW_DENSE (the interpolant is needed), TW_TERMS, TW_PLAIN (fixed
- * steps of which all rows take the same ones).
+ * steps of which all rows take the same ones). What events.h and quantities.h read stands there.
  */
 #ifndef TWINML_RUN_H
 #define TWINML_RUN_H

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import pytest
 
-from twinml.engines.native import compiler, engine, library, plan
-from twinml.engines.native.targets import check_target
+from twinml.engines.native import compiler, engine, plan
+from twinml.engines.native.targets import check_target, held
 from twinml.errors import ArgumentError
 
 
@@ -44,10 +44,9 @@ def built_as(build: Build) -> Iterator[None]:
         except ArgumentError as error:
             pytest.skip(str(error))
     text_of, spec_for, registers = plan.unit_text, plan.spec_for, build.registers
-    with pytest.MonkeyPatch.context() as patch:
+    target = nullcontext() if build.target is None else held(build.target)
+    with pytest.MonkeyPatch.context() as patch, target:
         patch.setattr(plan, "_kernel", plan._kernel.__wrapped__)
-        if build.target is not None:
-            patch.setattr(library, "default_target", lambda: build.target)
         if build.optimise is not None:
             patch.setattr(compiler, "OPTIMISE", build.optimise)
         if registers is not None:

@@ -1,5 +1,6 @@
 /* Every function of kernels/math.h over arrays, for the tests: out[i] = NAME(a[i], b[i]). */
 #include "math.h"
+#include "step_log.h"
 
 #define TW_EXPORT extern "C" __attribute__((visibility("default")))
 #define TW_OVER(name, expression)                                                       \
@@ -24,7 +25,8 @@ TW_OVER(pow, pow(x, y))
 TW_OVER(sqrt0, sqrt0(x))
 TW_OVER(minimum, minimum(x, y))
 TW_OVER(maximum, maximum(x, y))
-TW_OVER(step_pow, step_pow(x, y))
+TW_OVER(step_log2, step_log2(x))
+TW_OVER(step_exp2, step_exp2(x))
 TW_OVER(exp2, exp2(x))
 TW_OVER(sinh, sinh(x))
 TW_OVER(cosh, cosh(x))

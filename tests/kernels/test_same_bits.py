@@ -37,7 +37,8 @@ def outcome(library, bits: int) -> dict[str, np.ndarray]:
     a = next(iter(samples("exp", bits, COUNT)))[0]
     for name in LANE:
         found[name] = call(library, name, 4 * a)
-    found["step_pow"] = call(library, "step_pow", np.abs(a) + REAL[bits](1e-3), a / 2)
+    found["step_log2"] = call(library, "step_log2", np.abs(a) + REAL[bits](1e-3))
+    found["step_exp2"] = call(library, "step_exp2", a)
     integer = np.int64 if bits == 64 else np.int32
     return {
         name: np.where(np.isnan(values), -1, values.view(integer)) for name, values in found.items()

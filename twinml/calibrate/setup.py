@@ -71,9 +71,7 @@ class Setup:
 
     def linearised(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Modelled outputs (m * T, B) and their Jacobian (m * T, B, p)."""
-        _, values, jacobian = linearise(
-            self.problem, self.observed, theta, self.options["method"]
-        )
+        _, values, jacobian = linearise(self.problem, self.observed, theta, self.options["method"])
         return values, jacobian
 
     def predicted(self, theta: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
+
+from twinml.errors import ArgumentError
 
 # Raised by every change of kernels/ that changes the bits of a result.
 KERNEL_MATH = 1
@@ -24,3 +28,15 @@ def arithmetic(engine: str) -> dict[str, str]:
         "target": torch.backends.cpu.get_cpu_capability(),
         "math": f"torch {torch.__version__}",
     }
+
+
+def repeatable(engine: str) -> AbstractContextManager[None]:
+    """Within it an engine computes with what ``arithmetic`` says, not with the best there is."""
+    if engine == "eager":
+        return nullcontext()
+    from twinml.engines.native.targets import default_target, held
+
+    try:
+        return held(default_target())
+    except ArgumentError:
+        return nullcontext()  # no kernels for this machine: "auto" takes another engine

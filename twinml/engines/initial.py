@@ -79,7 +79,8 @@ def initial_states(
         if name in given:
             found[name] = given[name].expand(shape)
         elif state.initial is not None:
-            found[name] = torch.full(shape, state.initial, dtype=dtype, device=device)
+            one = (1, *shape[1:])
+            found[name] = torch.full(one, state.initial, dtype=dtype, device=device).expand(shape)
     if "initial" in type(model)._arguments:
         needed = [name for name in model.arguments("initial") if name in states]
         missing = [name for name in needed if name not in found]
@@ -98,6 +99,9 @@ def initial_states(
     for name, state in states.items():
         block = found[name]
         blocks.append(block.unsqueeze(0) if state.size is None else block.movedim(-1, 0))
+    if rows > 1 and all(block.stride(-1) == 0 for block in blocks):
+        # The same start for all rows is kept once.
+        return torch.cat([block[:, :1] for block in blocks]).expand(-1, rows)
     return torch.cat(blocks)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -98,6 +99,8 @@ def simulate(
         model, t, parameters, initial, inputs, changes, constants, method, rtol, atol, dt, dtype,
         _device(device), max_step, max_steps, keep, start, seed, ids, max_events,
     )  # fmt: skip
+    # States that came with start= belong to the solution they are from.
+    problem = replace(problem, disposable=start is None)
     return _solution(problem, *run_with(engine, problem, method, gradient))
 
 

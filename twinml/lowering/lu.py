@@ -137,7 +137,7 @@ def _factor(plan: Plan) -> str:
         lines += _eliminated(step, step.pivot in changed)
     for (i, k), place in plan.places.items():
         lines.append(f"  f[{place}] = {f'r{i}' if i == k else f'w{i}_{k}'};")
-    lines += ["  return sound & (growth <= Real(TW_GROWTH_LIMIT));", "}"]
+    lines += ["  return TW_LU_USABLE(sound, growth);", "}"]
     return "\n".join(lines) + "\n"
 
 

@@ -60,6 +60,7 @@ class Problem:
         path: The Brownian path of each row; None for models without noise.
         side, near: As in ``LaneState``, None where guards are read anew.
         max_events: Times that each event may happen in a row.
+        disposable: Whether nobody reads ``y0`` after the run: an engine may overwrite it.
     """
 
     model: Physics
@@ -81,6 +82,7 @@ class Problem:
     side: Tensor | None = None
     near: Tensor | None = None
     max_events: int = 100
+    disposable: bool = False
 
     @property
     def rows(self) -> int:

@@ -178,6 +178,7 @@ def _run(
     import torch
 
     from twinml.engines import simulate
+    from twinml.engines.arithmetic import repeatable
 
     bound = task.bound
     by_row: dict[str, Any] = bound.arguments(values)
@@ -185,7 +186,7 @@ def _run(
     if task.model.has_noise:
         # The sample is the row of the noise, whatever the block it is simulated in.
         by_row |= {"seed": task.seed, "ids": torch.as_tensor(ids)}
-    with torch.no_grad():
+    with torch.no_grad(), repeatable(settings.engine):
         solution = simulate(
             task.model,
             [bound.start, bound.stop],

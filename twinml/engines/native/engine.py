@@ -76,9 +76,13 @@ class NativeEngine(AbstractEngine):
 def _run(problem: Problem, method: str, records: list[Record] | None = None) -> Outcome:
     bits = 64 if problem.y0.dtype == torch.float64 else 32
     lowered = lower(problem.model)
-    state = RowState.of(problem, bits)
-    launch = Launch(problem, state, bits, lowered.read(problem.y0.dtype))
     methods = methods_for(problem, method)
+    # With more than one kernel to come, a second one that cannot be made leaves the problem to the
+    # eager engine, from its start.
+    state = RowState.of(
+        problem, bits, reuse=problem.disposable and len(methods) == 1 and records is None
+    )
+    launch = Launch(problem, state, bits, lowered.read(problem.y0.dtype))
     names: numpy.ndarray | str = methods[0]
     rows, reports = None, []
     for phase, name in enumerate(methods):
@@ -91,6 +95,8 @@ def _run(problem: Problem, method: str, records: list[Record] | None = None) -> 
             reports.append(report)
             stepper = stepper_for(method_named(name), problem.dt is not None)
             records.append(Record(stepper, [steps] if steps.rows.shape[0] else []))
+        if phase + 1 == len(methods):
+            break
         stiff = (state.status & _STIFF).nonzero()[:, 0]
         if stiff.shape[0] == 0:
             break

@@ -19,7 +19,7 @@ from twinml.engines.native import building
 from twinml.engines.native.cache import SCHEMA, Cache, Entry
 from twinml.engines.native.compiler import Compiler, find_compiler
 from twinml.engines.native.place import open_cache, private_cache
-from twinml.engines.native.targets import check_target, default_target, machine_key
+from twinml.engines.native.targets import check_target, current_target, machine_key
 from twinml.errors import CompileError
 
 _HEAD = 12
@@ -76,7 +76,7 @@ def load(text: str, target: str | None = None, headers: Path | None = None) -> L
 
     Args:
         text: A C++17 unit, which may include the headers.
-        target: Of ``targets.TARGETS``; None for the default of this machine.
+        target: Of ``targets.TARGETS``; None for the one that is held, else the machine's best.
         headers: Folder of the reviewed headers; None for the ones shipped.
 
     Raises:
@@ -84,7 +84,7 @@ def load(text: str, target: str | None = None, headers: Path | None = None) -> L
         NoCompilerError: there is no compiler.
         CompileError: the compiler failed, or what it made does not load.
     """
-    target = default_target() if target is None else check_target(target)
+    target = current_target() if target is None else check_target(target)
     compiler = find_compiler()
     headers = resources.kernels() if headers is None else headers
     command = building.command_line(compiler, target, headers)

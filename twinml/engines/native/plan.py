@@ -10,6 +10,7 @@ from typing import final
 import torch
 
 from twinml.engines.native.library import Library, load
+from twinml.engines.native.targets import current_target
 from twinml.lowering import Lowered
 from twinml.lowering.unit import Fragment, UnitSpec, unit_text
 from twinml.physics import Signal
@@ -95,6 +96,7 @@ def kernel_for(
     target: str | None = None,
 ) -> Kernel:
     """The compiled kernel; text and library are kept for the next call."""
+    target = target or current_target()
     return _kernel(lowered.digest, spec, events, functionals, target, _Held(lowered))
 
 
@@ -115,7 +117,7 @@ class _Held:
 @functools.lru_cache(maxsize=256)
 def _kernel(
     digest: str, spec: UnitSpec, events: Fragment | None, functionals: Fragment | None,
-    target: str | None, held: _Held,
+    target: str, held: _Held,
 ) -> Kernel:  # fmt: skip
     text = unit_text(held.lowered, spec, events, functionals)
     return Kernel(spec, text, load(text, target))

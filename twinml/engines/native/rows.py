@@ -36,8 +36,12 @@ class RowState:
     bits: int
 
     @staticmethod
-    def of(problem: Problem, bits: int) -> RowState:
-        """The start of every row."""
+    def of(problem: Problem, bits: int, reuse: bool = False) -> RowState:
+        """The start of every row; ``reuse`` allows to overwrite the problem's own states.
+
+        What no kernel of the problem reads takes no memory: adaptive steps have no grid, and
+        without a path the grid begins where the row does, which is read before it moves.
+        """
         rows, dtype = problem.rows, problem.y0.dtype
         first = problem.first
         h = torch.zeros(rows, dtype=dtype)
@@ -46,14 +50,19 @@ class RowState:
         if problem.dt is not None:
             h.fill_(problem.dt)
         path = problem.path
-        begin = first if path is None else path.origin
-        grid = torch.zeros(rows, dtype=torch.int64) if path is None else path.cell.clone()
+        t = to_stamps(first, bits).clone(memory_format=torch.contiguous_format)
+        origin = t if path is None else to_stamps(path.origin, bits).contiguous()
+        ticks = rows if problem.dt is not None else 1
+        grid = torch.zeros(ticks, dtype=torch.int64) if path is None else path.cell.clone()
+        y = problem.y0.detach()
+        if not (reuse and y.is_contiguous()):
+            y = y.clone(memory_format=torch.contiguous_format)
         return RowState(
-            t=to_stamps(first, bits).clone(memory_format=torch.contiguous_format),
-            origin=to_stamps(begin, bits).contiguous(),
+            t=t,
+            origin=origin,
             fail_time=to_stamps(torch.full((rows,), torch.nan, dtype=torch.float64), bits),
             h=h,
-            y=problem.y0.detach().clone(memory_format=torch.contiguous_format),
+            y=y,
             steps=torch.zeros(rows, dtype=torch.int64),
             rejected=torch.zeros(rows, dtype=torch.int64),
             status=torch.zeros(rows, dtype=torch.int64),

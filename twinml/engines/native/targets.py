@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -62,6 +65,32 @@ def default_target() -> str:
     if here == "aarch64":
         return "armv8-a"
     return "x86-64-v2" if _lacks("x86-64-v3") else "x86-64-v3"
+
+
+def host_target() -> str:
+    """The widest named target that this machine runs."""
+    default = default_target()
+    if architecture() == "x86_64" and not _lacks("x86-64-v4"):
+        return "x86-64-v4"
+    return default
+
+
+_held: ContextVar[str | None] = ContextVar("twinml_kernel_target", default=None)
+
+
+@contextmanager
+def held(target: str) -> Iterator[None]:
+    """Compile for one target whatever the machine could do better: its name is part of a plan."""
+    token = _held.set(check_target(target))
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+def current_target() -> str:
+    """The target that is held, else the host's best."""
+    return _held.get() or host_target()
 
 
 def check_target(target: str) -> str:
