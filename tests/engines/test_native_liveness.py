@@ -13,7 +13,10 @@ from twinml import Status
 
 pytestmark = pytest.mark.usefixtures("compiler")
 
-METHODS = ("tsit5", "dopri5", "vern7", "rodas5p", "auto")
+slow = pytest.mark.slow
+METHODS = (
+    "tsit5", pytest.param("dopri5", marks=slow), pytest.param("vern7", marks=slow), "rodas5p", "auto",
+)  # fmt: skip
 EVERY = torch.arange(len(CASES), dtype=torch.float64)
 T = [0.0, 0.25, 0.9, 2.0]
 
@@ -59,7 +62,7 @@ def test_the_verdicts_are_those_of_the_reference(ran):
     assert torch.equal(ran.steps[~walls], want.steps[~walls])
 
 
-@pytest.mark.parametrize("method", ["rk4", "rodas5p"])
+@pytest.mark.parametrize("method", ["rk4", pytest.param("rodas5p", marks=slow)])
 def test_fixed_steps_end_where_a_value_is_not_finite(method):
     options = {"method": method, "dt": 0.01, "max_steps": 1000}
     native, eager = (

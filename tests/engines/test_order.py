@@ -30,7 +30,7 @@ def errors_on_spiral(name: str, count: int) -> tuple[float, float]:
     return float(error[at_end].max()), float(error[~at_end].max())
 
 
-@on_every_engine("name", NAMES, quick=NAMES)
+@on_every_engine("name", NAMES)
 def test_the_error_shrinks_at_the_nominal_order_at_and_between_steps(engine, name):
     counts = steps_of(name)
     ends, inside = zip(*(errors_on_spiral(name, n) for n in counts), strict=True)
