@@ -36,7 +36,9 @@ def on_every_engine(
         for value in values:
             slow = engine == "native" and value not in quick
             marks = [pytest.mark.slow] if slow else []
-            cases.append(pytest.param(engine, value, marks=marks))
+            name = value if isinstance(value, str) else getattr(value[0], "name", None)
+            case = pytest.param(engine, value, marks=marks, id=name and f"{engine}-{name}")
+            cases.append(case)
     return pytest.mark.parametrize(("engine", names), cases, indirect=["engine"])
 
 

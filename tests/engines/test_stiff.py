@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import twinml as tw
+from tests.engines.engines import on_every_engine
 from tests.problems import HIRES, OREGONATOR, ROBERTSON, VAN_DER_POL, ReferenceProblem
 from twinml.library import Robertson, VanDerPol
 
@@ -29,8 +30,9 @@ def published(problem: ReferenceProblem) -> tw.Physics:
 STATED = [(VAN_DER_POL, 1e-6), (ROBERTSON, 2e-7), (OREGONATOR, 1e-6), (HIRES, 2e-6)]
 
 
-@pytest.mark.parametrize(("problem", "allowed"), STATED, ids=lambda p: getattr(p, "name", ""))
-def test_the_published_end_value_is_reached(problem, allowed):
+@on_every_engine("stated", STATED, quick=STATED[:2])
+def test_the_published_end_value_is_reached(engine, stated):
+    problem, allowed = stated
     options = {"initial": {"y": problem.initial}, "atol": min(problem.atol), "keep": "final"}
     ends = [problem.start, problem.end]
     stiff = tw.simulate(published(problem), ends, method="rodas5p", **options).raise_if_failed()
