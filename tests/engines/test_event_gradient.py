@@ -12,6 +12,7 @@ from tests.engines.event_models import Ball, Wall, bounces, wave
 from tests.engines.models import Custom
 from tests.engines.test_gradient import check
 from twinml.engines.eager import EagerEngine
+from twinml.engines.linearise import linearise
 from twinml.engines.normalise import build_problem
 from twinml.engines.observe import outputs_at
 from twinml.solve.status import Status
@@ -173,7 +174,7 @@ def test_the_jacobian_of_observations_is_that_of_autograd(name):
         return torch.cat([outputs["energy"].T, states[0].T])
 
     theta = torch.tensor([[-0.1, 0.2, 0.4, 1.2], [-0.2, 0.1, 0.7, 0.3]], dtype=torch.float64)
-    outcome, values, jacobian = EagerEngine().linearise(build, observe, theta, method)
+    outcome, values, jacobian = linearise(build, observe, theta, method)
     point = theta.clone().requires_grad_()
     problem = build(point)
     solved = EagerEngine().run(problem, method, "frozen")

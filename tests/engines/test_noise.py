@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import pytest
 import torch
@@ -22,10 +23,15 @@ def wiener(t=GRID, rows: int = 5, **options) -> tw.Solution:
     return tw.simulate(Wiener(), t, **options)
 
 
-@pytest.fixture(scope="module")
-def many() -> torch.Tensor:
+@pytest.fixture
+def many(engine) -> torch.Tensor:
     """W on the grid for 20,000 rows."""
-    return wiener(rows=20_000)["w"]
+    return _many(engine)
+
+
+@functools.cache
+def _many(engine: str) -> torch.Tensor:
+    return wiener(rows=20_000, engine=engine)["w"]
 
 
 class Quiet(Relaxation):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import twinml as tw
 from tests.engines.noisy import Growth, Relaxation, Wiener
-from twinml.engines.eager import EagerEngine
+from twinml.engines.linearise import linearise
 from twinml.engines.normalise import build_problem
 from twinml.library import BrownianParticle, GeneExpression
 
@@ -188,11 +188,11 @@ def test_multiplicative_noise_and_its_linearisation():
 
     theta = torch.tensor([[0.5, 0.4, 1.0], [0.2, 0.7, 2.0]], dtype=torch.float64)
     observe = lambda problem, states: states[0].T  # noqa: E731
-    _, values, jacobian = EagerEngine().linearise(build, observe, theta, "auto")
+    _, values, jacobian = linearise(build, observe, theta, "auto")
     for i in range(3):
         step = 1e-6 * torch.eye(3, dtype=torch.float64)[i]
         up, down = (
-            EagerEngine().linearise(build, observe, theta + s * step, "auto")[1] for s in (1, -1)
+            linearise(build, observe, theta + s * step, "auto")[1] for s in (1, -1)
         )
         assert torch.allclose(jacobian[..., i], (up - down) / 2e-6, rtol=1e-7, atol=1e-8)
     point = theta.clone().requires_grad_()
