@@ -15,7 +15,8 @@ pytestmark = pytest.mark.usefixtures("compiler")
 
 slow = pytest.mark.slow
 METHODS = (
-    "tsit5", pytest.param("dopri5", marks=slow), pytest.param("vern7", marks=slow), "rodas5p", "auto",
+    "tsit5", pytest.param("dopri5", marks=slow), pytest.param("vern7", marks=slow), "rodas5p",
+    "auto",
 )  # fmt: skip
 EVERY = torch.arange(len(CASES), dtype=torch.float64)
 T = [0.0, 0.25, 0.9, 2.0]
