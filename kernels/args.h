@@ -85,6 +85,12 @@ struct Args {
   /* results */
   real* states; /* (n, rows, save_count) */
 
+  /* outputs: (outputs, rows, sample_count), from samples (n, rows, sample_count) */
+  const real* samples;
+  const stamp* sample_times;
+  count sample_count, sample_stride;
+  real* observed;
+
   /* events: (E, rows), times (E, max_events, rows) */
   count continued; /* sides are those of an earlier solution */
   count* side;     /* -1, 0, 1; 2 for a guard not read yet */

@@ -69,13 +69,13 @@ TW_FN stamp next_knot(const Args& args, int source, int pointer, count row) {
   return knot_of(args, source, index, row);
 }
 
-/* Knots of a source at or before a time (before it, when time runs backward). */
-TW_BIG int knots_behind(const Args& args, int source, count row, stamp t) {
+/* Knots of a source before a time, or at it where `including`. */
+TW_BIG int knots_behind(const Args& args, int source, count row, stamp t, bool including) {
   if (source >= TW_SIGNALS) {
     int behind = 0;
     for (int k = 0; k < 2; ++k) {
       stamp knot = knot_of(args, source, k, row);
-      behind += stamp_before(knot, t) || (args.direction > 0 && stamp_same(knot, t));
+      behind += stamp_before(knot, t) || (including && stamp_same(knot, t));
     }
     return behind;
   }
@@ -83,7 +83,7 @@ TW_BIG int knots_behind(const Args& args, int source, count row, stamp t) {
   while (low < high) {
     int middle = (low + high) / 2;
     stamp knot = knot_of(args, source, middle, row);
-    bool behind = stamp_before(knot, t) || (args.direction > 0 && stamp_same(knot, t));
+    bool behind = stamp_before(knot, t) || (including && stamp_same(knot, t));
     if (behind)
       low = middle + 1;
     else

@@ -141,7 +141,7 @@ TW_BIG void load_row(const Args& args, Pack& pack, int lane, count row) {
 #endif
 #if TW_SOURCES
   for (int s = 0; s < TW_SOURCES; ++s)
-    pack.book.pointer[s * TW_LANES + lane] = knots_behind(args, s, row, t);
+    pack.book.pointer[s * TW_LANES + lane] = knots_behind(args, s, row, t, args.direction > 0);
 #endif
   refresh(args, pack.at, pack.limit, pack.end, pack.book.pointer, row, lane);
 #if TW_NOISE

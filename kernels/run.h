@@ -3,7 +3,7 @@
  * Defined by the unit (0 or 1 unless said otherwise): TW_BITS, TW_N, TW_P, TW_U, TW_CONSTANTS, TW_SIGNALS,
  * TW_CHANGES, TW_LINEAR (some signal is linear), TW_ADAPTIVE, TW_HANDOVER (rows that turn stiff
  * leave), TW_SAVE (keep trajectories), TW_EVENTS (how many), TW_FUNCTIONALS (how many), TW_NOISE,
- * TW_STIFF_METHOD, TW_STOCHASTIC, TW_DENSE (the interpolant is needed), TW_TERMS, TW_PLAIN (fixed
+ * TW_M (outputs that are observed), TW_STIFF_METHOD, TW_STOCHASTIC, TW_DENSE (the interpolant is needed), TW_TERMS, TW_PLAIN (fixed
  * steps of which all rows take the same ones). What events.h and quantities.h read stands there.
  */
 #ifndef TWINML_RUN_H
@@ -53,5 +53,9 @@ extern "C" __attribute__((visibility("default"))) int tw_run(const tw::Args* arg
   tw::work(*args);
   return 0;
 }
+
+#if TW_M
+#include "observe.h"
+#endif
 
 #endif

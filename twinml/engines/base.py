@@ -24,6 +24,7 @@ class Outcome:
     Args:
         states: (n, B, T), or (n, B, 1) for the final states; None when quantities are kept.
         quantities: By name, (B,).
+        outputs: By name at the saved states, (B, T) each; None where torch is to evaluate them.
         status, fail_time, steps, rejected: (B,).
         state: Where every row stopped.
         method: Name, or names (B,).
@@ -41,6 +42,7 @@ class Outcome:
     method: Any
     events: Mapping[str, EventTimes] = field(default_factory=dict)
     kernels: tuple[KernelReport, ...] = ()
+    outputs: Mapping[str, Tensor] | None = None
 
     def replace(self, **changes: Any) -> Outcome:
         """The outcome with some fields exchanged."""

@@ -142,7 +142,10 @@ def _solution(problem: Problem, outcome: Outcome, engine: str, reason: str) -> S
             block = block[0] if state.size is None else block.movedim(0, -1)
             values[name] = block[:, 0] if final else block
             units[name] = state.unit
-        for name, value in outputs_at(problem, outcome.states, times, failed).items():
+        observed = outcome.outputs
+        if observed is None:
+            observed = outputs_at(problem, outcome.states, times, failed)
+        for name, value in observed.items():
             values[name] = value[:, 0] if final else value
             units[name] = declared.outputs[name].unit
     values.update(outcome.quantities)

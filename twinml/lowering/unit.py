@@ -45,6 +45,7 @@ class UnitSpec:
         signals: Number of the input and whether it is linear, for each ``Signal``.
         changes: Number of the target (parameters, then inputs) and its action, each change.
         constants: How many constants quantities know.
+        outputs: How many outputs are observed, 0 where quantities are kept.
         save: Whether trajectories are kept.
         events: Whether the model's events are watched.
         noise: Whether there is a Brownian path.
@@ -61,6 +62,7 @@ class UnitSpec:
     signals: tuple[tuple[int, bool], ...] = ()
     changes: tuple[tuple[int, str], ...] = ()
     constants: int = 0
+    outputs: int = 0
     save: bool = False
     events: bool = False
     noise: bool = False
@@ -106,6 +108,7 @@ def unit_text(
         ("TW_STOCHASTIC", int(isinstance(method, StochasticTableau))),
         ("TW_DENSE", int(dense)),
         ("TW_PLAIN", int(spec.plain)),
+        ("TW_M", spec.outputs),
     ]
     if events is None:
         defines.append(("TW_EVENTS", 0))
@@ -113,6 +116,8 @@ def unit_text(
         defines.append(("TW_FUNCTIONALS", 0))
     method_defines, functions = _method(lowered, spec, dense, dialect)
     parts = [part for part in (events, functionals) if part is not None]
+    if spec.outputs:
+        functions.append(print_function(lowered.programs["outputs"], "outputs", dialect))
     body = "\n".join([*functions, *(part.functions for part in parts)])
     defines += [
         ("TW_USES_LINEAR", int("linear<" in body)),

@@ -111,6 +111,7 @@ def _run(problem: Problem, method: str, records: list[Record] | None = None) -> 
     if problem.keep == "final":
         end = torch.where(failed, torch.nan, state.y) if bool(failed.any()) else state.y
         states = end.unsqueeze(-1)
+    outputs = None if states is None else launch.observe(kernel, states)
     if not isinstance(names, str) and len(set(names)) == 1:
         names = names[0]
     book, quantities = launch.events, {}
@@ -118,7 +119,8 @@ def _run(problem: Problem, method: str, records: list[Record] | None = None) -> 
         found = launch.quantities.result(problem)
         quantities = {name: torch.where(failed, torch.nan, v) for name, v in found.items()}
     return Outcome(
-        states=states, quantities=quantities, status=state.status, fail_time=state.failed_at,
+        states=states, outputs=outputs, quantities=quantities,
+        status=state.status, fail_time=state.failed_at,
         steps=state.steps, rejected=state.rejected, method=names,
         state=LaneState(
             state.time, state.y, state.h.to(torch.float64), path,

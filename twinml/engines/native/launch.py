@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, final
 
 import torch
@@ -32,6 +33,8 @@ from twinml.solve.problem import Problem
 # Below so many packs one thread does the work: starting others would cost more.
 _FEW_PACKS = 64
 _LANES = 8
+# The same for outputs, which cost less than a row's steps.
+_FEW_SAMPLES = 65_536
 # A launch of few rows and steps is not worth a thread of its own, which could be interrupted.
 _SHORT = 10_000_000
 
@@ -141,16 +144,9 @@ class Launch:
         if entries >= _FEW_PACKS * _LANES:
             threads = min(torch.get_num_threads(), entries // _LANES)
         begin = time.perf_counter()
-        if threads == 1 and entries * self.problem.max_steps <= _SHORT:
-            codes = [kernel.library.handle.tw_run(ctypes.byref(args))]
-        else:
-            codes = self._threads(kernel, threads)
+        short = entries * self.problem.max_steps <= _SHORT
+        self._work(kernel, kernel.library.handle.tw_run, threads, short)
         seconds = time.perf_counter() - begin
-        if any(codes):
-            raise CompileError(
-                "A compiled kernel and this version of twinml disagree on the layout of their "
-                f"arguments ({kernel.library.path}). Empty the kernel cache and run again."
-            )
         useful, every = self.counters[1].item(), self.counters[2].item()
         library = kernel.library
         return KernelReport(
@@ -161,14 +157,43 @@ class Launch:
             lane_efficiency=useful / every if every else None,
         )  # fmt: skip
 
-    def _threads(self, kernel: Kernel, count: int) -> list[int]:
-        """Work the queue off with several threads, so that Ctrl-C is heard at once."""
+    def observe(self, kernel: Kernel, states: Tensor) -> dict[str, Tensor]:
+        """Outputs by name, (B, T), at saved states (n, B, T), or at the ends (n, B, 1)."""
+        args, problem = self.args, self.problem
+        names = list(problem.model.declared.outputs)
+        if not names:
+            return {}
+        count, points = states.shape[-1], problem.t.shape[-1]
+        states = states.contiguous()
+        found = torch.empty((len(names), problem.rows, count), dtype=states.dtype)
+        args.samples, args.observed = states.data_ptr(), found.data_ptr()
+        args.sample_times = self.times.data_ptr() + 8 * (points - count)
+        args.sample_count, args.sample_stride = count, args.save_stride
+        self.counters.zero_()
+        total = problem.rows * count
+        threads = 1 if total < _FEW_SAMPLES else min(torch.get_num_threads(), total // _LANES)
+        self._work(kernel, kernel.library.handle.tw_observe, threads, total <= _SHORT)
+        return dict(zip(names, found, strict=True))
+
+    def _work(self, kernel: Kernel, entry: Any, threads: int, short: bool) -> None:
+        """Call into a kernel; long work goes to threads, so that Ctrl-C is heard at once."""
+        pointer = ctypes.byref(self.args)
+        if threads == 1 and short:
+            codes = [entry(pointer)]
+        else:
+            codes = self._team(lambda: entry(pointer), threads)
+        if any(codes):
+            raise CompileError(
+                "A compiled kernel and this version of twinml disagree on the layout of their "
+                f"arguments ({kernel.library.path}). Empty the kernel cache and run again."
+            )
+
+    def _team(self, work: Callable[[], int], count: int) -> list[int]:
         codes: list[int] = []
-
-        def work() -> None:
-            codes.append(kernel.library.handle.tw_run(ctypes.byref(self.args)))
-
-        team = [threading.Thread(target=work, daemon=True) for _ in range(count)]
+        team = [
+            threading.Thread(target=lambda: codes.append(work()), daemon=True)
+            for _ in range(count)
+        ]
         for thread in team:
             thread.start()
         try:

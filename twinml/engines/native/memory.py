@@ -45,6 +45,8 @@ class Args(ctypes.Structure):
         ("t", _POINTER), ("h", _POINTER), ("y", _POINTER), ("steps", _POINTER),
         ("rejected", _POINTER), ("status", _POINTER), ("fail_time", _POINTER),
         ("grid", _POINTER), ("origin", _POINTER), ("states", _POINTER),
+        ("samples", _POINTER), ("sample_times", _POINTER), ("sample_count", _COUNT),
+        ("sample_stride", _COUNT), ("observed", _POINTER),
         ("continued", _COUNT), ("side", _POINTER), ("near_zero", _POINTER), ("happened", _POINTER),
         ("event_times", _POINTER), ("totals", _POINTER), ("moments", _POINTER),
         ("quantity_times", ctypes.POINTER(ColumnView)), ("record_place", _POINTER),

@@ -20,8 +20,8 @@ from twinml.solve.rosenbrock import RosenbrockTableau
 
 # Vector registers of a pack, by the most states they are for: independent chains of arithmetic hide
 # the latency of each, until they spill. Measured on Lorenz, van der Pol and Robertson; plain steps
-# are blocked by packs already, a factorisation needs registers soon, and a large model compiles many
-# times faster with one.
+# are blocked by packs already, a factorisation needs registers soon, and a large model compiles
+# many times faster with one.
 _EXPLICIT_REGISTERS = {4: 3, 8: 2}
 _STIFF_REGISTERS = {2: 3, 3: 2}
 _PLAIN_REGISTERS = {8: 2}
@@ -81,6 +81,7 @@ def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> Un
         signals=signals,
         changes=changes,
         constants=len(problem.constants),
+        outputs=0 if problem.keep == "quantities" else len(declared.outputs),
         save=problem.keep == "all",
         events=events,
         noise=problem.path is not None,
