@@ -1,4 +1,4 @@
-"""Outputs come from the kernel: with networks inside, at jumps, and the same bits for a row alone."""
+"""Outputs come from the kernel: networks inside, at jumps, and the same bits for a row alone."""
 
 from __future__ import annotations
 
