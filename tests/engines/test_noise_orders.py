@@ -191,9 +191,7 @@ def test_multiplicative_noise_and_its_linearisation():
     _, values, jacobian = linearise(build, observe, theta, "auto")
     for i in range(3):
         step = 1e-6 * torch.eye(3, dtype=torch.float64)[i]
-        up, down = (
-            linearise(build, observe, theta + s * step, "auto")[1] for s in (1, -1)
-        )
+        up, down = (linearise(build, observe, theta + s * step, "auto")[1] for s in (1, -1))
         assert torch.allclose(jacobian[..., i], (up - down) / 2e-6, rtol=1e-7, atol=1e-8)
     point = theta.clone().requires_grad_()
     sol = tw.simulate(

@@ -14,6 +14,7 @@ import numpy
 import torch
 
 from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.native.equations import equations
 from twinml.engines.native.events import room_for_events
 from twinml.engines.native.fragments import fragments
 from twinml.engines.native.launch import Launch
@@ -23,7 +24,6 @@ from twinml.engines.native.rows import RowState
 from twinml.engines.record import Record
 from twinml.engines.stepper import stepper_for
 from twinml.errors import ArgumentError
-from twinml.lowering import lower
 from twinml.solve.methods import method_named
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.status import FAILURE
@@ -75,7 +75,7 @@ class NativeEngine(AbstractEngine):
 
 def _run(problem: Problem, method: str, records: list[Record] | None = None) -> Outcome:
     bits = 64 if problem.y0.dtype == torch.float64 else 32
-    lowered = lower(problem.model)
+    lowered = equations(problem)
     methods = methods_for(problem, method)
     # With more than one kernel to come, a second one that cannot be made leaves the problem to the
     # eager engine, from its start.

@@ -191,8 +191,7 @@ class Launch:
     def _team(self, work: Callable[[], int], count: int) -> list[int]:
         codes: list[int] = []
         team = [
-            threading.Thread(target=lambda: codes.append(work()), daemon=True)
-            for _ in range(count)
+            threading.Thread(target=lambda: codes.append(work()), daemon=True) for _ in range(count)
         ]
         for thread in team:
             thread.start()

@@ -1,0 +1,29 @@
+"""A problem's equations as programs, or what is wrong with them for the rows asked for."""
+
+from __future__ import annotations
+
+import torch
+
+from twinml.engines.forcing import Forcing
+from twinml.errors import EquationError, ShapeError
+from twinml.lowering import Lowered, lower
+from twinml.solve.problem import Problem
+
+
+def equations(problem: Problem) -> Lowered:
+    """The lowered equations of a problem's model.
+
+    Raises:
+        LoweringError: they cannot become a kernel.
+        EquationError, ShapeError: they fail, or return what they should not.
+    """
+    try:
+        return lower(problem.model)
+    except (EquationError, ShapeError, SystemExit):
+        # Lowering tries them on points of its own: the error is to speak of the user's rows.
+        forcing = Forcing(problem)
+        rows = torch.arange(problem.rows)
+        at = forcing.interval(forcing.start(problem.first), rows)
+        at.rhs(problem.first, problem.y0)
+        at.observed(problem.first, problem.y0)
+        raise
