@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from contestants.base import AbstractContestant
+from contestants.base import AbstractContestant, Skipped
 from measure import Entry, enter
 
 CLOSE = 1.5  # errors within this factor count as equal
@@ -55,7 +55,10 @@ def _matched(entry: Entry, wanted: float, truth: Any) -> Entry | None:
         tolerance = math.exp(x + (math.log(wanted) - y) / slope)
         if not 1e-12 < tolerance < 1e-1:
             return best
-        fresh = enter(contestant, entry.problem, truth, tolerance, [entry.rows])
+        try:
+            fresh = enter(contestant, entry.problem, truth, tolerance, [entry.rows])
+        except Skipped:  # it cannot go there
+            return best
         if best is None or _miss(fresh, wanted) < _miss(best, wanted):
             best = fresh
         if 1 / CLOSE <= fresh.error.median / wanted <= CLOSE:

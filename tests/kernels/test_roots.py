@@ -115,5 +115,5 @@ def test_a_function_that_is_not_finite_ends_the_search():
 
 
 def test_a_root_at_an_end_is_that_end():
-    found, steps = _roots(np.array([0.0, 1.0, 0.0, 1.0]), 0)
-    assert found.tolist() == [0.0, 1.0, 0.0, 1.0] and steps.max() == 0
+    found, steps = _roots(np.tile([0.0, 1.0], 8), 0)
+    assert found.tolist() == [0.0, 1.0] * 8 and steps.max() == 0
