@@ -125,9 +125,12 @@ TW_BIG void sample(const Args& args, const Batch& batch, const Real* y, int inde
 }
 #endif
 
-/* A difference of times in steps, rounded down. */
-TW_FN count steps_between(stamp from, stamp to, real width) {
-  return count(stamp_span(to, from) / width);
+/* A difference of times in steps, rounded down, or the most that matters: a row spends its budget
+ * before, and a larger number might not fit a whole one. */
+TW_FN count steps_between(const Args& args, stamp from, stamp to, real width) {
+  const real steps = stamp_span(to, from) / width;
+  const count most = args.max_steps + 4;
+  return steps < real(most) ? count(steps) : most;
 }
 
 /* Before the first step: rows whose slope is not finite leave. */
@@ -197,9 +200,10 @@ TW_BIG void run_block(const Args& args, Batch* block, int packs) {
   }
   for (int b = 0; b < packs; ++b) begin_batch(args, block[b], origin, saved);
   /* The step that arrives: the first whose tick lies at the end but for rounding, or beyond. */
-  count last = steps_between(origin, end, width) - 2;
+  count last = steps_between(args, origin, end, width) - 2;
   if (last < 0) last = 0;
-  while (sign * stamp_span(end, stamp_tick(origin, dt, last + 1)) > slack) ++last;
+  while (last < args.max_steps && sign * stamp_span(end, stamp_tick(origin, dt, last + 1)) > slack)
+    ++last;
   const count budget = args.max_steps < last + 1 ? args.max_steps : last + 1;
 
   count i = 0;
@@ -213,7 +217,7 @@ TW_BIG void run_block(const Args& args, Batch* block, int packs) {
     if (i < last && last < stop) stop = last;
 #if TW_SAVE
     if (saved < args.save_count) {
-      count before = steps_between(origin, args.save_times[saved], width) - 1;
+      count before = steps_between(args, origin, args.save_times[saved], width) - 1;
       if (before <= i) {
         const Step step = step_at(origin, dt, end, i, last);
         int behind = saved;

@@ -9,6 +9,7 @@ import torch
 
 import twinml as tw
 from tests.engines.adversary import CASES, ROW, Adversary
+from tests.engines.models import Decay
 from twinml import Status
 
 pytestmark = pytest.mark.usefixtures("compiler")
@@ -79,3 +80,10 @@ def test_a_million_steps_of_nan_are_never_taken():
         max_steps=10**9,
     )  # fmt: skip
     assert (sol.steps < 300).all() and not sol.ok.any()
+
+
+@pytest.mark.parametrize("dt", [1e-19, 1e-30])
+def test_steps_too_small_to_be_counted_spend_their_budget(dt):
+    t, most = [0.0, 1.0], 50
+    sol = tw.simulate(Decay(), t, method="rk4", dt=dt, max_steps=most, engine="native")
+    assert sol.status.tolist() == [tw.Status.MAX_STEPS] and sol.steps.tolist() == [most]

@@ -292,3 +292,59 @@ def test_terms_of_common_models_lower_with_their_slopes(name):
     slopes = evaluate(jacobian, {"t": np.zeros(2), "y": y, "du": np.zeros((0, 2))})
     if name != "one branch":
         assert all(np.isfinite(slope).all() for slope in slopes)
+
+
+class _Gate(torch.nn.Module):
+    gain = 1.0
+
+    def forward(self, x):
+        return self.gain * x
+
+
+class _Call:
+    __slots__ = ("factor",)
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x):
+        return self.factor * x
+
+
+class _Held(tw.Physics):
+    """A model with values in places that are easily overlooked."""
+
+    x = tw.State("1", initial=1.0)
+    doubled = False
+    mode = "plain"
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.call, self.table = _Gate(), _Call(1.0), np.ones(5000)
+
+    def rhs(self, x):
+        flow = self.call(self.gate(x)) * float(self.table[7])
+        flow = 2.0 * flow if self.doubled else flow
+        return {"x": -flow if self.mode == "plain" else flow}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: setattr(type(model), "doubled", True),
+        lambda model: setattr(type(model), "mode", "other"),
+        lambda model: setattr(_Gate, "gain", 3.0),
+        lambda model: setattr(model.call, "factor", 3.0),
+        lambda model: model.table.__setitem__(7, 3.0),
+        lambda model: model.gate.register_forward_hook(lambda part, given, out: 3.0 * out),
+    ],
+    ids=["class bool", "class text", "class of a part", "slots", "large array", "hook"],
+)
+def test_a_changed_value_is_seen_wherever_it_stands(change, monkeypatch):
+    monkeypatch.setattr(_Gate, "gain", 1.0)
+    kind = type("Held", (_Held,), {"doubled": False, "mode": "plain"})
+    model = kind()
+    before = lower(model).digest
+    assert lower(model).digest == before
+    change(model)
+    assert lower(model).digest != before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -183,12 +184,12 @@ def _check_solver(
         check_method(model, method, dt)
     for what, value in (("dt", dt), ("max_step", max_step), ("rtol", rtol)):
         if value is not None and not (
-            isinstance(value, (int, float)) and math.isfinite(value) and value > 0
+            isinstance(value, numbers.Real) and math.isfinite(value) and value > 0
         ):
             raise ArgumentError(f"{what}={value!r}; expected a positive finite number.")
-    if not isinstance(max_steps, int) or isinstance(max_steps, bool) or max_steps < 1:
-        raise ArgumentError(f"max_steps={max_steps!r}; expected a whole number from 1.")
-    if not isinstance(max_events, int) or isinstance(max_events, bool) or max_events < 1:
+    if not _whole(max_steps):
+        raise ArgumentError(f"max_steps={max_steps!r}; expected a whole number from 1 to 2^62.")
+    if not _whole(max_events):
         raise ArgumentError(
             f"max_events={max_events!r}; expected a whole number from 1, how often each event may "
             "happen in a row."
@@ -201,6 +202,13 @@ def _check_solver(
             UserWarning,
             stacklevel=4,
         )
+
+
+def _whole(value: Any) -> bool:
+    """Whether it is a whole number that counts something and fits a kernel's counters."""
+    return (
+        isinstance(value, numbers.Integral) and not isinstance(value, bool) and 1 <= value <= 2**62
+    )
 
 
 def _atol(
@@ -217,7 +225,7 @@ def _atol(
     rows: list[float] = []
     for name, state in states.items():
         value = table.get(name, 1e-9)
-        if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        if not isinstance(value, numbers.Real) or not math.isfinite(value) or value < 0:
             raise ArgumentError(
                 f"atol of '{name}' is {value!r}; expected a finite number, zero or above."
             )

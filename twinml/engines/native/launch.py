@@ -39,6 +39,19 @@ _FEW_SAMPLES = 65_536
 _SHORT = 10_000_000
 
 
+# Up to so many states a pack fits any stack.
+_FEW_STATES = 16
+_stack_lock = threading.Lock()
+
+
+def _stack(states: int) -> int:
+    """Bytes of stack a kernel may need: some 60 vectors and two matrices a lane, of 24 lanes.
+
+    Memory that is not touched costs nothing.
+    """
+    return (8 << 20) + 24 * 8 * (60 * states + 3 * states * states) // 4096 * 4096
+
+
 @final
 class Launch:
     """Arguments of the kernels of one problem; the memory they point to stays with it."""
@@ -176,9 +189,12 @@ class Launch:
         return dict(zip(names, found, strict=True))
 
     def _work(self, kernel: Kernel, entry: Any, threads: int, short: bool) -> None:
-        """Call into a kernel; long work goes to threads, so that Ctrl-C is heard at once."""
+        """Call into a kernel; long work goes to threads, so that Ctrl-C is heard at once.
+
+        So does that of large models, whose packs may need more stack than the caller has.
+        """
         pointer = ctypes.byref(self.args)
-        if threads == 1 and short:
+        if threads == 1 and short and self.problem.y0.shape[0] <= _FEW_STATES:
             codes = [entry(pointer)]
         else:
             codes = self._team(lambda: entry(pointer), threads)
@@ -193,8 +209,13 @@ class Launch:
         team = [
             threading.Thread(target=lambda: codes.append(work()), daemon=True) for _ in range(count)
         ]
-        for thread in team:
-            thread.start()
+        with _stack_lock:
+            before = threading.stack_size(_stack(self.problem.y0.shape[0]))
+            try:
+                for thread in team:
+                    thread.start()
+            finally:
+                threading.stack_size(before)
         try:
             for thread in team:
                 while thread.is_alive():
