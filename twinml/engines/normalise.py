@@ -206,9 +206,9 @@ def _check_solver(
 
 def _whole(value: Any) -> bool:
     """Whether it is a whole number that counts something and fits a kernel's counters."""
-    return (
-        isinstance(value, numbers.Integral) and not isinstance(value, bool) and 1 <= value <= 2**62
-    )
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        return False
+    return 1 <= int(value) <= 2**62
 
 
 def _atol(
