@@ -7,7 +7,7 @@ import math
 import torch
 
 import twinml as tw
-from tests.engines.models import Counter, Oscillator
+from tests.engines.models import Oscillator, counter
 
 
 class Ball(tw.Physics):
@@ -20,7 +20,7 @@ class Ball(tw.Physics):
 
     def __init__(self):
         super().__init__()
-        self.counter = Counter()
+        self.counter = counter()
 
     @property
     def calls(self):
