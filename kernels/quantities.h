@@ -128,13 +128,6 @@ TW_FN void take_profile(const Context& at, const Path& path, Profile& profile) {
 /* Width of piece k between neighbouring nodes. */
 TW_FN real width_of(int k) { return NODE_PLACE[k + 1] - NODE_PLACE[k]; }
 
-/* A height that a smooth path does not exceed between nodes k and k + 1: it stays below the
- * tangents at both, twice, for a turn of the slope between. */
-TW_FN Real reach_of(const Real* value, const Real* rate, int k) {
-  const Real slope = maximum(abs(rate[k]), abs(rate[k + 1]));
-  return fma(Real(real(2) * width_of(k)), slope, maximum(value[k], value[k + 1]));
-}
-
 /* The turning point of an expression between nodes k and k + 1, whose rates have two signs. */
 TW_FN Real turning_point(const Context& at, const Path& path, int expression, const Mask& wanted,
                          const Real* rate, int k) {

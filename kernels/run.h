@@ -44,6 +44,9 @@
 #if TW_PLAIN
 #include "plain.h"
 #else
+#include "queue.h"
+#include "recording.h"
+#include "target.h"
 #include "loop.h"
 #endif
 

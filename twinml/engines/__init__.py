@@ -1,4 +1,4 @@
-"""Executors of one meaning: eager torch now, generated kernels beside it later."""
+"""Executors of one meaning: eager torch, and generated kernels."""
 
 from twinml.engines.choice import ENGINES
 from twinml.engines.simulation import simulate

@@ -3,7 +3,7 @@
 ``torch.pow`` differs between strided and contiguous tensors, between machines and from compiled
 kernels, and a last bit in a step size ends as another trajectory. These use operations that IEEE
 754 rounds in one way only, in the order of ``step_log2`` and ``step_exp2`` in
-``kernels/control.h``. A step size needs three digits; these have four.
+``kernels/step_log.h``. A step size needs three digits; these have four.
 """
 
 from __future__ import annotations
