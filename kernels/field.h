@@ -30,6 +30,7 @@
 namespace tw {
 
 typedef long long count;
+typedef const real* const* Weights; /* of emitted functions, which read none here */
 
 /* An argument: number (row, cell) stands at values[row * by_row + cell * by_cell]; tangents the same
  * or null, which means that it stands still. */
@@ -70,6 +71,23 @@ TW_FN count brought_in(count x, count n) {
   return x < 0 ? 0 : x >= n ? n - 1 : x;
 }
 
+#if TW_LANES > 1
+/* Packs at an edge, lane by lane; called, since they are few and would make the code long. */
+TW_BIG Real read_line(const real* line, count x, count n, int lanes) {
+  Real out(real(0));
+  for (int lane = 0; lane < lanes; ++lane) set(out, lane, line[brought_in<FD_WRAP_X>(x + lane, n)]);
+  return out;
+}
+TW_BIG Real read_some(const real* base, int lanes) {
+  Real out(real(0));
+  for (int lane = 0; lane < lanes; ++lane) set(out, lane, base[lane]);
+  return out;
+}
+TW_BIG void write_some(real* base, Real value, int lanes) {
+  for (int lane = 0; lane < lanes; ++lane) base[lane] = get(value, lane);
+}
+#endif
+
 /* Where a pack lies. ROWS: lanes are rows. XIN, YIN: no neighbour in x, in y is beyond the edge. FULL:
  * every lane counts. */
 template <bool ROWS, bool XIN, bool YIN, bool FULL>
@@ -90,11 +108,7 @@ struct Site {
     } else if constexpr (FULL) {
       return load(base + row * by_row + line * args.nx + x + dx);
     } else {
-      Real out(real(0));
-      const real* here = base + row * by_row + line * args.nx;
-      for (int lane = 0; lane < lanes; ++lane)
-        set(out, lane, here[brought_in<FD_WRAP_X>(x + lane + dx, args.nx)]);
-      return out;
+      return read_line(base + row * by_row + line * args.nx, x + dx, args.nx, lanes);
     }
   }
   /* One number a row. */
@@ -106,9 +120,7 @@ struct Site {
     if constexpr (FULL) {
       return load(base);
     } else {
-      Real out(real(0));
-      for (int lane = 0; lane < lanes; ++lane) set(out, lane, base[lane]);
-      return out;
+      return read_some(base, lanes);
     }
   }
   TW_MEMBER void write(const Target& target, Real value) const {
@@ -117,7 +129,7 @@ struct Site {
     if constexpr (FULL) {
       store(here, value);
     } else {
-      for (int lane = 0; lane < lanes; ++lane) here[lane] = get(value, lane);
+      write_some(here, value, lanes);
     }
   }
 

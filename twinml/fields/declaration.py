@@ -75,6 +75,7 @@ class FieldSpec:
         reach: How many cells away a neighbour may be.
         periodic: For x and y, whether the grid closes on itself.
         includes: Headers of ``kernels/`` that the texts use.
+        support: Functions of numbers that the texts call, the same in both builds.
     """
 
     name: str
@@ -88,6 +89,7 @@ class FieldSpec:
     reach: int = 1
     periodic: tuple[bool, bool] = (False, False)
     includes: tuple[str, ...] = ()
+    support: str | None = None
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ def unit_text(spec: FieldSpec, kind: Kind, bits: int) -> str:
         '#include "field.h"',
         *(f'#include "{name}"' for name in spec.includes),
         "namespace tw {",
+        *(() if spec.support is None else (spec.support,)),
         _accessors(spec),
         "namespace user {",
         f"typedef tw::{'Dual' if tangent else 'Real'} Real;",
