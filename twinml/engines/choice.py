@@ -10,6 +10,7 @@ from typing import TypeVar
 from twinml.engines.base import AbstractEngine, Outcome
 from twinml.engines.eager import EagerEngine
 from twinml.engines.record import Record
+from twinml.engines.size import left_alone, too_large
 from twinml.errors import ArgumentError, CompileError, LoweringError, NoCompilerError, nearest
 from twinml.solve.problem import Problem
 
@@ -58,12 +59,13 @@ def run_with(
     if name != "auto":
         return engine_named(name).run(problem, method, gradient), name, "asked for"
     native = engine_named("native")
-    reason = native.obstacle(problem, gradient)
+    reason = native.obstacle(problem, gradient) or too_large(problem)
     if reason is None:
         outcome, reason = _attempt(lambda: native.run(problem, method, gradient))
         if outcome is not None:
             return outcome, "native", "auto: a generated kernel"
-    return engine_named("eager").run(problem, method, gradient), "eager", f"auto: {reason}"
+    reason = f"auto: {reason}{left_alone(problem, method)}"
+    return engine_named("eager").run(problem, method, gradient), "eager", reason
 
 
 def recorded_with(name: str, problem: Problem, method: str) -> tuple[Outcome, list[Record]]:
@@ -71,7 +73,8 @@ def recorded_with(name: str, problem: Problem, method: str) -> tuple[Outcome, li
     native = engine_named("native")
     # Kernels write no events or paths into their record.
     bare = problem.path is None and not problem.model.declared.events
-    if name != "eager" and bare and native.obstacle(problem, "frozen") is None:
+    lowers = native.obstacle(problem, "frozen") is None
+    if name != "eager" and bare and lowers and (name != "auto" or too_large(problem) is None):
         found, _ = _attempt(lambda: native.recorded(problem, method))
         if found is not None:
             return found

@@ -14,7 +14,7 @@ from twinml.engines.native.targets import current_target
 from twinml.lowering import Lowered
 from twinml.lowering.unit import Fragment, UnitSpec, unit_text
 from twinml.physics import Signal
-from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR, method_named
+from twinml.solve.methods import AUTO, AUTO_NOISE, method_named, partners
 from twinml.solve.problem import Problem
 from twinml.solve.rosenbrock import RosenbrockTableau
 
@@ -43,7 +43,7 @@ def methods_for(problem: Problem, method: str) -> Sequence[str]:
         return (method,)
     if problem.path is not None:
         return (AUTO_NOISE,)
-    return AUTO_PAIR[:1] if problem.dt is not None else AUTO_PAIR
+    return partners(problem.y0.shape[0], problem.dt is not None)
 
 
 def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> UnitSpec:
