@@ -108,6 +108,5 @@ def _exact(function, u: Tensor, d: Tensor, seed: Tensor):
     from exact import gradient, rate
 
     dimensions, moving = (2, True) if function is _plate else (1, function is _reacting)
-    given = [x.numpy().astype(np.longdouble) for x in (u, d)]
-    value = rate(*given, dimensions, moving)
-    return [value], gradient(*given, seed.numpy().astype(np.longdouble), dimensions, moving)
+    a, b, c = (x.numpy().astype(np.longdouble) for x in (u, d, seed))
+    return [rate(a, b, dimensions, moving)], gradient(a, b, c, dimensions, moving)

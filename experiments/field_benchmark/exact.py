@@ -52,7 +52,7 @@ def gradient(u: Array, d: Array, seed: Array, dimensions: int, moving: bool) -> 
 
 
 def _transposed(u: Array, d: Array, seed: Array, dimensions: int, moving: bool) -> Array:
-    """Each cell feels itself and its neighbours: their derivatives, by unit steps of every third."""
+    """Each cell feels itself and its neighbours: derivatives by unit steps of every third."""
     zero = np.zeros_like(u)
     if not moving:
         return _ring(seed, d, u.shape[1])

@@ -1,4 +1,4 @@
-"""A field operation compiled: for the CPU by the compiler of this machine, out of the kernel cache."""
+"""A field operation compiled for the CPU, or taken out of the kernel cache."""
 
 from __future__ import annotations
 

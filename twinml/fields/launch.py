@@ -143,6 +143,6 @@ def _on_cpu(
             thread.join()
     if any(codes):
         raise CompileError(
-            f"The compiled field_op '{spec.name}' and this version of twinml disagree on the layout "
-            f"of their arguments ({library.path}). Empty the kernel cache and run again."
+            f"The compiled field_op '{spec.name}' and this version of twinml disagree on the "
+            f"layout of their arguments ({library.path}). Empty the kernel cache and run again."
         )

@@ -80,9 +80,7 @@ class FieldOp:
         known = self.spec.arguments
         what = f"field_op '{self.spec.name}'"
         if len(args) > len(known):
-            raise ArgumentError(
-                f"{what} was given {len(args)} arguments; expected {list(known)}."
-            )
+            raise ArgumentError(f"{what} was given {len(args)} arguments; expected {list(known)}.")
         given = dict(zip(known, args, strict=False))
         for name, value in kwargs.items():
             if name not in known:
@@ -123,8 +121,8 @@ class FieldOp:
             if value.dtype != first.dtype or value.device != first.device:
                 raise ArgumentError(
                     f"{what} was given '{name}' of {value.dtype} on {value.device}, and "
-                    f"'{spec.fields[0]}' of {first.dtype} on {first.device}; expected one dtype and "
-                    "one device. Convert one of them by .to(...)."
+                    f"'{spec.fields[0]}' of {first.dtype} on {first.device}; expected one dtype "
+                    "and one device. Convert one of them by .to(...)."
                 )
             if name in spec.fields and value.shape[-1] != cells:
                 grid = "" if self.shape is None else f", {self.shape[0]} lines of {self.shape[1]}"
@@ -201,12 +199,12 @@ def field_op(
         )
         du = diffusion(u, d)          # u (*batch, cells), d (*batch,)
 
-    ``at.u(dx, dy)`` is a field at a neighbour, ``at.d()`` a coefficient, ``at.bar_rate(dx, dy)`` the
-    cotangent of a result; ``at.first() at.last() at.first_y() at.last_y()`` are masks of the edge
-    cells, ``at.column() at.line()`` the cell's numbers, ``Cell::inside`` is true at compile time
-    where no neighbour lies beyond an edge. Beyond an edge that is not periodic the edge cell itself
-    is read. ``vjp`` gathers: ``grad.u`` is the whole gradient by u at this cell, so it reads the
-    cotangents of the neighbours that use u; ``grad.d`` is this cell's part of the gradient by a
+    ``at.u(dx, dy)`` is a field at a neighbour, ``at.d()`` a coefficient, ``at.bar_rate(dx, dy)``
+    the cotangent of a result; ``at.first() at.last() at.first_y() at.last_y()`` are masks of the
+    edge cells, ``at.column() at.line()`` the cell's numbers, ``Cell::inside`` is true at compile
+    time where no neighbour lies beyond an edge. Beyond an edge that is not periodic the edge cell
+    itself is read. ``vjp`` gathers: ``grad.u`` is the whole gradient by u at this cell, so it reads
+    the cotangents of the neighbours that use u; ``grad.d`` is this cell's part of the gradient by a
     coefficient, which is summed over the cells. What a text leaves unset is nan. The derivative
     along a direction, which stiff methods and forward mode ask for, follows from ``forward``.
 

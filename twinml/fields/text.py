@@ -1,4 +1,4 @@
-"""The text of a field kernel: numbers fixed at compile time, names, the user's functions, entries."""
+"""The text of a field kernel: numbers, names, the user's functions, entries."""
 
 from __future__ import annotations
 
