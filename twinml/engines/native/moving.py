@@ -2,71 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import final
 
 import torch
 from torch import Tensor
 
 from twinml.engines.native.memory import Args, ChangeSeedView, ColumnView, column, views
+from twinml.engines.seeds import ChangeSeed, Seeds
 from twinml.lowering.tangent_text import Moving
 from twinml.physics import Signal
 from twinml.solve.problem import Problem
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class ChangeSeed:
-    """Derivatives of a timed change along S directions; None where it stands still.
-
-    Args:
-        value: Of its value, (S, B).
-        at, until: Of the times at which it begins and ends, (S, B).
-    """
-
-    value: Tensor | None = None
-    at: Tensor | None = None
-    until: Tensor | None = None
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Seeds:
-    """Derivatives of what a problem is given along S directions; what is not named stands still.
-
-    Args:
-        y0: Of the initial states, (S, n, B), or None.
-        parameters: Of parameters, by name, (S, B).
-        inputs: Of inputs by name: constants (S, B); signals by their values, (S, knots) or
-            (S, B, knots).
-        changes: One entry for each change of the problem, or none at all.
-    """
-
-    y0: Tensor | None = None
-    parameters: Mapping[str, Tensor] = field(default_factory=dict)
-    inputs: Mapping[str, Tensor] = field(default_factory=dict)
-    changes: tuple[ChangeSeed, ...] = ()
-
-    @property
-    def directions(self) -> int:
-        """How many directions S there are; 0 where nothing moves."""
-        parts = [self.y0, *self.parameters.values(), *self.inputs.values()]
-        parts += [p for change in self.changes for p in (change.value, change.at, change.until)]
-        return next((part.shape[0] for part in parts if part is not None), 0)
-
-    def select(self, directions: slice) -> Seeds:
-        """Some of the directions."""
-
-        def some(part: Tensor | None) -> Tensor | None:
-            return None if part is None else part[directions]
-
-        return Seeds(
-            some(self.y0),
-            {name: part[directions] for name, part in self.parameters.items()},
-            {name: part[directions] for name, part in self.inputs.items()},
-            tuple(ChangeSeed(some(c.value), some(c.at), some(c.until)) for c in self.changes),
-        )
 
 
 def moving_for(problem: Problem, seeds: Seeds, directions: int) -> Moving:

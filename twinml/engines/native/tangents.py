@@ -13,9 +13,9 @@ from torch import Tensor
 
 from twinml.engines.base import Outcome
 from twinml.engines.native.engine import NativeEngine
-from twinml.engines.native.moving import ChangeSeed, MovingMemory, Seeds, moving_for
+from twinml.engines.native.moving import MovingMemory, moving_for
+from twinml.engines.seeds import ChangeSeed, Seeds
 from twinml.errors import ArgumentError
-from twinml.physics import Signal
 from twinml.solve.problem import Problem
 from twinml.solve.status import FAILURE
 
