@@ -11,7 +11,7 @@
 
 namespace tw {
 
-#define TW_EACH_DIRECTION(d) for (int d = 0; d < TW_DIRECTIONS; ++d)
+#define TW_EACH_DIRECTION(d) _Pragma("GCC unroll 4") for (int d = 0; d < TW_DIRECTIONS; ++d)
 #define TW_MANY_STATES (TW_DIRECTIONS * TW_N)
 
 TW_FN void clear_tangents(Pack& pack) {
