@@ -168,10 +168,14 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
 #endif
   pack.steady = accepted;
 
+#if TW_DIRECTIONS
+  Motion motion;
+  move_step(pack, target, signed_h, stages, TW_IS_DENSE, motion);
+#endif
 #if TW_DENSE && !TW_EVENTS
   if (dense) {
 #if TW_SAVE
-    take_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps TW_MOTION);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);
@@ -179,6 +183,9 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
   }
 #endif
 
+#if TW_DIRECTIONS
+  take_tangents(pack, motion, accepted);
+#endif
 #if TW_RECORD
   if (any(accepted)) record_steps(args, pack, target.t1, target.h, target.clipped, accepted);
 #endif
@@ -235,6 +242,9 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
     Real slope[TW_N];
     rhs_at(pack.at, pack.t, pack.y, slope);
     TW_EACH_STATE(s) pack.k1[s] = select(fresh_slope, slope[s], pack.k1[s]);
+#if TW_DIRECTIONS
+    slope_tangents(pack, fresh_slope);
+#endif
   }
 #endif
 

@@ -23,6 +23,9 @@
 #include "quantities.h"
 #endif
 #include "pack.h"
+#if TW_DIRECTIONS
+#include "tangent.h"
+#endif
 #include "saving.h"
 #if TW_FUNCTIONALS
 #include "functionals.h"
@@ -47,6 +50,13 @@
 #include "queue.h"
 #include "recording.h"
 #include "target.h"
+#if TW_DIRECTIONS && TW_STIFF_METHOD
+#include "tangent_rosenbrock.h"
+#elif TW_DIRECTIONS && TW_STOCHASTIC
+#include "tangent_maruyama.h"
+#elif TW_DIRECTIONS
+#include "tangent_erk.h"
+#endif
 #include "loop.h"
 #endif
 

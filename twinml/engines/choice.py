@@ -7,9 +7,12 @@ import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
+from torch import Tensor
+
 from twinml.engines.base import AbstractEngine, Outcome
 from twinml.engines.eager import EagerEngine
 from twinml.engines.record import Record
+from twinml.engines.seeds import Seeds
 from twinml.errors import ArgumentError, CompileError, LoweringError, NoCompilerError, nearest
 from twinml.solve.problem import Problem
 
@@ -76,6 +79,26 @@ def recorded_with(name: str, problem: Problem, method: str) -> tuple[Outcome, li
         if found is not None:
             return found
     return engine_named("eager").recorded(problem, method)
+
+
+def moved_with(
+    name: str, problem: Problem, method: str, seeds: Seeds
+) -> tuple[tuple[Outcome, Tensor] | None, str]:
+    """A problem and derivatives of its saved states (n, B, T, S) by kernels, or why not.
+
+    Raises:
+        LoweringError, NoCompilerError, CompileError: an engine was asked for that has no kernel.
+    """
+    if name == "eager":
+        return None, "asked for"
+    from twinml.engines.native.tangents import tangent_obstacle, tangent_run
+
+    reason = tangent_obstacle(problem)
+    if reason is not None:
+        return None, reason
+    if name != "auto":
+        return tangent_run(problem, method, seeds), ""
+    return _attempt(lambda: tangent_run(problem, method, seeds))
 
 
 def _attempt(run: Callable[[], Found]) -> tuple[Found | None, str]:

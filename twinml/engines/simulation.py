@@ -11,6 +11,7 @@ from torch import Tensor
 
 from twinml.engines.base import Outcome
 from twinml.engines.choice import check_engine, run_with
+from twinml.engines.jacobian import Derivatives
 from twinml.engines.normalise import build_problem
 from twinml.engines.observe import outputs_at
 from twinml.errors import ArgumentError
@@ -95,13 +96,18 @@ def simulate(
     if gradient not in ("frozen", "adjoint"):
         raise ArgumentError(f"gradient={gradient!r}; expected 'frozen' or 'adjoint'.")
     _check_start(start)
-    problem = build_problem(
-        model, t, parameters, initial, inputs, changes, constants, method, rtol, atol, dt, dtype,
-        _device(device), max_step, max_steps, keep, start, seed, ids, max_events,
-    )  # fmt: skip
+    arguments = {
+        "model": model, "t": t, "parameters": parameters, "initial": initial, "inputs": inputs,
+        "changes": changes, "constants": constants, "method": method, "rtol": rtol, "atol": atol,
+        "dt": dt, "dtype": dtype, "device": _device(device), "max_step": max_step,
+        "max_steps": max_steps, "keep": keep, "start": start, "seed": seed, "ids": ids,
+        "max_events": max_events,
+    }  # fmt: skip
+    problem = build_problem(**arguments)
     # States that came with start= belong to the solution they are from.
     problem = replace(problem, disposable=start is None)
-    return _solution(problem, *run_with(engine, problem, method, gradient))
+    solution = _solution(problem, *run_with(engine, problem, method, gradient))
+    return replace(solution, derivatives=Derivatives(arguments, solution.engine))
 
 
 def _check_start(start: Any) -> None:

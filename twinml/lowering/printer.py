@@ -83,6 +83,24 @@ def print_function(
     return "\n".join(lines) + "\n"
 
 
+def print_tangent(program: Program, name: str, big: bool) -> str:
+    """A function of the derivatives along several directions, whose seeds are arguments::
+
+        TW_FN void rhs_tangent(const Real t, const Real* y, const Real* p, const Real* u,
+                               const Real* c, const Weights w, const Real* du, const Real* st,
+                               const Real* sy, const Real* sp, const Real* su, const Real* sr,
+                               Real* dout)
+    """
+    seeds = ", ".join(f"const Real* {kind}" for kind in ("du", "st", "sy", "sp", "su", "sr"))
+    arguments = "const Real t, const Real* y, const Real* p, const Real* u, const Real* c"
+    marker = "TW_BIG" if big else "TW_FN"
+    lines = [f"{marker} void {name}({arguments}, const Weights w, {seeds}, Real* dout)", "{"]
+    body, names = _body(program)
+    lines += [f"  {line}" for line in body]
+    lines += [f"  dout[{k}] = {names[place]};" for k, place in enumerate(program.outputs)]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
 def number(value: float) -> str:
     """A float64 literal, exact: ``Real(real(1.5))``, or as ``Real(real(0x1.999999999999ap-4))``."""
     if math.isnan(value):

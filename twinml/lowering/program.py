@@ -15,8 +15,9 @@ from typing import Literal, final
 Kind = Literal["real", "bool", "vector"]
 
 # What a symbol stands for: time, state components (stacked order), parameters, inputs, constants
-# of quantities; then the seeds of tangents of time, states and inputs.
-SYMBOLS = ("t", "y", "p", "u", "c", "dt", "dy", "du")
+# of quantities; then the seeds of tangents of time, states and inputs; then those of tangents along
+# several directions: of time, states, parameters, inputs and the rates of inputs.
+SYMBOLS = ("t", "y", "p", "u", "c", "dt", "dy", "du", "st", "sy", "sp", "su", "sr")
 
 
 @final

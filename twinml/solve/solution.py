@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -38,6 +38,7 @@ class Solution:
             (B,). After a terminal event (status EVENT_STOP, ``ok`` stays true) samples are nan;
             ``state`` and ``keep="final"`` are the row at the event, after its reset.
         kernels: The generated kernels that ran, in order; () for the eager engine.
+        derivatives: What ``jacobian`` calls with names; None where there is nothing to call.
     """
 
     t: Tensor
@@ -55,6 +56,9 @@ class Solution:
     keep: str
     events: Mapping[str, EventTimes] = field(default_factory=dict)
     kernels: tuple[KernelReport, ...] = ()
+    derivatives: Callable[[Sequence[str], Sequence[str]], Tensor] | None = field(
+        default=None, repr=False
+    )
 
     @property
     def ok(self) -> Tensor:
@@ -81,6 +85,53 @@ class Solution:
 
     def __contains__(self, name: object) -> bool:
         return name in self.values
+
+    def jacobian(self, of: str | Sequence[str], by: str | Sequence[str]) -> Tensor:
+        """Derivative of values by parameters and initial values, for least squares.
+
+        That of the numerical map with the sequence of its steps frozen, as gradients are. The
+        simulation is run again for it, at the arguments it was given: by a kernel that follows the
+        tangents where the solution is one of kernels that can, else by torch on the eager engine's
+        steps (events, noise, quantities). Seen from the exact solution it is as accurate as the
+        tolerance.
+
+        Args:
+            of: A name that ``sol[name]`` knows, or several.
+            by: Parameters, constant inputs, or ``initial.<state>``; what ``initial()`` of the model
+                ties to them moves with them.
+
+        Returns:
+            (B, T, p), or (B, p) for ``keep="final"`` and quantities, p the number of names in
+            ``by``, each in the unit of the value by that of the name; for several names in ``of``
+            one more axis for them before the last. Rows that failed are zero.
+
+        Raises:
+            ArgumentError: an unknown name, or one without a derivative.
+
+        Source: Hairer, Norsett, Wanner (1993), Solving ODEs I, sec. I.14 and II.6.
+        """
+        names = (of,) if isinstance(of, str) else tuple(of)
+        unknowns = (by,) if isinstance(by, str) else tuple(by)
+        for name in names:
+            _ = self[name]
+        if not names or not unknowns:
+            raise ArgumentError(
+                f"jacobian was given of={of!r} and by={by!r}; expected at least one name for each, "
+                "such as sol.jacobian('x', ['k', 'initial.x'])."
+            )
+        twice = [name for name in unknowns if unknowns.count(name) > 1]
+        if twice:
+            raise ArgumentError(
+                f"jacobian was given by={by!r}, which names '{twice[0]}' twice. Name it once."
+            )
+        if self.derivatives is None:
+            raise ArgumentError(
+                "this solution was not made by simulate, which knows what it depends on; call "
+                "simulate and take the jacobian of what it returns."
+            )
+        found = self.derivatives(names, unknowns)
+        found = found if self.keep == "all" else found[:, 0]
+        return found[..., 0, :] if isinstance(of, str) else found
 
     def raise_if_failed(self) -> Solution:
         """The solution itself when every row is good.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -12,6 +12,7 @@ import torch
 from twinml.engines.native.library import Library, load
 from twinml.engines.native.targets import current_target
 from twinml.lowering import Lowered
+from twinml.lowering.tangent_text import Moving
 from twinml.lowering.unit import Fragment, UnitSpec, unit_text
 from twinml.physics import Signal
 from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR, method_named
@@ -88,6 +89,11 @@ def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> Un
         record=record,
         registers=registers,
     )
+
+
+def moving_spec(spec: UnitSpec, moving: Moving) -> UnitSpec:
+    """The same kernel with derivatives."""
+    return replace(spec, plain=False, registers=1, moving=moving)
 
 
 def kernel_for(
