@@ -115,6 +115,10 @@ struct Args {
   /* noise */
   count seed;
   const count* ids;
+
+  /* derivatives backward along the steps: tape.h, reverse.h */
+  const struct Tape* tape;
+  const struct Reverse* reverse;
 };
 
 enum { CLOCK_DT = 0, CLOCK_MAX_STEP = 1 };
