@@ -10,7 +10,14 @@ from typing import TypeVar
 from twinml.engines.base import AbstractEngine, Outcome
 from twinml.engines.eager import EagerEngine
 from twinml.engines.record import Record
-from twinml.errors import ArgumentError, CompileError, LoweringError, NoCompilerError, nearest
+from twinml.errors import (
+    ArgumentError,
+    CompileError,
+    LoweringError,
+    NoCompilerError,
+    NoGradientError,
+    nearest,
+)
 from twinml.solve.problem import Problem
 
 ENGINES = ("eager", "native")
@@ -82,7 +89,7 @@ def _attempt(run: Callable[[], Found]) -> tuple[Found | None, str]:
     """What a run with kernels gives, or why there is no kernel."""
     try:
         return run(), ""
-    except (LoweringError, NoCompilerError) as error:
+    except (LoweringError, NoCompilerError, NoGradientError) as error:
         return None, str(error)
     except CompileError as error:
         warnings.warn(f"engine='auto' goes on without kernels. {error}", UserWarning, 5)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, final
 
 from twinml.lowering.adjoint import Pull, Wanted, pulled
 from twinml.lowering.adjoint_text import pull_text
-from twinml.lowering.tableau_text import moment, number, point, tableau_text, weighted
+from twinml.lowering.tableau_text import moment, point, tableau_text, weighted
+from twinml.lowering.tableau_text import number as coefficient
 from twinml.lowering.unit import UnitSpec, forcing_tables, table_text
 from twinml.solve.methods import method_named
 from twinml.solve.tableau import ButcherTableau
@@ -28,11 +29,13 @@ class ReverseUnit:
     Args:
         text: Of the unit.
         totals: Where each wanted tensor begins.
-        weights: How many numbers they are together.
+        sizes: How many numbers each has.
+        weights: How many they are together.
     """
 
     text: str
     totals: dict[int, int]
+    sizes: dict[int, int]
     weights: int
 
 
@@ -48,13 +51,15 @@ def reverse_unit(lowered: Lowered, spec: UnitSpec, wanted: Wanted) -> ReverseUni
     assert isinstance(method, ButcherTableau)
     states, parameters, inputs = spec.sizes
     pull = pulled(lowered.programs["rhs"], states, wanted)
+    sizes = {number: prod(lowered.tensors[number].shape) for number in wanted.tensors}
     totals, weights = dict[int, int](), 0
-    for tensor in sorted(wanted.tensors):
-        totals[tensor] = weights
-        weights += prod(lowered.tensors[tensor].shape)
+    for number, size in sizes.items():
+        totals[number] = weights
+        weights += size
     functions = pull_text(pull, totals)
     slot = pull.kept_size + pull.notes_size
     defines = [
+        ("TW_REVERSE", 1),
         ("TW_BITS", spec.bits),
         ("TW_PACK_BYTES", PACK_BYTES),
         ("TW_N", states),
@@ -89,7 +94,7 @@ def reverse_unit(lowered: Lowered, spec: UnitSpec, wanted: Wanted) -> ReverseUni
         "}  // namespace tw\n",
         '#include "reverse.h"',
     ]
-    return ReverseUnit("\n".join(blocks) + "\n", totals, weights)
+    return ReverseUnit("\n".join(blocks) + "\n", totals, sizes, weights)
 
 
 def _stages(method: ButcherTableau, dense: bool) -> str:
@@ -114,7 +119,7 @@ def _stages(method: ButcherTableau, dense: bool) -> str:
     inside = " ".join(f"TW_TAKE({stage})" for stage in every[used:])
     lines += [f"#define TW_TAKE_STAGES {taken}", f"#define TW_TAKE_INSIDE {inside}"]
     end = [
-        f"kbar[{i}][s] = {f'hy * {number(b)}' if b else 'zero'};"
+        f"kbar[{i}][s] = {f'hy * {coefficient(b)}' if b else 'zero'};"
         for i, b in enumerate(weights)
     ]
     lines.append("#define TW_PULL_END(s) " + " ".join(end))
@@ -126,7 +131,7 @@ def _stages(method: ButcherTableau, dense: bool) -> str:
                 within.append(f"kbar[{stage}][s] = fma(h, {total}, kbar[{stage}][s]);")
         lines.append("#define TW_PULL_INSIDE(s) " + " ".join(within))
     for stage, row in enumerate(rows):
-        pulls = [f"kbar[{j}][s] = fma(hz[s], {number(a)}, kbar[{j}][s]);" for j, a in enumerate(row) if a]
+        pulls = [f"kbar[{j}][s] = fma(hz[s], {coefficient(a)}, kbar[{j}][s]);" for j, a in enumerate(row) if a]
         lines.append(f"#define TW_PULL_STAGE_{stage}(s) " + " ".join(pulls))
     back = [f"TW_BACK({stage})" for stage in reversed(every)]
     lines.append("#define TW_BACK_INSIDE " + " ".join(back[: len(rows) - used]))
