@@ -130,6 +130,9 @@ struct Args {
   const Column* moving_inputs;  /* constant ones */
   const Column* moving_signals; /* their values by knot, with the stride of rows */
   const ChangeSeed* moving_changes;
+  /* derivatives backward along the steps: tape.h, reverse.h */
+  const struct Tape* tape;
+  const struct Reverse* reverse;
 };
 
 enum { CLOCK_DT = 0, CLOCK_MAX_STEP = 1 };

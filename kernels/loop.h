@@ -186,6 +186,9 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
 #if TW_DIRECTIONS
   take_tangents(pack, motion, accepted);
 #endif
+#if TW_TAPE
+  if (any(accepted)) tape_steps(args, pack, target.h, accepted);
+#endif
 #if TW_RECORD
   if (any(accepted)) record_steps(args, pack, target.t1, target.h, target.clipped, accepted);
 #endif

@@ -45,6 +45,10 @@ class ArgumentError(InputError):
     """A verb was called with a value it cannot use."""
 
 
+class NoGradientError(ArgumentError):
+    """A kernel has no derivative of what was asked for; ``engine="auto"`` then runs eager."""
+
+
 class ConfigError(InputError):
     """A configuration key, group or value is wrong."""
 

@@ -13,7 +13,14 @@ from twinml.engines.base import AbstractEngine, Outcome
 from twinml.engines.eager import EagerEngine
 from twinml.engines.record import Record
 from twinml.engines.seeds import Seeds
-from twinml.errors import ArgumentError, CompileError, LoweringError, NoCompilerError, nearest
+from twinml.errors import (
+    ArgumentError,
+    CompileError,
+    LoweringError,
+    NoCompilerError,
+    NoGradientError,
+    nearest,
+)
 from twinml.solve.problem import Problem
 
 ENGINES = ("eager", "native")
@@ -105,7 +112,7 @@ def _attempt(run: Callable[[], Found]) -> tuple[Found | None, str]:
     """What a run with kernels gives, or why there is no kernel."""
     try:
         return run(), ""
-    except (LoweringError, NoCompilerError) as error:
+    except (LoweringError, NoCompilerError, NoGradientError) as error:
         return None, str(error)
     except CompileError as error:
         warnings.warn(f"engine='auto' goes on without kernels. {error}", UserWarning, 5)

@@ -12,6 +12,7 @@ from twinml.lowering.program import (
     Apply,
     Constant,
     Item,
+    Kept,
     Linear,
     Load,
     Node,
@@ -19,6 +20,8 @@ from twinml.lowering.program import (
     Program,
     Symbol,
     Table,
+    Total,
+    Transposed,
     Truth,
     Wide,
     kind_of,
@@ -135,6 +138,13 @@ def _value(
             return FUNCTIONS[node.op](*(found[place] for place in node.args))
         case Item():
             return found[node.arg][node.index]
+        case Transposed():
+            return np.tensordot(weights[node.weight].T, found[node.arg], axes=1)
+        case Total():
+            return np.sum(found[node.arg], axis=0)
+        case Kept():
+            kept = [np.asarray(k) for k in values["kept"][node.offset :][: node.size or 1]]
+            return kept[0] if node.size is None else np.stack(np.broadcast_arrays(*kept))
         case Table():
             return _table(node, np.asarray(found[node.arg]), weights)
 

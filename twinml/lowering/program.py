@@ -16,8 +16,9 @@ Kind = Literal["real", "bool", "vector"]
 
 # What a symbol stands for: time, state components (stacked order), parameters, inputs, constants
 # of quantities; then the seeds of tangents of time, states and inputs; then those of tangents along
-# several directions: of time, states, parameters, inputs and the rates of inputs.
-SYMBOLS = ("t", "y", "p", "u", "c", "dt", "dy", "du", "st", "sy", "sp", "su", "sr")
+# several directions: of time, states, parameters, inputs and the rates of inputs; then those of the
+# results of a program that is followed backward.
+SYMBOLS = ("t", "y", "p", "u", "c", "dt", "dy", "du", "st", "sy", "sp", "su", "sr", "seed")
 
 
 @final
@@ -166,7 +167,41 @@ class Item:
     index: int
 
 
-Node = Constant | Truth | Symbol | Load | Apply | Table | Pack | Linear | Wide | Item
+@final
+@dataclass(frozen=True, slots=True)
+class Transposed:
+    """A vector (outputs,) by the transposed weight of a linear layer: (inputs,)."""
+
+    weight: int
+    arg: int
+    inputs: int
+    outputs: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The sum of a vector's elements, in their order."""
+
+    arg: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What another program has kept from its own run: ``size`` numbers from ``offset`` on.
+
+    ``size`` is None for one real.
+    """
+
+    offset: int
+    size: int | None
+
+
+Node = (
+    Constant | Truth | Symbol | Load | Apply | Table | Pack | Linear | Wide | Item
+    | Transposed | Total | Kept
+)  # fmt: skip
 
 
 def operands(node: Node) -> tuple[int, ...]:
@@ -174,7 +209,7 @@ def operands(node: Node) -> tuple[int, ...]:
     match node:
         case Apply() | Pack() | Wide():
             return node.args
-        case Table() | Linear() | Item():
+        case Table() | Linear() | Item() | Transposed() | Total():
             return (node.arg,)
         case _:
             return ()
@@ -185,7 +220,7 @@ def with_operands(node: Node, args: Sequence[int]) -> Node:
     match node:
         case Apply() | Pack() | Wide():
             return replace(node, args=tuple(args))
-        case Table() | Linear() | Item():
+        case Table() | Linear() | Item() | Transposed() | Total():
             return replace(node, arg=args[0])
         case _:
             return node
@@ -198,8 +233,10 @@ def kind_of(node: Node) -> Kind:
             return OPERATIONS[node.op].result
         case Truth():
             return "bool"
-        case Pack() | Linear() | Wide():
+        case Pack() | Linear() | Wide() | Transposed():
             return "vector"
+        case Kept():
+            return "real" if node.size is None else "vector"
         case _:
             return "real"
 
@@ -213,6 +250,10 @@ def width_of(node: Node) -> int:
             return node.outputs
         case Wide():
             return node.size
+        case Transposed():
+            return node.inputs
+        case Kept():
+            return node.size or 1
         case _:
             return 1
 
@@ -231,7 +272,7 @@ class Program:
         count = 0
         for node in self.nodes:
             match node:
-                case Linear():
+                case Linear() | Transposed():
                     count += node.inputs * node.outputs
                 case Wide():
                     count += node.size

@@ -158,7 +158,7 @@ class Launch:
             threads = min(torch.get_num_threads(), entries // _LANES)
         begin = time.perf_counter()
         short = entries * self.problem.max_steps <= _SHORT
-        self._work(kernel, kernel.library.handle.tw_run, threads, short)
+        self.work(kernel, kernel.library.handle.tw_run, threads, short)
         seconds = time.perf_counter() - begin
         useful, every = self.counters[1].item(), self.counters[2].item()
         library = kernel.library
@@ -186,10 +186,10 @@ class Launch:
         self.counters.zero_()
         total = problem.rows * count
         threads = 1 if total < _FEW_SAMPLES else min(torch.get_num_threads(), total // _LANES)
-        self._work(kernel, kernel.library.handle.tw_observe, threads, total <= _SHORT)
+        self.work(kernel, kernel.library.handle.tw_observe, threads, total <= _SHORT)
         return dict(zip(names, found, strict=True))
 
-    def _work(self, kernel: Kernel, entry: Any, threads: int, short: bool) -> None:
+    def work(self, kernel: Kernel, entry: Any, threads: int, short: bool) -> None:
         """Call into a kernel; long work goes to threads, so that Ctrl-C is heard at once.
 
         So does that of large models, whose packs may need more stack than the caller has.

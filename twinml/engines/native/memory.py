@@ -64,6 +64,7 @@ class Args(ctypes.Structure):
         ("moving_inputs", ctypes.POINTER(ColumnView)),
         ("moving_signals", ctypes.POINTER(ColumnView)),
         ("moving_changes", ctypes.POINTER(ChangeSeedView)),
+        ("tape", _POINTER), ("reverse", _POINTER),
     ]  # fmt: skip
 
 
