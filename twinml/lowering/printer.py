@@ -9,6 +9,7 @@ from typing import Literal
 
 from twinml.lowering.program import (
     Apply,
+    Call,
     Constant,
     Item,
     Linear,
@@ -130,7 +131,7 @@ def _body(program: Program) -> tuple[list[str], list[str]]:
             case Symbol():
                 name = f"{node.kind}{node.index}"
                 lines.append(f"const Real {name} = {node.kind}[{node.index}];")
-            case Pack() | Linear() | Wide():
+            case Pack() | Linear() | Wide() | Call():
                 name = fresh("v")
                 vectors.add(place)
                 lines += _vector(node, name, names, vectors)
@@ -167,7 +168,7 @@ def _applied(op: str, args: Sequence[str]) -> str:
 
 
 def _vector(
-    node: Pack | Linear | Wide, name: str, names: Sequence[str], vectors: set[int]
+    node: Pack | Linear | Wide | Call, name: str, names: Sequence[str], vectors: set[int]
 ) -> list[str]:
     match node:
         case Pack():
@@ -187,3 +188,35 @@ def _vector(
                 f"TW_UNROLL for (int i = 0; i < {node.size}; ++i) "
                 f"{name}[i] = {_applied(node.op, args)};",
             ]
+        case Call():
+            return _called(node, name, names)
+
+
+def _called(node: Call, name: str, names: Sequence[str]) -> list[str]:
+    """Results that the function does not set are nan::
+
+        const Real v0y[2] = {y0, y1};
+        Real v0[2] = {not_a_number(), not_a_number()};
+        model_rhs(t, v0y, nullptr, nullptr, v0);
+    """
+    lines, given = [], []
+    sizes = [("t", 1), *zip("ypu", node.widths, strict=True)]
+    if node.function == "rhs_jvp":
+        sizes += [(f"d{kind}", size) for kind, size in sizes]
+    start = 0
+    for kind, size in sizes:
+        values = [names[place] for place in node.args[start : start + size]]
+        start += size
+        if kind in ("t", "dt"):
+            given.append(values[0])
+        elif values:
+            given.append(f"{name}{kind}")
+            lines.append(f"const Real {name}{kind}[{size}] = {{{', '.join(values)}}};")
+        else:
+            given.append("nullptr")
+    unset = ", ".join(["not_a_number()"] * node.widths[0])
+    return [
+        *lines,
+        f"Real {name}[{node.widths[0]}] = {{{unset}}};",
+        f"model_{node.function}({', '.join(given)}, {name});",
+    ]

@@ -130,6 +130,7 @@ def unit_text(
         '#include "prelude.h"\n',
         "namespace tw {\n",
         _tables(spec, inputs),
+        *([lowered.header] if lowered.header else []),
         body,
         "}  // namespace tw\n",
         '#include "run.h"',
