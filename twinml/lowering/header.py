@@ -30,19 +30,19 @@ def is_header(program: Program) -> bool:
 def header_text(declared: Declarations, source: KernelSource) -> str:
     """The part of a unit that emitted functions call, in ``namespace tw``::
 
-        namespace model {
-        struct State { Real h1; Real cell[3]; };
-        ...
-        #line 1 "tanks.h"
-        TW_FN void rhs(const Real t, const State& y, ...) { ... }
-        }  // namespace model
-        TW_FN void model_rhs(const Real t, const Real* y, const Real* p, const Real* u, Real* out)
-        {
-          model::State a; a.h1 = y[0]; a.cell[0] = y[1]; ...
-          model::Rates d; d.h1 = out[0]; ...
-          model::rhs(t, a, b, c, d);
-          out[0] = d.h1; ...
-        }
+    namespace model {
+    struct State { Real h1; Real cell[3]; };
+    ...
+    #line 1 "tanks.h"
+    TW_FN void rhs(const Real t, const State& y, ...) { ... }
+    }  // namespace model
+    TW_FN void model_rhs(const Real t, const Real* y, const Real* p, const Real* u, Real* out)
+    {
+      model::State a; a.h1 = y[0]; a.cell[0] = y[1]; ...
+      model::Rates d; d.h1 = out[0]; ...
+      model::rhs(t, a, b, c, d);
+      out[0] = d.h1; ...
+    }
     """
     sizes: dict[str, Mapping[str, int | None]] = {
         "State": {name: state.size for name, state in declared.states.items()},

@@ -195,9 +195,9 @@ def _vector(
 def _called(node: Call, name: str, names: Sequence[str]) -> list[str]:
     """Results that the function does not set are nan::
 
-        const Real v0y[2] = {y0, y1};
-        Real v0[2] = {not_a_number(), not_a_number()};
-        model_rhs(t, v0y, nullptr, nullptr, v0);
+    const Real v0y[2] = {y0, y1};
+    Real v0[2] = {not_a_number(), not_a_number()};
+    model_rhs(t, v0y, nullptr, nullptr, v0);
     """
     lines, given = [], []
     sizes = [("t", 1), *zip("ypu", node.widths, strict=True)]

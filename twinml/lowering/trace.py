@@ -44,8 +44,8 @@ Argument = tuple[str, int, int | None]
 def programs(model: Physics, members: Members) -> dict[str, Program]:
     """The programs of a model by name, in a fixed order.
 
-    "rhs" (n results) unless a header has it, "outputs" (m), "noise" (n, zero where the model names none), "guards" (one
-    for each event) and "reset_<k>" (n, for event k) where the model has them.
+    "rhs" (n results) unless a header has it, "outputs" (m), "noise" (n, zero where the model names
+    none), "guards" (one for each event) and "reset_<k>" (n, for event k) where the model has them.
 
     Args:
         model: A model whose equations return what they should.

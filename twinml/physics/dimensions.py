@@ -75,7 +75,9 @@ def check_dimensions(model: Physics) -> DimensionReport:
         )
     ledger, unchecked = Ledger(), []
     if isinstance(model, KernelPhysics) and not has_twin(model):
-        unchecked.append(f"the rates in {model.kernel}, a kernel without an rhs in torch beside it,")
+        unchecked.append(
+            f"the rates in {model.kernel}, a kernel without an rhs in torch beside it,"
+        )
     clock = Measure.of(model.time_unit)
     values = _values(model, ledger, clock)
     declared = model.declared

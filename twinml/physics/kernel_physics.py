@@ -10,20 +10,21 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
-from twinml.errors import DeclarationError, KernelError
+from twinml.errors import DeclarationError, KernelError, nearest
 from twinml.physics.kernel_source import RHS, KernelSource, read_kernel
 from twinml.physics.model import Physics
 
 # Words of C++ that are names in Python, and the lane's own types.
-_WORDS = frozenset(
-    "alignas alignof and_eq asm auto bitand bitor bool case catch char const constexpr const_cast "
-    "decltype default delete do double dynamic_cast enum explicit export extern float friend goto "
-    "inline int long mutable namespace new noexcept not_eq nullptr operator or_eq private "
-    "protected public register reinterpret_cast short signed sizeof static static_assert "
-    "static_cast struct switch template this thread_local throw true false try typedef typeid "
-    "typename union unsigned using virtual void volatile wchar_t xor xor_eq compl "
-    "Real Int Mask State Rates Parameters Inputs".split()
-)
+_WORDS = """
+alignas alignof and_eq asm auto bitand bitor bool case catch char compl const const_cast constexpr
+decltype default delete do double dynamic_cast enum explicit export extern false float friend goto
+inline int long mutable namespace new noexcept not_eq nullptr operator or_eq private protected
+public register reinterpret_cast short signed sizeof static static_assert static_cast struct switch
+template this thread_local throw true typedef typeid typename union unsigned using virtual void
+volatile wchar_t xor xor_eq
+Real Int Mask State Rates Parameters Inputs
+"""
+_TAKEN = frozenset(_WORDS.split())
 
 
 class KernelPhysics(Physics):
@@ -116,7 +117,7 @@ def kernel_source(model: KernelPhysics) -> KernelSource:
 
 
 def _check_member(cls: type, name: str) -> None:
-    if name in _WORDS or name.startswith("TW_") or not name.isascii():
+    if name in _TAKEN or name.startswith("TW_") or not name.isascii():
         raise DeclarationError(
             f"{cls.__name__} declares '{name}', which cannot be a member of a struct in its "
             "kernel: it is a word of C++ or of the kernels, or not plain ASCII. Choose another "
@@ -141,8 +142,9 @@ def _found(cls: type[KernelPhysics]) -> Path:
         if path.is_file():
             return path
     near = sorted({header.name for folder in folders for header in folder.glob("*.h")})
+    looked = " or ".join(dict.fromkeys(map(str, folders)))
     raise KernelError(
-        f"{cls.__name__}.kernel = '{name}' is not in {' or '.join(map(str, dict.fromkeys(folders)))}"
-        f"; headers there: {near or 'none'}. The name is relative to the file of the class, else "
+        f"{cls.__name__}.kernel = '{name}' is not in {looked}; headers there: {near or 'none'}."
+        f"{nearest(name, near)} The name is relative to the file of the class, else "
         "to the working directory; a wheel must list the header as package data."
     )

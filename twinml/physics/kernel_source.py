@@ -106,10 +106,12 @@ class _Reader:
             reason = "is no text in UTF-8" if isinstance(error, UnicodeError) else error.strerror
             raise KernelError(f"{asked}: {path} cannot be read ({reason}).") from error
         if depth > _DEPTH:
-            raise KernelError(f"{asked}: headers include one another without end. Break the circle.")
+            raise KernelError(
+                f"{asked}: headers include one another without end. Break the circle."
+            )
         label = os.path.relpath(path, self.folder).replace(os.sep, "/").replace('"', "'")
         self.files[label] = path
-        if stamp not in self.stamps:
+        if stamp is not None and stamp not in self.stamps:
             self.stamps.append(stamp)
         bare = _without_comments(text).split("\n")
         lines = [f'#line 1 "{label}"']
@@ -145,7 +147,7 @@ class _Reader:
             return ""  # every unit begins with them
         beside = [header.name for header in path.parent.glob("*.h")]
         raise KernelError(
-            f"{place}: #include \"{name}\" names no file in {inner.parent}; expected a header "
+            f'{place}: #include "{name}" names no file in {inner.parent}; expected a header '
             f"beside {path.name}.{nearest(name, beside)} Correct the name or remove the line."
         )
 
@@ -180,7 +182,7 @@ def _check_function(name: str, bare: str, files: Mapping[str, Path]) -> None:
         )
     label, number = _place(bare[: found.start()])
     place = f"{files[label]}:{number}"
-    before = bare[: found.start()].split()
+    before = re.sub(r"^#.*$", "", bare[: found.start()], flags=re.MULTILINE).split()
     if len(before) < 2 or before[-1] != "void" or before[-2] not in _MARKERS:
         raise KernelError(
             f"{place}: {name} is written as '{' '.join(before[-2:])} {name}(...)'; expected TW_FN "

@@ -88,7 +88,9 @@ def header_call(model: KernelPhysics, bits: int = 64) -> HeaderCall:
     return HeaderCall(library, widths, source.has_jvp, type(model).__name__)
 
 
-def point_of(model: KernelPhysics, values: Mapping[str, Tensor], like: Tensor) -> tuple[Tensor, ...]:
+def point_of(
+    model: KernelPhysics, values: Mapping[str, Tensor], like: Tensor
+) -> tuple[Tensor, ...]:
     """Values by name as a header takes them: ``t`` (B,), ``y`` (n, B), ``p``, ``u``."""
     declared = model.declared
     rows = [

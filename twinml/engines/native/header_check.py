@@ -104,7 +104,7 @@ def _rounding(lowered: Lowered, given: dict[str, Any], expected: np.ndarray) -> 
 def _check_jvp(model: KernelPhysics, call: HeaderCall, point: tuple[Tensor, ...]) -> None:
     """``rhs_jvp`` along each argument, and along all at once, against differences of ``rhs``."""
     expected = call(point)
-    for name, direction in _directions(model, point):
+    for name, direction, size in _directions(model, point):
         found = call((*point, *direction))
         _check_set(model, "rhs_jvp", call((*point, *direction), _UNSET))
         slopes, doubt = _differences(call, point, direction)
@@ -114,8 +114,9 @@ def _check_jvp(model: KernelPhysics, call: HeaderCall, point: tuple[Tensor, ...]
         for row, place in wrong.nonzero().tolist():
             raise KernelError(
                 f"rhs_jvp of {_file(model)} is wrong: the derivative of the rate of "
-                f"'{_components(model)[row]}' along {name} is {float(found[row, place]):.9g} by it "
-                f"and {float(slopes[row, place]):.9g} by differences of rhs, at t = "
+                f"'{_components(model)[row]}' {name} is "
+                f"{float(found[row, place] / size[place]):.9g} by it and "
+                f"{float(slopes[row, place] / size[place]):.9g} by differences of rhs, at t = "
                 f"{float(point[0][place]):.6g}, states {_listed(point[1][:, place])}, parameters "
                 f"{_listed(point[2][:, place])}. Correct it, or write rhs in torch beside it."
             )
@@ -143,23 +144,22 @@ def _differences(
 
 def _directions(
     model: KernelPhysics, point: tuple[Tensor, ...]
-) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
-    """Each argument by itself, in steps of its own size, then all together."""
+) -> Iterator[tuple[str, tuple[Tensor, ...], Tensor]]:
+    """Each argument by itself, in steps of its own size, then all together; with these sizes."""
     declared = model.declared
     names = [["t"], _components(model), list(declared.parameters), list(declared.inputs)]
     sizes = [p.abs().clamp(min=1e-3) for p in point]
     for group, named in enumerate(names):
         for row, name in enumerate(named):
             direction = [torch.zeros_like(part) for part in point]
-            if group == 0:
-                direction[0] = sizes[0].clone()
-            else:
-                direction[group][row] = sizes[group][row]
-            yield f"'{name}' (times its size)", tuple(direction)
+            size = sizes[group] if group == 0 else sizes[group][row]
+            (direction[0] if group == 0 else direction[group][row]).copy_(size)
+            yield f"by '{name}'", tuple(direction), size
     random = torch.Generator().manual_seed(0)
     yield (
-        "a direction of all arguments",
+        "along a direction of all arguments",
         tuple(s * (2 * torch.rand(s.shape, generator=random, dtype=s.dtype) - 1) for s in sizes),
+        torch.ones_like(sizes[0]),
     )
 
 

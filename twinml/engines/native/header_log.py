@@ -11,7 +11,7 @@ from twinml.physics.kernel_source import KernelSource
 
 _LINES = 12
 # "tanks.h:5:13: error: ..." of g++ and clang, "tanks.h(5): error: ..." of NVRTC.
-_PLACE = re.compile(r"^(?P<file>[^\n:()]+)(?P<line>:\d+(:\d+)?:|\(\d+\):) ")
+_PLACE = re.compile(r"^(?P<file>[^\n:()]+)[:(](?P<number>\d+)(:(?P<column>\d+))?\)?: ")
 _ADVICE = {
     "'tw::Mask' to 'bool'": (
         "A pack holds several rows: choose with select(condition, a, b), and join conditions by "
@@ -24,7 +24,9 @@ _ADVICE = {
 }
 
 
-def header_error(model: str, source: KernelSource, error: CompileError) -> KernelError | CompileError:
+def header_error(
+    model: str, source: KernelSource, error: CompileError
+) -> KernelError | CompileError:
     """The error to raise for a unit that holds little else than a header.
 
     Args:
@@ -45,7 +47,7 @@ def header_error(model: str, source: KernelSource, error: CompileError) -> Kerne
 
 
 def header_lines(log: str, files: Mapping[str, Path]) -> list[str]:
-    """The first error of a compiler's log that concerns files, with its context; none, if none.
+    """The first error of a compiler's log that concerns files, with their lines; none, if none.
 
     Args:
         log: What the compiler said.
@@ -53,25 +55,36 @@ def header_lines(log: str, files: Mapping[str, Path]) -> list[str]:
     """
     caller = f"calls of {next(iter(files))}"
     lines: list[str] = []
-    inside = False
     for line in log.splitlines():
         found = _PLACE.match(line)
-        if found is not None:
-            label = found["file"]
-            known = label in files or label == caller
-            if "error:" in line:
-                if lines and any(": error:" in done for done in lines):
-                    break
-                inside = known
-            elif not known:
-                continue
-            if known and inside:
-                line = f"{files.get(label, caller)}{line[found.end('file') :]}"
-        if inside and line.strip():
-            lines.append(_shortened(line))
+        if found is None:
+            continue
+        known = found["file"] in files or found["file"] == caller
+        error = "error:" in line
+        if error and lines:
+            break
+        # Notes belong to the error before them.
+        if not known or not (error or (lines and "note:" in line)):
+            continue
+        path = files.get(found["file"])
+        lines.append(f"{path or caller}{_plain(line[found.end('file') :])}")
+        lines += _quoted(path, int(found["number"]), found["column"])
     return lines[:_LINES]
 
 
-def _shortened(line: str) -> str:
+def _quoted(path: Path | None, number: int, column: str | None) -> list[str]:
+    """A line of a file, and a mark under the column."""
+    try:
+        text = [] if path is None else path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        text = []
+    if not 0 < number <= len(text):
+        return []
+    line = text[number - 1].expandtabs(1)
+    mark = [] if column is None else [" " * (3 + int(column)) + "^"]
+    return [f"    {line}", *mark]
+
+
+def _plain(line: str) -> str:
     # Names of our own that say nothing to the user.
     return line.replace("tw::model::", "").replace("tw::", "")[:300]
