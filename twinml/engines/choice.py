@@ -10,6 +10,7 @@ from typing import TypeVar
 from torch import Tensor
 
 from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.derivatives import check_derivatives, remark
 from twinml.engines.eager import EagerEngine
 from twinml.engines.record import Record
 from twinml.engines.seeds import Seeds
@@ -65,6 +66,15 @@ def run_with(
     Returns:
         The outcome, the engine's name and why it ran.
     """
+    derived = problem.differentiable()
+    check_derivatives(problem, method, derived)
+    outcome, engine, reason = _chosen(name, problem, method, gradient)
+    return outcome, engine, reason + remark(problem, method, derived)
+
+
+def _chosen(
+    name: str, problem: Problem, method: str, gradient: str
+) -> tuple[Outcome, str, str]:  # fmt: skip
     if name != "auto":
         return engine_named(name).run(problem, method, gradient), name, "asked for"
     native = engine_named("native")
@@ -78,6 +88,7 @@ def run_with(
 
 def recorded_with(name: str, problem: Problem, method: str) -> tuple[Outcome, list[Record]]:
     """A problem without gradient, and the accepted steps of each method; engines as above."""
+    check_derivatives(problem, method, derived=True)
     native = engine_named("native")
     # Kernels write no events or paths into their record.
     bare = problem.path is None and not problem.model.declared.events

@@ -9,6 +9,7 @@ from typing import Literal
 
 from twinml.lowering.program import (
     Apply,
+    Call,
     Constant,
     Item,
     Kept,
@@ -99,7 +100,7 @@ def print_tangent(program: Program, name: str, big: bool) -> str:
     arguments = "const Real t, const Real* y, const Real* p, const Real* u, const Real* c"
     marker = "TW_BIG" if big else "TW_FN"
     lines = [f"{marker} void {name}({arguments}, const Weights w, {seeds}, Real* dout)", "{"]
-    body, names = _body(program)
+    body, names = statements(program)
     lines += [f"  {line}" for line in body]
     lines += [f"  dout[{k}] = {names[place]};" for k, place in enumerate(program.outputs)]
     return "\n".join([*lines, "}"]) + "\n"
@@ -171,7 +172,7 @@ def statements(
                 name = fresh("a")
                 size = width_of(program.nodes[node.arg])
                 lines.append(f"const Real {name} = total<{size}>({names[node.arg]});")
-            case Pack() | Linear() | Wide() | Transposed():
+            case Pack() | Linear() | Wide() | Transposed() | Call():
                 name = fresh("v")
                 vectors.add(place)
                 home = homes.get(place)
@@ -209,9 +210,12 @@ def _applied(op: str, args: Sequence[str]) -> str:
 
 
 def _vector(
-    node: Pack | Linear | Wide | Transposed, name: str, names: Sequence[str], vectors: set[int],
+    node: Pack | Linear | Wide | Transposed | Call,
+    name: str,
+    names: Sequence[str],
+    vectors: set[int],
     home: str | None,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     declared = f"Real {name}[{width_of(node)}];"
     if home is not None:
         declared = f"Real* const {name} = {home};"
@@ -241,3 +245,35 @@ def _vector(
                 f"TW_UNROLL for (int i = 0; i < {node.size}; ++i) "
                 f"{name}[i] = {_applied(node.op, args)};",
             ]
+        case Call():
+            return _called(node, name, names)
+
+
+def _called(node: Call, name: str, names: Sequence[str]) -> list[str]:
+    """Results that the function does not set are nan::
+
+    const Real v0y[2] = {y0, y1};
+    Real v0[2] = {not_a_number(), not_a_number()};
+    model_rhs(t, v0y, nullptr, nullptr, v0);
+    """
+    lines, given = [], []
+    sizes = [("t", 1), *zip("ypu", node.widths, strict=True)]
+    if node.function == "rhs_jvp":
+        sizes += [(f"d{kind}", size) for kind, size in sizes]
+    start = 0
+    for kind, size in sizes:
+        values = [names[place] for place in node.args[start : start + size]]
+        start += size
+        if kind in ("t", "dt"):
+            given.append(values[0])
+        elif values:
+            given.append(f"{name}{kind}")
+            lines.append(f"const Real {name}{kind}[{size}] = {{{', '.join(values)}}};")
+        else:
+            given.append("nullptr")
+    unset = ", ".join(["not_a_number()"] * node.widths[0])
+    return [
+        *lines,
+        f"Real {name}[{node.widths[0]}] = {{{unset}}};",
+        f"model_{node.function}({', '.join(given)}, {name});",
+    ]

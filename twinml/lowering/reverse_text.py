@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, final
 
-from twinml.lowering.adjoint import Pull, Wanted, pulled
+from twinml.lowering.adjoint import Wanted, pulled
 from twinml.lowering.adjoint_text import pull_text
 from twinml.lowering.tableau_text import moment, point, tableau_text, weighted
 from twinml.lowering.tableau_text import number as coefficient

@@ -143,6 +143,7 @@ def unit_text(
         '#include "prelude.h"\n',
         "namespace tw {\n",
         forcing_tables(spec, inputs),
+        *([lowered.header] if lowered.header else []),
         body,
         "}  // namespace tw\n",
         '#include "run.h"',

@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from twinml.engines.base import Outcome
+from twinml.engines.derivatives import methods_for
 from twinml.engines.native.equations import equations
 from twinml.engines.native.launch import Launch
-from twinml.engines.native.plan import kernel_for, methods_for, spec_for
+from twinml.engines.native.plan import kernel_for, spec_for
 from twinml.engines.native.reverse import Backward, Derivatives, reverse_kernel, tree
 from twinml.engines.native.rows import RowState
 from twinml.engines.native.tape import Tape

@@ -55,7 +55,7 @@ class Library:
 
 
 _loaded: dict[str, Library] = {}
-_failed: dict[str, str] = {}
+_failed: dict[str, tuple[str, str]] = {}
 _lock = threading.Lock()
 _busy: dict[str, threading.Lock] = {}
 
@@ -97,7 +97,7 @@ def load(text: str, target: str | None = None, headers: Path | None = None) -> L
         if known is not None:
             return known
         if key in _failed:  # a compiler that said no says no again
-            raise CompileError(_failed[key])
+            raise CompileError(*_failed[key])
         entry, cached, cache = _entry(text, command, key)
         try:
             handle = ctypes.CDLL(str(entry.library))
@@ -147,8 +147,8 @@ def _compiled(cache: Cache, text: str, command: tuple[str, ...], key: str) -> En
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if built.reason:
             source, log = cache.keep_failure(key, unit, log)
-            _failed[key] = _told(built, source, log)
-            raise CompileError(_failed[key])
+            _failed[key] = _told(built, source, log), built.log
+            raise CompileError(*_failed[key])
         # Another process may have been faster; one entry is then read by both.
         return cache.find(key) or cache.put(
             key, folder / building.LIBRARY, unit, built.command, built.seconds
