@@ -264,7 +264,7 @@ def test_backward_in_time_and_without_length():
     none = back[0, :, -1, 0] + back[0, :, -1, 1] * there[0, :, -1, 0]
     assert one.tolist() == pytest.approx([1.0, 1.0], rel=1e-5)
     assert none.tolist() == pytest.approx([0.0, 0.0], abs=1e-5)
-    still, moved = by_kernel(lambda x: build(x, [0.5, 0.5]), theta, method="tsit5")
+    _, moved = by_kernel(lambda x: build(x, [0.5, 0.5]), theta, method="tsit5")
     assert moved[0, :, :, 1].tolist() == [[1.0, 1.0]] * 2 and (moved[0, :, :, 0] == 0).all()
 
 
@@ -292,7 +292,9 @@ def test_rows_that_turn_stiff_are_handed_over_with_their_derivatives():
 
 
 def test_a_direction_may_name_anything_and_the_rest_stands_still():
-    problem = build_problem(Lorenz(), [0.0, 0.2], {"rho": torch.tensor([28.0, 20.0])}, method="tsit5")
+    problem = build_problem(
+        Lorenz(), [0.0, 0.2], {"rho": torch.tensor([28.0, 20.0])}, method="tsit5"
+    )
     one = torch.ones(1, 2, dtype=torch.float64)
     _, by_rho = tangent_run(problem, "tsit5", Seeds(parameters={"rho": one}))
     _, both = tangent_run(
