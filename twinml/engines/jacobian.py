@@ -202,8 +202,8 @@ def _check_of(problem: Problem, of: Sequence[str]) -> None:
         if problem.keep != "quantities" and name in states and states[name].size is not None:
             raise ArgumentError(
                 f"jacobian was asked for '{name}', a state of size {states[name].size}; it "
-                "differentiates one number for each row and save point. Declare a tw.Output for the "
-                "component that is meant."
+                "differentiates one number for each row and save point. Declare a tw.Output for "
+                "the component that is meant."
             )
 
 
@@ -228,8 +228,9 @@ def _unknowns(problem: Problem, by: Sequence[str]) -> Tensor:
             if isinstance(value, Signal):
                 raise ArgumentError(
                     f"jacobian was asked for the derivative by input '{name}', which is a Signal "
-                    "here, one value for each knot; it takes constant inputs. Scale the signal by a "
-                    "parameter of the model, or differentiate by torch: values with requires_grad."
+                    "here, one value for each knot; it takes constant inputs. Scale the signal by "
+                    "a parameter of the model, or differentiate by torch: values with "
+                    "requires_grad."
                 )
             columns.append(value)
         else:

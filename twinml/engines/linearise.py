@@ -61,17 +61,17 @@ def _moved(
     build: Callable[[Tensor], Problem], theta: Tensor, problem: Problem, method: str, engine: str
 ) -> tuple[Outcome, Tensor, Tensor]:
     """The outcome, saved states and their derivatives (n, B, T, p); by kernels where they can."""
-    found = None
-    if engine != "eager":
-        try:
-            found, _ = moved_with(engine, problem, method, seeds_along(build, theta))
-        except NoSeedsError:
-            pass
+    try:
+        seeds = seeds_along(build, theta)
+        found, reason = moved_with(engine, problem, method, seeds)
+    except NoSeedsError as error:
+        found, reason = None, str(error)
     if found is not None:
         outcome, tangents = found
         assert outcome.states is not None
-        return outcome, outcome.states, tangents
+        return outcome.replace(derivatives="kernel"), outcome.states, tangents
     outcome, records = recorded_with(engine, problem, method)
+    outcome = outcome.replace(derivatives=f"torch: {reason}")
     assert outcome.states is not None
     # Failed rows have no derivative; their recorded steps would only bring nan.
     failed = (outcome.status & int(FAILURE)) != 0

@@ -91,10 +91,10 @@ def print_function(
 def print_tangent(program: Program, name: str, big: bool) -> str:
     """A function of the derivatives along several directions, whose seeds are arguments::
 
-        TW_FN void rhs_tangent(const Real t, const Real* y, const Real* p, const Real* u,
-                               const Real* c, const Weights w, const Real* du, const Real* st,
-                               const Real* sy, const Real* sp, const Real* su, const Real* sr,
-                               Real* dout)
+    TW_FN void rhs_tangent(const Real t, const Real* y, const Real* p, const Real* u,
+                           const Real* c, const Weights w, const Real* du, const Real* st,
+                           const Real* sy, const Real* sp, const Real* su, const Real* sr,
+                           Real* dout)
     """
     seeds = ", ".join(f"const Real* {kind}" for kind in ("du", "st", "sy", "sp", "su", "sr"))
     arguments = "const Real t, const Real* y, const Real* p, const Real* u, const Real* c"

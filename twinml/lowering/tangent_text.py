@@ -151,9 +151,7 @@ def _rosenbrock(
 ) -> tuple[list[str], list[str]]:  # fmt: skip
     derived = jacobian(rhs, linear)
     again = dict(seeds)
-    again |= {
-        Symbol("du", u): Symbol("sr", k) for k, u in enumerate(moving.inputs) if u in linear
-    }
+    again |= {Symbol("du", u): Symbol("sr", k) for k, u in enumerate(moving.inputs) if u in linear}
     program = simplified(derived.program)
     macros = [
         *(f"#define TW_C_{i} real({tableau.c[i]!r})" for i in range(1, tableau.stages)),

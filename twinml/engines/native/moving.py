@@ -44,8 +44,8 @@ def moving_for(problem: Problem, seeds: Seeds, directions: int) -> Moving:
 class MovingMemory:
     """Derivatives of all rows along the directions of one pass.
 
-    ``y`` (D, n, B) and ``t`` (D, B) are those of where rows are, ``states`` (D, n, B, T) those of the
-    saved states, zero where no step came.
+    ``y`` (D, n, B) and ``t`` (D, B) are those of where rows are, ``states`` (D, n, B, T) those of
+    the saved states, zero where no step came.
     """
 
     def __init__(self, problem: Problem, seeds: Seeds, moving: Moving) -> None:
@@ -110,5 +110,3 @@ class MovingMemory:
         values = values.contiguous()
         self._kept.append(values)
         return column(values[:1], 1) if shared else column(values)
-
-

@@ -29,7 +29,9 @@ def tangent_obstacle(problem: Problem) -> str | None:
     if problem.path is not None:
         return "kernels follow no derivatives along a Brownian path"
     if problem.model.declared.events:
-        return f"kernels follow no derivatives through events ({list(problem.model.declared.events)})"
+        return (
+            f"kernels follow no derivatives through events ({list(problem.model.declared.events)})"
+        )
     if problem.keep == "quantities":
         return "kernels take derivatives of states, and quantities are kept"
     with torch.no_grad():
