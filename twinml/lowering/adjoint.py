@@ -38,7 +38,26 @@ from twinml.lowering.slopes import CHOICES, SLOPES, Arithmetic, Tangent
 
 # Values that cost about as much to compute again as to keep.
 _CHEAP = frozenset(
-    ["add", "sub", "mul", "fma", "fms", "fnma", "neg", "abs", "sign", "minimum", "maximum", "relu", "select", "copysign", "floor", "ceil", "trunc", "round"]
+    [
+        "add",
+        "sub",
+        "mul",
+        "fma",
+        "fms",
+        "fnma",
+        "neg",
+        "abs",
+        "sign",
+        "minimum",
+        "maximum",
+        "relu",
+        "select",
+        "copysign",
+        "floor",
+        "ceil",
+        "trunc",
+        "round",
+    ]
 )
 
 

@@ -62,7 +62,8 @@ def _function(
 
 
 def _shares_text(pull: Pull, totals: Mapping[int, int]) -> str:
-    head = "TW_BIG void gather_shares(const Real* slots, const int count, const Weights w, Real* total)"
+    arguments = "const Real* slots, const int count, const Weights w, Real* total"
+    head = f"TW_BIG void gather_shares({arguments})"
     lines = [line for share in pull.shares for line in _share(share, pull.kept_size, totals)]
     return "\n".join([head, "{", *(f"  {line}" for line in lines), "}"]) + "\n"
 
@@ -74,7 +75,8 @@ def _share(share: Share, noted: int, totals: Mapping[int, int]) -> list[str]:
             lines = []
             if share.weight is not None:
                 into = f"total + {totals[share.weight]}"
-                lines.append(f"outer<{outputs}, {inputs}>({bar}, slots + {share.kept}, count, {into});")
+                vectors = f"{bar}, slots + {share.kept}"
+                lines.append(f"outer<{outputs}, {inputs}>({vectors}, count, {into});")
             if share.bias is not None:
                 lines.append(f"gather<{outputs}>({bar}, count, total + {totals[share.bias]});")
             return lines

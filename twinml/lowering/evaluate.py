@@ -88,8 +88,8 @@ def evaluate(
     Args:
         program: Any program.
         values: Arrays by kind of symbol: "t" and "dt" of shape (P,) or (), "y", "p", "u", "c",
-            "dy", "du" of shape (n, P) or (n,); and "w", the tensors in the order of
-            ``Lowered.tensors``.
+            "dy", "du", "seed", "kept" of shape (n, P) or (n,); and "w", the tensors in the
+            order of ``Lowered.tensors``.
         jitter: Shifts every computed number by up to 4 units in the last place, at random: how
             far results move shows how many of their digits are rounding.
 
@@ -105,7 +105,8 @@ def evaluate(
     with np.errstate(all="ignore"):
         for node in program.nodes:
             value = _value(node, found, values, weights, one_point)
-            if jitter is not None and operands(node) and kind_of(node) != "bool":
+            computed = bool(operands(node)) or isinstance(node, Kept)
+            if jitter is not None and computed and kind_of(node) != "bool":
                 value = value * (1.0 + _JITTER * jitter.uniform(-1.0, 1.0, np.shape(value)))
             found.append(value)
     return [np.asarray(found[place], dtype=np.float64) for place in program.outputs]

@@ -131,7 +131,11 @@ def _stages(method: ButcherTableau, dense: bool) -> str:
                 within.append(f"kbar[{stage}][s] = fma(h, {total}, kbar[{stage}][s]);")
         lines.append("#define TW_PULL_INSIDE(s) " + " ".join(within))
     for stage, row in enumerate(rows):
-        pulls = [f"kbar[{j}][s] = fma(hz[s], {coefficient(a)}, kbar[{j}][s]);" for j, a in enumerate(row) if a]
+        pulls = [
+            f"kbar[{j}][s] = fma(hz[s], {coefficient(a)}, kbar[{j}][s]);"
+            for j, a in enumerate(row)
+            if a
+        ]
         lines.append(f"#define TW_PULL_STAGE_{stage}(s) " + " ".join(pulls))
     back = [f"TW_BACK({stage})" for stage in reversed(every)]
     lines.append("#define TW_BACK_INSIDE " + " ".join(back[: len(rows) - used]))

@@ -25,6 +25,7 @@ from twinml.engines.native.tape import Tape
 from twinml.errors import NoGradientError
 from twinml.lowering import Lowered
 from twinml.lowering.adjoint import Wanted
+from twinml.lowering.check_adjoint import check_adjoint
 from twinml.lowering.program import Linear, Load, Program, Table
 from twinml.physics import Signal
 from twinml.solve.kernel import KernelReport
@@ -71,7 +72,7 @@ class Leaves:
         p, u, w = set[int](), set[int](), set[int]()
         self.signals = set[str]()
 
-        def column(kind: str, place: int) -> Callable[[Derivatives], Tensor]:
+        def column(kind: str, place: int | str) -> Callable[[Derivatives], Tensor]:
             return lambda d: getattr(d, kind)[place]
 
         if problem.y0.requires_grad:
@@ -154,9 +155,7 @@ class TapedRun:
     def follow(self, seeds: Tensor | None, ends: Tensor | None) -> list[Tensor]:
         """Gradients of the leaves, from those of the saved states and of the states at the end."""
         dtype = self.launch.problem.y0.dtype
-        seeds, ends = (
-            None if g is None else g.to(dtype).contiguous() for g in (seeds, ends)
-        )
+        seeds, ends = (None if g is None else g.to(dtype).contiguous() for g in (seeds, ends))
         return self.leaves.gradients(self.backward.run(self.good, seeds, ends))
 
 
@@ -164,7 +163,9 @@ class _Follow(torch.autograd.Function):
     """States of a taped run as a function of its leaves."""
 
     @staticmethod
-    def forward(ctx: Any, run: TapedRun, end: Tensor, states: Tensor | None, *leaves: Tensor) -> Any:
+    def forward(
+        ctx: Any, run: TapedRun, end: Tensor, states: Tensor | None, *leaves: Tensor
+    ) -> Any:
         ctx.run = run
         ctx.set_materialize_grads(False)
         # The kernel reads them where they are: torch then tells when one was changed meanwhile.
@@ -224,6 +225,7 @@ def _taped(
     spec = replace(spec_for(problem, names[0], hand_over, False), outputs=0, tape=True)
     kernel = kernel_for(lowered, spec, None, None)
     # Made before the run: where it cannot be, another engine takes the problem from its start.
+    check_adjoint(problem.model, lowered, leaves.wanted)
     back = reverse_kernel(lowered, replace(spec, registers=1), leaves.wanted)
     state = RowState.of(problem, bits)
     launch = Launch(problem, state, bits, lowered.read(problem.y0.dtype))
