@@ -37,7 +37,10 @@ class FieldFunction(torch.autograd.Function):
                 "torch.no_grad()."
             )
         wanted = tuple(ctx.needs_input_grad[2:])
-        return None, None, *_Adjoint.apply(spec, ctx.at, wanted, *ctx.saved_tensors, *cotangents)
+        arguments = ctx.saved_tensors
+        if torch.is_grad_enabled():  # someone will derive the gradient once more
+            arguments = tuple(_Once.apply(spec.name, argument) for argument in arguments)
+        return None, None, *_Adjoint.apply(spec, ctx.at, wanted, *arguments, *cotangents)
 
     @staticmethod
     def jvp(ctx: Any, *along: Any) -> tuple[Tensor, ...]:
@@ -46,7 +49,7 @@ class FieldFunction(torch.autograd.Function):
 
 @final
 class _Adjoint(torch.autograd.Function):
-    """The vector-Jacobian product; a derivative of it does not exist, and says so."""
+    """The vector-Jacobian product, linear in its cotangents: backward by them is the tangent."""
 
     @staticmethod
     def forward(
@@ -57,12 +60,34 @@ class _Adjoint(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.spec = inputs[0]
+        ctx.spec, ctx.at, _, *tensors = inputs
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors[: len(ctx.spec.arguments)])
+
+    @staticmethod
+    def backward(ctx: Any, *along: Tensor | None) -> tuple[Any, ...]:
+        arguments: tuple[Tensor, ...] = ctx.saved_tensors
+        moved = launch.tangent(ctx.spec, ctx.at, arguments, along)
+        moved = tuple(_Once.apply(ctx.spec.name, m, *arguments) for m in moved)
+        return None, None, None, *(None for _ in arguments), *moved
+
+
+@final
+class _Once(torch.autograd.Function):
+    """The first of its tensors as it is; a derivative by any of them does not exist."""
+
+    @staticmethod
+    def forward(name: str, value: Tensor, *others: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.name = inputs[0]
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
         raise ArgumentError(
-            f"A second derivative of field_op '{ctx.spec.name}' was asked for; it has a forward "
-            "kernel and a vector-Jacobian product, and no derivative of that. Leave out "
+            f"A second derivative of field_op '{ctx.name}' was asked for; it has a forward kernel "
+            "and a vector-Jacobian product, and no derivative of that. Leave out "
             "create_graph=True, or take differences of gradients."
         )

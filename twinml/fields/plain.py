@@ -120,16 +120,17 @@ def _inner(scheme: str, a: Any, d: Any, before: Any, after: Any) -> Any:
 
 def _outer(kind: str, scheme: str, a: Any, d: Any, inside: Any, number: Any) -> Any:
     """Flux out of the domain; ``a`` counts outward."""
+    nothing = inside - inside  # in the shape and the unit of the field
     if kind == "flux":
-        return -number + 0.0 * inside
+        return d * nothing - number
     if kind == "neumann":
-        spread = -(d * number) + 0.0 * (d * inside)
+        spread = d * (nothing - number)
         return spread if scheme == "none" else a * (inside + 0.5 * number) + spread
     spread = d * (2.0 * (inside - number))
     if scheme == "none":
         return spread
     if scheme == "upwind":
-        return a * torch.where(_positive(a, inside), inside, number + 0.0 * inside) + spread
+        return a * torch.where(_positive(a, inside), inside, number + nothing) + spread
     return a * number + spread
 
 
