@@ -11,8 +11,8 @@
 namespace tw {
 
 #define TW_STRETCH 64
-#ifndef TW_BLOCK
-#define TW_BLOCK (TW_LANES > 1 ? 4 : 1)
+#ifndef TW_ABREAST
+#define TW_ABREAST (TW_LANES > 1 ? 4 : 1)
 #endif
 
 struct Batch {
@@ -229,10 +229,10 @@ TW_BIG void run_block(const Args& args, Batch* block, int packs) {
       if (before < stop) stop = before;
     }
 #endif
-    Real from[TW_BLOCK][TW_N];
+    Real from[TW_ABREAST][TW_N];
     for (int b = 0; b < packs; ++b) TW_EACH_STATE(s) from[b][s] = block[b].y[s];
 #if TW_FSAL
-    Real slope[TW_BLOCK][TW_N];
+    Real slope[TW_ABREAST][TW_N];
     for (int b = 0; b < packs; ++b) TW_EACH_STATE(s) slope[b][s] = block[b].k1[s];
 #endif
     const count begin = i;
@@ -287,13 +287,13 @@ TW_BIG int load_batch(const Args& args, Batch& batch, count entry) {
 
 /* Work off the queue, a block at a time; several threads may do so at once. */
 TW_BIG void work(const Args& args) {
-  Batch block[TW_BLOCK];
+  Batch block[TW_ABREAST];
   count packs_run = 0, rows = 0;
   for (;;) {
-    count entry = TW_FETCH_ADD(args.next, TW_BLOCK * TW_LANES);
+    count entry = TW_FETCH_ADD(args.next, TW_ABREAST * TW_LANES);
     if (entry >= args.entries || *args.cancel) break;
     int packs = 0;
-    for (; packs < TW_BLOCK && entry < args.entries; ++packs, entry += TW_LANES)
+    for (; packs < TW_ABREAST && entry < args.entries; ++packs, entry += TW_LANES)
       rows += load_batch(args, block[packs], entry);
     run_block(args, block, packs);
     packs_run += packs;
