@@ -52,7 +52,8 @@ class Args(ctypes.Structure):
         ("quantity_times", ctypes.POINTER(ColumnView)), ("record_place", _POINTER),
         ("record_total", _COUNT), ("record_t", _POINTER), ("record_t1", _POINTER),
         ("record_h", _POINTER), ("record_clipped", _POINTER), ("record_y", _POINTER),
-        ("seed", _COUNT), ("ids", _POINTER),
+        ("seed", _COUNT), ("ids", _POINTER), ("handed", _POINTER),
+        ("handed_count", _POINTER), ("entries_at", _POINTER),
     ]  # fmt: skip
 
 
