@@ -6,7 +6,8 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # One process per core; a file's tests stay together, since they share what they prepare.
-SPREAD := -n auto --dist loadfile
+# One that crashes ends the run: pytest-xdist may wait for ever after it has replaced one.
+SPREAD := -n auto --dist loadfile --max-worker-restart=0
 # The stamp is written last, so an interrupted set-up is done again.
 STAMP := $(VENV)/.complete
 

@@ -11,16 +11,14 @@
 namespace tw {
 
 #define TW_STRETCH 64
-#ifndef TW_BLOCK
-#define TW_BLOCK (TW_LANES > 1 ? 4 : 1)
+#ifndef TW_ABREAST
+#define TW_ABREAST (TW_LANES > 1 ? 4 : 1)
 #endif
 
 /* Rows of a thread stay in registers where all that works on them is one function. */
 #ifdef __CUDACC__
-#define TW_PACKS 1
 #define TW_PART TW_FN
 #else
-#define TW_PACKS TW_BLOCK
 #define TW_PART TW_BIG
 #endif
 
@@ -238,10 +236,10 @@ TW_PART void run_block(const Args& args, Batch* block, int packs) {
       if (before < stop) stop = before;
     }
 #endif
-    Real from[TW_PACKS][TW_N];
+    Real from[TW_ABREAST][TW_N];
     for (int b = 0; b < packs; ++b) TW_EACH_STATE(s) from[b][s] = block[b].y[s];
 #if TW_FSAL
-    Real slope[TW_PACKS][TW_N];
+    Real slope[TW_ABREAST][TW_N];
     for (int b = 0; b < packs; ++b) TW_EACH_STATE(s) slope[b][s] = block[b].k1[s];
 #endif
     const count begin = i;
@@ -309,13 +307,13 @@ TW_FN void work(const Args& args) {
 #else
 /* Work off the queue, a block at a time; several threads may do so at once. */
 TW_BIG void work(const Args& args) {
-  Batch block[TW_PACKS];
+  Batch block[TW_ABREAST];
   count packs_run = 0, rows = 0;
   for (;;) {
-    count entry = TW_FETCH_ADD(args.next, TW_PACKS * TW_LANES);
+    count entry = TW_FETCH_ADD(args.next, TW_ABREAST * TW_LANES);
     if (entry >= args.entries || *args.cancel) break;
     int packs = 0;
-    for (; packs < TW_PACKS && entry < args.entries; ++packs, entry += TW_LANES)
+    for (; packs < TW_ABREAST && entry < args.entries; ++packs, entry += TW_LANES)
       rows += load_batch(args, block[packs], entry);
     run_block(args, block, packs);
     packs_run += packs;

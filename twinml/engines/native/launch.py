@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import threading
+import functools
 import time
-from collections.abc import Callable
 from typing import Any, final
 
 import torch
@@ -25,6 +24,7 @@ from twinml.engines.native.quantities import QuantityMemory
 from twinml.engines.native.room import trajectory
 from twinml.engines.native.rows import RowState
 from twinml.engines.native.stamps import to_stamps
+from twinml.engines.native.team import run_team
 from twinml.errors import CompileError
 from twinml.physics import Signal
 from twinml.solve.kernel import KernelReport
@@ -41,7 +41,6 @@ _SHORT = 10_000_000
 
 # Up to so many states a pack fits any stack.
 _FEW_STATES = 16
-_stack_lock = threading.Lock()
 
 
 def _stack(states: int) -> int:
@@ -65,6 +64,7 @@ class Launch:
         self.counters = torch.zeros(4, dtype=torch.int64)
         self.args = Args()
         self.states: Tensor | None = None
+        self.observed: tuple[Tensor, Tensor] | None = None
         self._fill(weights)
 
     def _keep(self, value: Tensor) -> Tensor:
@@ -179,6 +179,7 @@ class Launch:
         count, points = states.shape[-1], problem.t.shape[-1]
         states = states.contiguous()
         found = torch.empty((len(names), problem.rows, count), dtype=states.dtype)
+        self.observed = states, found
         args.samples, args.observed = states.data_ptr(), found.data_ptr()
         args.sample_times = self.times.data_ptr() + 8 * (points - count)
         args.sample_count, args.sample_stride = count, args.save_stride
@@ -193,36 +194,22 @@ class Launch:
 
         So does that of large models, whose packs may need more stack than the caller has.
         """
-        pointer = ctypes.byref(self.args)
         if threads == 1 and short and self.problem.y0.shape[0] <= _FEW_STATES:
-            codes = [entry(pointer)]
+            codes = [self._call(entry)]
         else:
-            codes = self._team(lambda: entry(pointer), threads)
+            codes = run_team(
+                functools.partial(self._call, entry), threads,
+                _stack(self.problem.y0.shape[0]), self._cancel,
+            )  # fmt: skip
         if any(codes):
             raise CompileError(
                 "A compiled kernel and this version of twinml disagree on the layout of their "
                 f"arguments ({kernel.library.path}). Empty the kernel cache and run again."
             )
 
-    def _team(self, work: Callable[[], int], count: int) -> list[int]:
-        codes: list[int] = []
-        team = [
-            threading.Thread(target=lambda: codes.append(work()), daemon=True) for _ in range(count)
-        ]
-        with _stack_lock:
-            before = threading.stack_size(_stack(self.problem.y0.shape[0]))
-            try:
-                for thread in team:
-                    thread.start()
-            finally:
-                threading.stack_size(before)
-        try:
-            for thread in team:
-                while thread.is_alive():
-                    thread.join(0.2)
-        except BaseException:
-            self.counters[3] = 1
-            for thread in team:
-                thread.join()
-            raise
-        return codes
+    def _call(self, entry: Any) -> int:
+        # A thread that holds this call holds the launch, and so the memory the kernel works on.
+        return entry(ctypes.byref(self.args))
+
+    def _cancel(self) -> None:
+        self.counters[3] = 1

@@ -24,6 +24,7 @@ def recorded_run(
     before = state.copy()
     taken = torch.zeros(count, dtype=torch.int64)
     args.record_place, args.record_total = taken.data_ptr(), 0
+    launch.kept.append(taken)
     launch.run(kernel, rows)
     state.restore(before)
     total = int(taken.sum())
@@ -33,6 +34,7 @@ def recorded_run(
     t, t1 = torch.empty(pair, dtype=state.t.dtype), torch.empty(pair, dtype=state.t.dtype)
     h, y = torch.empty(total, dtype=dtype), torch.empty((n, total), dtype=dtype)
     clipped = torch.empty(total, dtype=torch.int64)
+    launch.kept += [place, t, t1, h, y, clipped]
     args.record_place, args.record_total = place.data_ptr(), total
     args.record_t, args.record_t1, args.record_h = t.data_ptr(), t1.data_ptr(), h.data_ptr()
     args.record_clipped, args.record_y = clipped.data_ptr(), y.data_ptr()
