@@ -218,8 +218,21 @@ static inline T __shfl_down_sync(unsigned mask, T value, unsigned away, int = TW
 
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
 static inline int __ffs(int x) { return __builtin_ffs(x); }
+struct double2 {
+  double x, y;
+};
+struct float4 {
+  float x, y, z, w;
+};
+/* A load of several numbers at once faults where it is not aligned. */
 template <class T>
-static inline T __ldg(const T* place) { return *place; }
+static inline T __ldg(const T* place) {
+  if ((size_t)place % sizeof(T)) {
+    fprintf(stderr, "a load of %zu bytes is not aligned\n", sizeof(T));
+    abort();
+  }
+  return *place;
+}
 static inline unsigned long long atomicAdd(unsigned long long* place, unsigned long long n) {
   const unsigned long long before = *place;
   *place = before + n;

@@ -1,8 +1,8 @@
 """A GPU's stand-in: the engine's own code runs, its kernels do on the CPU, warp by warp.
 
-What stands in: NVRTC (g++ compiles the same text against ``emulation.h``), cupy (loads that and runs
-a grid), and torch's view of the device. All else is the engine as it is: text, cache, arguments,
-tables, grids, lists of rows, parts.
+What stands in: NVRTC (g++ compiles the same text against ``emulation.h``), cupy (loads that and
+runs a grid), and torch's view of the device. All else is the engine as it is: text, cache,
+arguments, tables, grids, lists of rows, parts.
 """
 
 from __future__ import annotations

@@ -46,13 +46,13 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
                     "parameters": {"mu": spread(1, 900, 90)}, "keep": {"top": "max(x)"}}),
     "tanks": (library.CascadedTanks, {**tanks(), "method": "dopri5"}),
     "events": (library.BouncingBall, {"t": T, "initial": {"height": spread(0.05, 1.0, 60)},
-               "method": "tsit5", "keep": {"last": "final(height)", "when": "first_time(height < 0.1)"}}),
+               "method": "tsit5", "keep": {"low": "first_time(height < 0.1)"}}),
     "noise": (library.BrownianParticle, {"t": T, "dt": 0.07, "seed": 5,
               "ids": torch.arange(100, 180)}),
     "network": (Learned, {"t": T, "dt": 0.05, "initial": {"x": spread(-1, 1, 40)}}),
     "backward": (library.Lorenz, {"t": [1.0, 0.4, 0.0], "parameters": {"rho": spread(1, 9, 40)},
                  "method": "rodas5p"}),
-    "failing": (library.PredatorPrey, {"t": [0.0, 20.0], "max_steps": 170, "method": "tsit5",
+    "failing": (library.PredatorPrey, {"t": [0.0, 20.0], "max_steps": 84, "method": "tsit5",
                 "initial": {"prey": spread(1, 60, 70)}}),
 }  # fmt: skip
 QUICK = ("fixed", "handed over", "events", "tanks")
