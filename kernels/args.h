@@ -133,6 +133,11 @@ struct Args {
   /* derivatives backward along the steps: tape.h, reverse.h */
   const struct Tape* tape;
   const struct Reverse* reverse;
+  /* rows handed over on the device: the list a launch writes and its length, and where the number
+   * of its own entries stands; null where the host does both */
+  count* handed;
+  count* handed_count;
+  const count* entries_at;
 };
 
 enum { CLOCK_DT = 0, CLOCK_MAX_STEP = 1 };

@@ -314,6 +314,10 @@ TW_BIG bool leave(const Args& args, Pack& pack, const Fixed& fixed) {
   return any(live ^ pack.live);
 }
 
+#ifdef __CUDACC__
+}  // namespace tw
+#include "loop_cuda.h"
+#else
 /* Work off the queue; several threads may do so at once. TW_TURNS packs take one step each in turn:
  * they do not depend on one another, so while one waits for the size of its next step the processor
  * is at work on the other. */
@@ -353,5 +357,6 @@ TW_BIG void work(const Args& args) {
 }
 
 }  // namespace tw
+#endif
 
 #endif

@@ -63,12 +63,18 @@
 #include "loop.h"
 #endif
 
+#ifdef __CUDACC__
+/* The host names the size that it fills; the arguments come by value, in constant memory. */
+static_assert(sizeof(tw::Args) == TW_ARGS_BYTES, "the host lays out the arguments in another way");
+extern "C" __global__ void tw_run(const TW_GRID_CONSTANT tw::Args args) { tw::work(args); }
+#else
 extern "C" __attribute__((visibility("default"))) int tw_run(const tw::Args* args) {
   if (args->bytes != (tw::count)sizeof(tw::Args)) return 1;
   tw::FloatMode mode;
   tw::work(*args);
   return 0;
 }
+#endif
 
 #if TW_M
 #include "observe.h"

@@ -106,6 +106,10 @@ class SolveError(WorkError):
     """Every row of a simulation failed, or a result was asked for that does not exist."""
 
 
+class DeviceError(WorkError):
+    """A GPU failed, was lost, or does not take a kernel."""
+
+
 class OutOfMemoryError(WorkError, MemoryError):
     """What a run must hold at once does not fit into this machine's memory."""
 

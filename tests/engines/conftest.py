@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engines.engines import need_compiler
+from tests.engines.engines import GPU, need_compiler, need_gpu
+from tests.engines.gpu import run_there
 from twinml.engines import simulation
 
 
@@ -15,11 +16,17 @@ def compiler() -> None:
 
 
 # A kernel takes seconds to compile; engines.on_every_engine says which cases are quick ones.
-@pytest.fixture(params=["eager", pytest.param("native", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=[
+        "eager", pytest.param("native", marks=pytest.mark.slow), pytest.param("cuda", marks=GPU)
+    ]
+)  # fmt: skip
 def engine(request) -> str:
     """Each engine in turn; a test that uses it means this one where it leaves the choice open."""
     if request.param == "native":
         need_compiler()
+    if request.param == "cuda":
+        need_gpu()
     return request.param
 
 
@@ -38,6 +45,8 @@ def meant(request, monkeypatch) -> None:
     def run_with(asked, problem, *rest):
         if asked == "auto":
             asked = "eager" if problem.differentiable() else name
+        if asked == "cuda" and problem.y0.device.type == "cpu":
+            return run_there(problem, *rest), "cuda", "asked for"
         return given(asked, problem, *rest)
 
     monkeypatch.setattr(simulation, "run_with", run_with)

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from twinml.lowering.program import Builder, Call, Item, Program
+from twinml.lowering.program import (
+    Builder,
+    Call,
+    Item,
+    Pack,
+    Program,
+    operands,
+    with_operands,
+)
 from twinml.physics.declarations import Declarations
 from twinml.physics.kernel_source import JVP, RHS, KernelSource
 
@@ -25,6 +34,25 @@ def header_program(declared: Declarations, source: KernelSource, twin: Program |
 def is_header(program: Program) -> bool:
     """Whether a program calls a header."""
     return any(isinstance(node, Call) for node in program.nodes)
+
+
+def with_twins(program: Program) -> Program | None:
+    """The program with every call of a header replaced by its twin; None where one has none."""
+    builder = Builder()
+    places: list[int] = []
+    for node in program.nodes:
+        own = [places[i] for i in operands(node)]
+        if isinstance(node, Call):
+            if node.twin is None:
+                return None
+            inner = replace(node, args=tuple(own))
+            place = builder.add(Pack(builder.inline(node.twin, inner.argument)))
+        elif isinstance(node, Item) and isinstance(pack := builder.nodes[own[0]], Pack):
+            place = pack.args[node.index]
+        else:
+            place = builder.add(with_operands(node, own))
+        places.append(place)
+    return builder.program([places[i] for i in program.outputs])
 
 
 def header_text(declared: Declarations, source: KernelSource) -> str:

@@ -16,6 +16,24 @@ from twinml.solve.problem import LaneState
 from twinml.solve.status import FAILURE, describe
 
 
+class _Found:
+    """A field that may be given as a function, which is asked when the field is first read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = f"_{name}"
+
+    def __get__(self, held: Any, owner: type | None = None) -> Any:
+        if held is None:
+            raise AttributeError("a field without a default")
+        value = held.__dict__[self.name]
+        if callable(value):
+            value = held.__dict__[self.name] = value()
+        return value
+
+    def __set__(self, held: Any, value: Any) -> None:
+        held.__dict__[self.name] = value
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Solution:
@@ -29,7 +47,8 @@ class Solution:
         status: Bits of ``Status``, (B,) int64.
         fail_time: Time at which a row failed, (B,); nan where it did not.
         steps: Attempted steps, (B,); rejected: those that were retried, (B,).
-        method: Method that ran; an array of names (B,) when rows differ.
+        method: Method that ran; an array of names (B,) when rows differ. After a run on a GPU the
+            array is made when it is first read.
         engine: Engine that ran; reason: why this one.
         state: Where every row stopped; hand it to ``start=`` to go on from there.
         time_unit: Unit of ``t``.
@@ -48,7 +67,7 @@ class Solution:
     fail_time: Tensor
     steps: Tensor
     rejected: Tensor
-    method: Any
+    method: Any = _Found()
     engine: str
     reason: str
     state: LaneState

@@ -98,7 +98,13 @@ class Leaves:
                     (parameters if target in parameters else inputs).index(target)
                 )
                 self._add(value, column("changes", place))
-        read, knots = _tensors_read(lowered.programs["rhs"])
+        program = lowered.followed()
+        if program is None:
+            raise NoGradientError(
+                "A gradient is asked for of a right-hand side in a header without rhs in torch "
+                "beside it, which kernels cannot follow backward. Use engine='eager', or write it."
+            )
+        read, knots = _tensors_read(program)
         for place, ref in enumerate(lowered.tensors):
             if not ref.tensor.requires_grad:
                 continue

@@ -65,6 +65,8 @@ class Args(ctypes.Structure):
         ("moving_signals", ctypes.POINTER(ColumnView)),
         ("moving_changes", ctypes.POINTER(ChangeSeedView)),
         ("tape", _POINTER), ("reverse", _POINTER),
+        ("handed", _POINTER),
+        ("handed_count", _POINTER), ("entries_at", _POINTER),
     ]  # fmt: skip
 
 
