@@ -15,9 +15,8 @@
  *
  * The unit defines, besides what run.h names: TW_SLOT (numbers that one evaluation keeps and notes),
  * TW_KEPT (those it keeps), TW_SHARES (whether weights want a derivative), TW_PULL_P and TW_PULL_U
- * with PULLED_P, PULLED_U (parameters and inputs that do) and P_PULLED, U_PULLED (the other way
- * round, -1 for none), TW_WEIGHTS (how many numbers of weights), the stages as tableau text has
- * them and TW_PULL_*, and the functions rhs_keep, rhs_pull and gather_shares.
+ * with PULLED_P, PULLED_U (parameters and inputs that do), the stages as tableau text has them and
+ * TW_PULL_*, and the functions rhs_keep, rhs_pull and gather_shares.
  */
 #ifndef TWINML_REVERSE_H
 #define TWINML_REVERSE_H
@@ -52,15 +51,21 @@ struct Reverse {
 /* Evaluations between two sums of outer products: as many as stay in the cache. */
 #define TW_SLOTS (TW_SHARES ? TW_STAGE_COUNT + 32 : TW_STAGE_COUNT)
 
+/* The interval of each lane, and what acts in it. */
+struct Within {
+  bool lost[TW_LANES]; /* not that of any interval yet */
+  int pointer[TW_SOME(TW_SOURCES) * TW_LANES];
+  Clock enter, limit;
+  Context at;
+};
+
 struct Lanes {
   count row[TW_LANES];
   count left[TW_LANES];   /* steps not yet followed */
   count chunk[TW_LANES];  /* of the latest of them */
   int length[TW_LANES];   /* steps of the segment at hand */
   int saved[TW_LANES];    /* number of the latest sample not yet met */
-  bool lost[TW_LANES];    /* the forcing is not that of any interval yet */
-  int pointer[TW_SOME(TW_SOURCES) * TW_LANES];
-  Clock enter, limit, end; /* of the interval; of the horizon */
+  Clock end;               /* of the horizon */
   Clock t1;                /* arrival of the latest step */
   Clock rest;              /* a time of the row at which `still` is its state */
   Real still[TW_N];
@@ -68,8 +73,12 @@ struct Lanes {
   Clock next_save;
 #endif
   Real ybar[TW_N];
+  /* What the interval at hand has collected. */
   Real pbar[TW_SOME(TW_PULL_P)], ubar[TW_SOME(TW_PULL_U)], dubar[TW_SOME(TW_PULL_U)];
-  Context at;
+  Within back; /* of the step that is followed */
+#if TW_SOURCES
+  Within again; /* of the step that is taken again */
+#endif
 };
 
 /* Memory of a thread. */
@@ -129,7 +138,7 @@ TW_BIG void settle(const Args& args, Lanes& lanes, Real* sums, int lane) {
   for (int s = 0; s < TW_SIGNALS; ++s) {
     const SignalTable& table = args.signals[s];
     const real* values = table.values + row * table.row_stride;
-    int last = int(table.knots) - 1, low = lanes.pointer[s * TW_LANES + lane] - 1;
+    int last = int(table.knots) - 1, low = lanes.back.pointer[s * TW_LANES + lane] - 1;
     low = low < 0 ? 0 : (low > last ? last : low);
     u[SIGNAL_INPUT[s]] = values[low];
     if (SIGNAL_LINEAR[s] && low < last)
@@ -138,7 +147,7 @@ TW_BIG void settle(const Args& args, Lanes& lanes, Real* sums, int lane) {
   }
 #endif
   for (int c = 0; c < TW_CHANGES; ++c) {
-    if (lanes.pointer[(TW_SIGNALS + c) * TW_LANES + lane] != 1) continue;
+    if (lanes.back.pointer[(TW_SIGNALS + c) * TW_LANES + lane] != 1) continue;
     const real value = column_at(args.changes[c].value, row);
     const int target = CHANGE_TARGET[c], action = CHANGE_ACTION[c];
     real& held = target < TW_P ? p[target] : u[target - TW_P];
@@ -150,7 +159,7 @@ TW_BIG void settle(const Args& args, Lanes& lanes, Real* sums, int lane) {
     rate = action == CHANGE_SET ? real(0) : rate * value;
   }
   for (int c = TW_CHANGES - 1; c >= 0; --c) {
-    if (lanes.pointer[(TW_SIGNALS + c) * TW_LANES + lane] != 1) continue;
+    if (lanes.back.pointer[(TW_SIGNALS + c) * TW_LANES + lane] != 1) continue;
     const real value = column_at(args.changes[c].value, row);
     const int target = CHANGE_TARGET[c], action = CHANGE_ACTION[c];
     real& bar = target < TW_P ? pb[target] : ub[target - TW_P];
@@ -174,7 +183,7 @@ TW_BIG void settle(const Args& args, Lanes& lanes, Real* sums, int lane) {
     real* own = reverse.signals[s];
     const count shared = reverse.shared[s];
     if (!own && shared < 0) continue;
-    int low = lanes.pointer[s * TW_LANES + lane] - 1;
+    int low = lanes.back.pointer[s * TW_LANES + lane] - 1;
     low = low < 0 ? 0 : (low > last ? last : low);
     real here = ub[input], next = real(0);
     if (SIGNAL_LINEAR[s] && low < last) {
@@ -192,30 +201,32 @@ TW_BIG void settle(const Args& args, Lanes& lanes, Real* sums, int lane) {
 #endif
 }
 
-/* The interval in which the steps that begin at these times lie. */
-TW_BIG void locate(const Args& args, Lanes& lanes, Real* sums, const Clock& t) {
+/* The interval in which the steps that begin at these times lie. What was collected in the one
+ * before is settled where `sums` is given. */
+TW_BIG void locate(const Args& args, Lanes& lanes, Within& within, Real* sums, const Clock& t,
+                   const Mask& active) {
   const bool forward = args.direction > 0;
   for (int lane = 0; lane < TW_LANES; ++lane) {
     const stamp now = get_clock(t, lane);
-    if (!lanes.lost[lane]) {
-      if (!ahead(args, now, get_clock(lanes.enter, lane)) &&
-          ahead(args, now, get_clock(lanes.limit, lane)))
+    if (!within.lost[lane]) {
+      if (!get(active, lane) || (!ahead(args, now, get_clock(within.enter, lane)) &&
+                                 ahead(args, now, get_clock(within.limit, lane))))
         continue;
-      settle(args, lanes, sums, lane);
+      if (sums) settle(args, lanes, sums, lane);
     }
-    lanes.lost[lane] = false;
+    within.lost[lane] = false;
     const count row = lanes.row[lane];
     stamp enter = stamp_infinite(-real(args.direction));
     for (int s = 0; s < TW_SOURCES; ++s) {
       const int behind = knots_behind(args, s, row, now, forward);
-      lanes.pointer[s * TW_LANES + lane] = behind;
+      within.pointer[s * TW_LANES + lane] = behind;
       const int index = forward ? behind - 1 : behind;
       if (index < 0 || index >= knots_of(args, s)) continue;
       const stamp knot = knot_of(args, s, index, row);
       if (ahead(args, enter, knot)) enter = knot;
     }
-    set_clock(lanes.enter, lane, enter);
-    refresh(args, lanes.at, lanes.limit, lanes.end, lanes.pointer, row, lane);
+    set_clock(within.enter, lane, enter);
+    refresh(args, within.at, within.limit, lanes.end, within.pointer, row, lane);
   }
 }
 #endif
@@ -303,20 +314,26 @@ TW_BIG bool take_seeds(const Args& args, Lanes& lanes, const Mask& due, const Cl
     }                                                                                       \
   }
 
-/* Follow a step of every lane; h is signed, and zero where the lane has none. */
-TW_BIG void follow_step(const Args& args, Lanes& lanes, Desk& desk, const Clock& t,
-                        const Clock& t1, const Real& h, const Real* y, const Mask& active) {
-  const Context& at = lanes.at;
-  const Real zero = Real(real(0));
-  /* What stands still must add nothing, also where a slope is infinite. */
-  const bool partial = !all(active);
-  (void)t1; (void)zero;
+/* Have room for the evaluations of one step. */
+TW_FN Real* free_slots(const Args& args, Desk& desk) {
+  (void)args;
 #if TW_SHARES
   if (desk.used + TW_STAGE_COUNT > TW_SLOTS) sum_shares(args, desk);
 #else
   desk.used = 0;
 #endif
-  Real* slots = desk.slots + desk.used * TW_SLOT;
+  return desk.slots + desk.used * TW_SLOT;
+}
+
+/* Follow a step of every lane; h is signed, and zero where the lane has none. */
+TW_BIG void follow_step(const Args& args, Lanes& lanes, Desk& desk, const Clock& t,
+                        const Clock& t1, const Real& h, const Real* y, const Mask& active) {
+  const Context& at = lanes.back.at;
+  const Real zero = Real(real(0));
+  /* What stands still must add nothing, also where a slope is infinite. */
+  const bool partial = !all(active);
+  (void)t1; (void)zero;
+  Real* slots = free_slots(args, desk);
   Real k[TW_STAGE_COUNT][TW_N], z[TW_STAGE_COUNT][TW_N], kbar[TW_STAGE_COUNT][TW_N];
   bool inside = false;
 #if TW_SAVE
@@ -354,12 +371,11 @@ TW_BIG void follow_step(const Args& args, Lanes& lanes, Desk& desk, const Clock&
 }
 
 /* The state at the end of a step, as the run had it. */
-TW_BIG void take_again(const Args& args, Lanes& lanes, Desk& desk, const Clock& t,
+TW_BIG void take_again(const Args& args, const Context& at, Desk& desk, const Clock& t,
                        const Clock& t1, const Real& h, const Real* y, Real* y1) {
-  const Context& at = lanes.at;
   Real k[TW_STAGE_COUNT][TW_N], z[TW_STAGE_COUNT][TW_N];
-  Real* slots = desk.slots + desk.used * TW_SLOT; /* what is kept here is not needed */
-  (void)args; (void)t1;
+  Real* slots = free_slots(args, desk); /* what is kept here is not needed */
+  (void)t1;
   {
     TW_EACH_STATE(s) z[0][s] = y[s];
     TW_INPUTS_AT(at, t, u)
@@ -389,7 +405,7 @@ TW_FN Taken step_of(const Args& args, const Lanes& lanes, int j) {
   const count row = lanes.row[lane], steps = args.steps[row];
   if (j >= lanes.length[lane]) return taken;
   const count i = lanes.left[lane] - lanes.length[lane] + j;
-  const Step step = step_at(args.origin[row], dt, column_at(args.last, row), i, steps - 1);
+  const Step step = step_at(column_at(args.first, row), dt, column_at(args.last, row), i, steps - 1);
   taken.t = clock_of(step.t);
   taken.t1 = clock_of(step.t1);
   for (int other = 0; other < TW_LANES; ++other)
@@ -442,7 +458,10 @@ TW_FN void kept_states(const Args& args, const Lanes& lanes, Real* y) {
 
 TW_BIG void load_lanes(const Args& args, Lanes& lanes, count entry) {
   const Reverse& reverse = *args.reverse;
-  lanes.at.w = args.weights;
+  lanes.back.at.w = args.weights;
+#if TW_SOURCES
+  lanes.again.at.w = args.weights;
+#endif
   for (int i = 0; i < TW_SOME(TW_PULL_P); ++i) lanes.pbar[i] = Real(real(0));
   for (int i = 0; i < TW_SOME(TW_PULL_U); ++i) lanes.ubar[i] = lanes.dubar[i] = Real(real(0));
   for (int lane = 0; lane < TW_LANES; ++lane) {
@@ -451,7 +470,10 @@ TW_BIG void load_lanes(const Args& args, Lanes& lanes, count entry) {
     const count place = own ? entry + lane : args.entries - 1;
     const count row = args.order ? args.order[place] : place;
     lanes.row[lane] = row;
-    lanes.lost[lane] = true;
+    lanes.back.lost[lane] = true;
+#if TW_SOURCES
+    lanes.again.lost[lane] = true;
+#endif
 #if TW_PLAIN
     lanes.left[lane] = own ? args.steps[row] : 0;
     lanes.chunk[lane] = 0;
@@ -472,12 +494,10 @@ TW_BIG void load_lanes(const Args& args, Lanes& lanes, count entry) {
     set_clock(lanes.next_save, lane, sample_time(args, row, lanes.saved[lane]));
 #endif
 #if !TW_SOURCES
-    for (int i = 0; i < TW_P; ++i) set(lanes.at.p[i], lane, column_at(args.parameters[i], row));
-    for (int i = 0; i < TW_U; ++i) set(lanes.at.u[i], lane, column_at(args.inputs[i], row));
-    for (int i = 0; i < TW_U; ++i) set(lanes.at.du[i], lane, real(0));
+    for (int i = 0; i < TW_P; ++i) set(lanes.back.at.p[i], lane, column_at(args.parameters[i], row));
+    for (int i = 0; i < TW_U; ++i) set(lanes.back.at.u[i], lane, column_at(args.inputs[i], row));
+    for (int i = 0; i < TW_U; ++i) set(lanes.back.at.du[i], lane, real(0));
 #endif
-    for (int i = 0; i < TW_CONSTANTS; ++i)
-      set(lanes.at.c[i], lane, column_at(args.constants[i], row));
   }
 }
 
@@ -496,7 +516,7 @@ TW_BIG void store_lanes(const Args& args, Lanes& lanes, Real* sums, count entry)
 #endif
     for (int s = 0; s < TW_N; ++s) reverse.states[s * args.rows + row] = get(lanes.ybar[s], lane);
 #if TW_SOURCES
-    if (!lanes.lost[lane]) settle(args, lanes, sums, lane);
+    if (!lanes.back.lost[lane]) settle(args, lanes, sums, lane);
 #else
     for (int n = 0; n < TW_PULL_P; ++n)
       reverse.parameters[n * args.rows + row] = get(lanes.pbar[n], lane);
@@ -524,11 +544,14 @@ TW_BIG void follow_pack(const Args& args, Lanes& lanes, Desk& desk, count entry)
       for (int j = 0; j + 1 < longest; ++j) {
         const Taken taken = step_of(args, lanes, j);
 #if TW_SOURCES
-        locate(args, lanes, desk.sums, taken.t);
+        Within& within = lanes.again;
+        locate(args, lanes, within, nullptr, taken.t, taken.active);
+#else
+        Within& within = lanes.back;
 #endif
         Real* here = desk.states + j * TW_N;
         Real* next = here + TW_N;
-        take_again(args, lanes, desk, taken.t, taken.t1, taken.h, here, next);
+        take_again(args, within.at, desk, taken.t, taken.t1, taken.h, here, next);
         TW_EACH_STATE(s) next[s] = select(taken.active, next[s], here[s]);
       }
       states = desk.states;
@@ -536,7 +559,7 @@ TW_BIG void follow_pack(const Args& args, Lanes& lanes, Desk& desk, count entry)
     for (int j = longest - 1; j >= 0; --j) {
       const Taken taken = step_of(args, lanes, j);
 #if TW_SOURCES
-      locate(args, lanes, desk.sums, taken.t);
+      locate(args, lanes, lanes.back, desk.sums, taken.t, taken.active);
 #endif
       const Real* here = states + j * TW_N;
       if (longest > 1) TW_EACH_STATE(s) y[s] = select(taken.active, here[s], lanes.still[s]);

@@ -79,7 +79,6 @@ def reverse_unit(lowered: Lowered, spec: UnitSpec, wanted: Wanted) -> ReverseUni
         # An odd number of vectors: equal places of evaluations then share no line of the cache.
         ("TW_SLOT", slot | 1),
         ("TW_SHARES", int(bool(pull.shares))),
-        ("TW_WEIGHTS", weights),
     ]
     tables = [
         table_text("PULLED_P", wanted.parameters),

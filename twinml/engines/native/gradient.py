@@ -12,7 +12,6 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from twinml.engines.base import Outcome
 from twinml.engines.derivatives import methods_for
@@ -179,13 +178,36 @@ class _Follow(torch.autograd.Function):
         return (end,) if states is None else (end, states)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        _ = ctx.saved_tensors
+        leaves = ctx.saved_tensors
         ends, seeds = gradients[0], gradients[1] if len(gradients) > 1 else None
         if ends is None and seeds is None:
-            return (None,) * (3 + len(ctx.run.leaves.tensors))
-        return None, None, None, *ctx.run.follow(seeds, ends)
+            return (None,) * (3 + len(leaves))
+        with torch.no_grad():
+            found = ctx.run.follow(seeds, ends)
+        if torch.is_grad_enabled():
+            given = [g for g in gradients if g is not None]
+            found = _Once.apply(len(found), *found, *leaves, *given)
+        return None, None, None, *found
+
+
+class _Once(torch.autograd.Function):
+    """Gradients that are to be differentiated again, which is refused when it is done.
+
+    They depend on the leaves and on what was given to follow; to let them stand as constants
+    would give a wrong number.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, count: int, *tensors: Tensor) -> Any:
+        return tuple(tensor.clone() for tensor in tensors[:count])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        raise NoGradientError(
+            "A second derivative of a simulation was asked for, and kernels have the first alone. "
+            "Use engine='eager', which has both."
+        )
 
 
 def gradient_run(problem: Problem, method: str, every: int | None = None) -> Outcome:

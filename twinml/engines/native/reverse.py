@@ -154,7 +154,7 @@ class Backward:
         view.inputs, view.changes = inputs.data_ptr(), changes.data_ptr()
         own, shared = self._place_signals()
         sums = view.sums
-        packs = -(-entries // (PACK_BYTES // self.dtype.itemsize))
+        packs = max(1, -(-entries // (PACK_BYTES // self.dtype.itemsize)))
         most = BLOCK_BYTES // max(1, sums * self.dtype.itemsize)
         view.packs = -(-packs // max(8, min(BLOCKS, most)))
         view.blocks = -(-packs // view.packs)
