@@ -15,6 +15,7 @@ from twinml.engines.derivatives import check_derivatives, remark
 from twinml.engines.eager import EagerEngine
 from twinml.engines.record import Record
 from twinml.engines.seeds import Seeds
+from twinml.engines.size import left_alone, too_large
 from twinml.errors import (
     ArgumentError,
     CompileError,
@@ -109,12 +110,13 @@ def _chosen(
         outcome = engine_named(name).run(problem, method, gradient)
         return outcome, name, _noted("asked for", outcome)
     kernels = engine_named("native" if problem.y0.device.type == "cpu" else "cuda")
-    reason = kernels.obstacle(problem, gradient)
+    reason = kernels.obstacle(problem, gradient) or too_large(problem)
     if reason is None:
         outcome, reason = _attempt(lambda: kernels.run(problem, method, gradient))
         if outcome is not None:
             return outcome, kernels.name, _noted("auto: a generated kernel", outcome)
-    return engine_named("eager").run(problem, method, gradient), "eager", f"auto: {reason}"
+    reason = f"auto: {reason}{left_alone(problem, method)}"
+    return engine_named("eager").run(problem, method, gradient), "eager", reason
 
 
 def _noted(reason: str, outcome: Outcome) -> str:
@@ -127,7 +129,8 @@ def recorded_with(name: str, problem: Problem, method: str) -> tuple[Outcome, li
     native = engine_named("native")
     # Kernels write no events or paths into their record.
     bare = problem.path is None and not problem.model.declared.events
-    if name != "eager" and bare and native.obstacle(problem, "frozen") is None:
+    lowers = native.obstacle(problem, "frozen") is None
+    if name != "eager" and bare and lowers and (name != "auto" or too_large(problem) is None):
         found, _ = _attempt(lambda: native.recorded(problem, method))
         if found is not None:
             return found

@@ -164,7 +164,7 @@ def field_op(
     forward: str | Path,
     vjp: str | Path | None = None,
     coefficients: str | Sequence[str] = (),
-    results: str | Sequence[str] = "out",
+    results: str | Sequence[str] = "rate",
     header: str | Path | None = None,
     shape: tuple[int, int] | None = None,
     reach: int = 1,
@@ -177,17 +177,17 @@ def field_op(
 
         diffusion = tw.field_op(
             "diffusion", fields="u", coefficients="d",
-            forward="out.out = at.d() * (at.u(-1) - Real(2) * at.u() + at.u(1));",
+            forward="out.rate = at.d() * (at.u(-1) - Real(2) * at.u() + at.u(1));",
             vjp='''
-                const Real g = at.bar_out(-1) - Real(2) * at.bar_out() + at.bar_out(1);
+                const Real g = at.bar_rate(-1) - Real(2) * at.bar_rate() + at.bar_rate(1);
                 grad.u = at.d() * g;
-                grad.d = at.bar_out() * (at.u(-1) - Real(2) * at.u() + at.u(1));
+                grad.d = at.bar_rate() * (at.u(-1) - Real(2) * at.u() + at.u(1));
             ''',
             periodic=True,
         )
         du = diffusion(u, d)          # u (*batch, cells), d (*batch,)
 
-    ``at.u(dx, dy)`` is a field at a neighbour, ``at.d()`` a coefficient, ``at.bar_out(dx, dy)`` the
+    ``at.u(dx, dy)`` is a field at a neighbour, ``at.d()`` a coefficient, ``at.bar_rate(dx, dy)`` the
     cotangent of a result; ``at.first() at.last() at.first_y() at.last_y()`` are masks of the edge
     cells, ``at.column() at.line()`` the cell's numbers, ``Cell::inside`` is true at compile time
     where no neighbour lies beyond an edge. Beyond an edge that is not periodic the edge cell itself

@@ -51,8 +51,8 @@ class ReactorBed(Physics):
     Finite volumes with central advection, second order in the width w of a cell as long as
     v w / D and v C_fluid w / L stay below 2 (default: 1.7 both). Defaults are of the size
     met with a liquid in a bed of 6 mm grains, and not those of one plant: dispersion by a Peclet
-    number of the grains of 0.2, heat spread as matter is. The start is a bed free of A. A subclass with other sizes
-    of its two states has a finer grid.
+    number of the grains of 0.2, heat spread as matter is. The start is a bed free of A. A
+    subclass with other sizes of its two states has a finer grid.
     """
 
     concentration = State("mol/m^3", initial=0.0, low=0.0, high=1e5, size=20)
