@@ -130,6 +130,7 @@ struct Args {
   const Column* moving_inputs;  /* constant ones */
   const Column* moving_signals; /* their values by knot, with the stride of rows */
   const ChangeSeed* moving_changes;
+  count* moving_grazes; /* (E): events that only touch zero, without a derivative of their time */
   /* derivatives backward along the steps: tape.h, reverse.h */
   const struct Tape* tape;
   const struct Reverse* reverse;

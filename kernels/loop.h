@@ -92,6 +92,9 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
     fill_path(pack.at, pack.y, stages, path);
   }
 #if TW_EVENTS
+#if TW_DIRECTIONS
+  Path entire;
+#endif
   Found found;
   found.lost = Mask(false);
   if (dense) {
@@ -108,6 +111,9 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
       const Stages kept = stages;
       Path part = path;
       complete_path(there.y, kept, part);
+#if TW_DIRECTIONS
+      entire = part;
+#endif
       Clock inner = advance(part.t, found.theta * part.h);
       Mask beyond = args.direction > 0 ? before(part.t1, inner) : before(inner, part.t1);
       cut_path(part, hit, found.theta, pick(beyond, part.t1, inner));
@@ -171,6 +177,11 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
 #if TW_DIRECTIONS
   Motion motion;
   move_step(pack, target, signed_h, stages, TW_IS_DENSE, motion);
+#if TW_EVENTS
+  motion.share = one;
+  const Mask eventful = accepted & (found.event >= Int(integer(0)));
+  if (any(eventful)) move_events(args, pack.at, entire, path, found, eventful, motion);
+#endif
 #endif
 #if TW_DENSE && !TW_EVENTS
   if (dense) {
@@ -229,7 +240,7 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
     }
 #endif
 #if TW_SAVE
-    take_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps TW_MOTION);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);

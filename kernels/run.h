@@ -31,6 +31,9 @@
 #include "functionals.h"
 #endif
 #if TW_EVENTS
+#if TW_DIRECTIONS
+#include "tangent_events.h"
+#endif
 #include "settle.h"
 #endif
 #if TW_STIFF_METHOD

@@ -31,7 +31,10 @@ struct Motion {
   Real t[TW_DIRECTIONS], t1[TW_DIRECTIONS], h[TW_DIRECTIONS];
 #endif
 #if TW_DENSE
-  MovingPath path[TW_DIRECTIONS];
+  MovingPath path[TW_DIRECTIONS]; /* of the whole step */
+#endif
+#if TW_EVENTS
+  Real share; /* of the step up to its event */
 #endif
 };
 
@@ -45,14 +48,19 @@ TW_FN void tangents_at(const Path& path, const Motion& motion, const Mask& at_en
 #else
   (void)path;
 #endif
+#if TW_EVENTS
+  const Real place = theta * motion.share;
+#else
+  const Real place = theta;
+#endif
   TW_EACH_DIRECTION(d) {
     const MovingPath& moving = motion.path[d];
 #if TW_MOVING_TIME
-    const Real shift = -fma(theta, motion.h[d], motion.t[d]) / path.h;
+    const Real shift = -fma(place, motion.h[d], motion.t[d]) / path.h;
 #endif
     TW_EACH_STATE(s) {
       Real value = moving.c[TW_TERMS - 1][s];
-      for (int j = TW_TERMS - 2; j >= 0; --j) value = fma(value, theta, moving.c[j][s]);
+      for (int j = TW_TERMS - 2; j >= 0; --j) value = fma(value, place, moving.c[j][s]);
 #if TW_MOVING_TIME
       value = fma(rate[s], shift, value);
 #endif

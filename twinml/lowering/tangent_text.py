@@ -27,6 +27,13 @@ from twinml.solve.methods import Method
 from twinml.solve.rosenbrock import RosenbrockTableau
 from twinml.solve.tableau import ButcherTableau
 
+_NAMES = ("du", "st", "sy", "sp", "su", "sr")
+_SIGNATURE = (
+    "const Real t, const Real* y, const Real* p, const Real* u, const Real* c, const Weights w, "
+    + ", ".join(f"const Real* {name}" for name in _NAMES)
+    + ", Real* dout"
+)
+_PASSED = "t, y, p, u, c, w, du, st, sy, sp, su, sr, dout"
 # Operations up to which a derivative stands in every stage, of which there are many.
 _INLINED = 60
 
@@ -82,11 +89,7 @@ def tangent_text(
         table("MOVING_U", moving.inputs),
         table("MOVING_PLACE", places) + "\n",
     ]
-    widths = {
-        "st": 1, "sy": sizes[0], "sp": max(1, len(moving.parameters)),
-        "su": max(1, len(moving.inputs)), "sr": max(1, len(moving.inputs)),
-    }  # fmt: skip
-    seeds = _seeds(sizes[0], moving)
+    seeds, widths = _seeds(sizes[0], moving), _widths(sizes[0], moving)
     functions.append(_directions(rhs, seeds, widths, moving.directions, "rhs_tangent"))
     if isinstance(method, ButcherTableau):
         macros += _explicit(method, dense)
@@ -94,6 +97,40 @@ def tangent_text(
         more, text = _rosenbrock(method, rhs, linear, seeds, widths, moving)
         macros, functions = [*macros, *more], [*functions, *text]
     return "\n".join(macros) + "\n", functions
+
+
+def event_tangents(
+    programs: Mapping[str, Program], sizes: tuple[int, int, int], moving: Moving
+) -> list[str]:
+    """Functions of the derivatives of guards and of the states after each event.
+
+    Args:
+        programs: Of a model with events.
+        sizes: How many state components, parameters and inputs the model has.
+        moving: What moves.
+    """
+    seeds, widths = _seeds(sizes[0], moving), _widths(sizes[0], moving)
+    functions = [
+        _directions(programs["guards"], seeds, widths, moving.directions, "guards_tangent")
+    ]
+    cases = []
+    for number in range(len(programs["guards"].outputs)):
+        if (reset := programs.get(f"reset_{number}")) is None:
+            continue
+        name = f"reset_tangent_{number}"
+        functions.append(_directions(reset, seeds, widths, moving.directions, name))
+        cases.append(f"    case {number}: {name}({_PASSED}); break;")
+    return [
+        *functions,
+        f"TW_FN void reset_tangents(int event, {_SIGNATURE})\n{{\n  switch (event) {{\n"
+        + "".join(f"{case}\n" for case in cases)
+        + "    default: for (int i = 0; i < TW_DIRECTIONS * TW_N; ++i) dout[i] = sy[i];\n  }\n}\n",
+    ]
+
+
+def _widths(states: int, moving: Moving) -> dict[str, int]:
+    parameters, inputs = max(1, len(moving.parameters)), max(1, len(moving.inputs))
+    return {"st": 1, "sy": states, "sp": parameters, "su": inputs, "sr": inputs}
 
 
 def _seeds(states: int, moving: Moving) -> dict[Symbol, Symbol]:

@@ -10,7 +10,7 @@ from twinml.lowering.noise_text import noise_text
 from twinml.lowering.printer import Dialect, print_function
 from twinml.lowering.rosenbrock_text import rosenbrock_text
 from twinml.lowering.tableau_text import stochastic_text, tableau_text
-from twinml.lowering.tangent_text import Moving, tangent_text
+from twinml.lowering.tangent_text import Moving, event_tangents, tangent_text
 from twinml.solve.methods import method_named
 from twinml.solve.rosenbrock import RosenbrockTableau
 from twinml.solve.stochastic import StochasticTableau
@@ -129,6 +129,8 @@ def unit_text(
             method, lowered.programs["rhs"], spec.sizes, spec.moving, linear, dense
         )
         method_defines, functions = method_defines + more, [*functions, *text]
+        if events is not None:
+            functions += event_tangents(lowered.programs, spec.sizes, spec.moving)
     if spec.outputs:
         functions.append(print_function(lowered.programs["outputs"], "outputs", dialect))
     body = "\n".join([*functions, *(part.functions for part in parts)])

@@ -63,7 +63,7 @@ class Args(ctypes.Structure):
         ("moving_parameters", ctypes.POINTER(ColumnView)),
         ("moving_inputs", ctypes.POINTER(ColumnView)),
         ("moving_signals", ctypes.POINTER(ColumnView)),
-        ("moving_changes", ctypes.POINTER(ChangeSeedView)),
+        ("moving_changes", ctypes.POINTER(ChangeSeedView)), ("moving_grazes", _POINTER),
         ("tape", _POINTER), ("reverse", _POINTER),
         ("handed", _POINTER),
         ("handed_count", _POINTER), ("entries_at", _POINTER),

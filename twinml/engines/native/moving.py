@@ -25,6 +25,8 @@ def moving_for(problem: Problem, seeds: Seeds, directions: int) -> Moving:
         if seed.value is not None
     }
     time = any(seed.at is not None or seed.until is not None for seed in seeds.changes)
+    # An event moves the time with which the row goes on.
+    time = time or bool(declared.events)
     if time:
         # A line is read at times that move.
         moved |= {
@@ -57,6 +59,7 @@ class MovingMemory:
         if seeds.y0 is not None:
             self.y[: seeds.y0.shape[0]] = seeds.y0
         self.t = torch.zeros((many, rows) if moving.time else (1,), dtype=dtype)
+        self.grazes = torch.zeros(len(problem.model.declared.events) + 1, dtype=torch.int64)
         self.states: Tensor | None = None
         if problem.keep == "all":
             self.states = torch.zeros((many, n, rows, problem.t.shape[-1]), dtype=dtype)
@@ -68,6 +71,7 @@ class MovingMemory:
         declared = problem.model.declared
         parameters, inputs = list(declared.parameters), list(declared.inputs)
         args.moving_y, args.moving_t = self.y.data_ptr(), self.t.data_ptr()
+        args.moving_grazes = self.grazes.data_ptr()
         if self.states is not None:
             args.moving_states = self.states.data_ptr()
         signals = [name for name, v in problem.inputs.items() if isinstance(v, Signal)]

@@ -6,6 +6,7 @@ or 4 side by side; each pass takes the steps anew, which are the same in every b
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import torch
@@ -28,10 +29,6 @@ def tangent_obstacle(problem: Problem) -> str | None:
     """Why kernels cannot take a problem's derivatives, or None."""
     if problem.path is not None:
         return "kernels follow no derivatives along a Brownian path"
-    if problem.model.declared.events:
-        return (
-            f"kernels follow no derivatives through events ({list(problem.model.declared.events)})"
-        )
     if problem.keep == "quantities":
         return "kernels take derivatives of states, and quantities are kept"
     with torch.no_grad():
@@ -82,7 +79,9 @@ def tangent_run(
         part = slice(number * width, min((number + 1) * width, total))
         memory = MovingMemory(problem, seeds.select(part), moving_for(problem, seeds, width))
         outcome = engine.moved(problem, method, memory)
-        first = outcome if first is None else first
+        if first is None:
+            first = outcome
+            _warn_of_grazing(problem, memory)
         ends = memory.y.unsqueeze(-1) if memory.states is None else memory.states
         found.append(ends[: part.stop - part.start])
     assert first is not None
@@ -91,3 +90,16 @@ def tangent_run(
     if bool(failed.any()):
         tangents[:, :, failed] = 0.0
     return first, tangents.permute(1, 2, 3, 0)
+
+
+def _warn_of_grazing(problem: Problem, memory: MovingMemory) -> None:
+    """The time of an event that only touches zero has no derivative: say so."""
+    for number, name in enumerate(problem.model.declared.events):
+        if count := int(memory.grazes[number]):
+            warnings.warn(
+                f"event '{name}' of {type(problem.model).__name__} grazes zero {count} times: its "
+                "time has no derivative there, and its gradient is left at zero. Move the guard, "
+                "or leave those rows out of the gradient.",
+                UserWarning,
+                stacklevel=3,
+            )
