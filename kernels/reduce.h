@@ -31,7 +31,7 @@ struct ReduceArgs {
   count edge_count;
   const double* thresholds;
   count threshold_count;
-  double* moments;  /* (blocks, 3): count, mean, sum of squared deviations */
+  double* moments;  /* (blocks, 4): count, mean (two numbers), sum of squared deviations */
   double* extremes; /* (blocks, 2): least and largest finite value; nan without one */
   count* bins;      /* (edge_count + 1): below, in each bin, above */
   count* exceeded;  /* (threshold_count) */
@@ -96,9 +96,10 @@ TW_BIG void reduce_block(const ReduceArgs& args, count block) {
     square[i % TW_REDUCE_COLUMNS] += away * away;
   }
   const double off = sum_columns(column), squares = sum_columns(square);
-  args.moments[3 * block] = (double)seen;
-  args.moments[3 * block + 1] = mean + off / some;
-  args.moments[3 * block + 2] = squares - off * off / some;
+  args.moments[4 * block] = (double)seen;
+  args.moments[4 * block + 1] = mean;
+  args.moments[4 * block + 2] = off / some;
+  args.moments[4 * block + 3] = squares - off * off / some;
   args.extremes[2 * block] = seen ? least : (double)__builtin_nanf("");
   args.extremes[2 * block + 1] = seen ? largest : (double)__builtin_nanf("");
 }

@@ -3,7 +3,9 @@
 A block is ``BLOCK`` values, read as 32 columns: value i belongs to column i mod 32. Every column is
 summed from top to bottom, then the columns pairwise: 16 and 16, 8 and 8, and so on. The mean comes
 first, then squared deviations from it, corrected for what the mean was off by (Chan, Golub, LeVeque
-1983, The American Statistician 37, eq. 1.7); blocks are joined pairwise by their eq. 2.1.
+1983, The American Statistician 37, eq. 1.7); blocks are joined pairwise by their eq. 2.1. A mean is
+kept as two numbers that add up to it: rounded to one it would spoil the variance of values that
+differ little from one another.
 ``kernels/reduce.h`` is the same text for kernels, and gives the same bits.
 """
 
@@ -17,7 +19,7 @@ COLUMNS = 32
 
 
 def block_moments(values: Tensor) -> Tensor:
-    """Count, mean and sum of squared deviations of each block, (K, 3) float64.
+    """Count, mean (two numbers) and sum of squared deviations of each block, (K, 4) float64.
 
     Args:
         values: (B,), float64; nan counts as nothing. A last block may be shorter.
@@ -34,7 +36,7 @@ def block_moments(values: Tensor) -> Tensor:
     away = torch.where(there, cells - mean[:, None, None], 0.0)
     off = _sum(away)
     squares = _sum(away * away) - off * off / some
-    return torch.stack([count, mean + off / some, squares], dim=1)
+    return torch.stack([count, mean, off / some, squares], dim=1)
 
 
 def _sum(cells: Tensor) -> Tensor:
@@ -49,19 +51,20 @@ def _sum(cells: Tensor) -> Tensor:
 
 
 def joined(blocks: Tensor) -> Tensor:
-    """One count, mean and sum of squares (3,) of blocks (K, 3): neighbours first, then pairs."""
+    """The same four numbers of all blocks (K, 4) together: neighbours first, then pairs."""
     if blocks.shape[0] == 0:
-        return torch.zeros(3, dtype=torch.float64)
+        return torch.zeros(4, dtype=torch.float64)
     while blocks.shape[0] > 1:
         even = blocks.shape[0] // 2 * 2
-        left, right = blocks[:even:2], blocks[1:even:2]
-        count = left[:, 0] + right[:, 0]
-        share = right[:, 0] / count.clamp(min=1.0)
-        apart = torch.where((left[:, 0] > 0) & (right[:, 0] > 0), right[:, 1] - left[:, 1], 0.0)
+        left, right = blocks[:even:2].unbind(1), blocks[1:even:2].unbind(1)
+        count = left[0] + right[0]
+        share = right[0] / count.clamp(min=1.0)
+        both = (left[0] > 0) & (right[0] > 0)
+        apart = torch.where(both, (right[1] - left[1]) + (right[2] - left[2]), 0.0)
         # Of an empty block the other's mean counts.
-        start = torch.where(left[:, 0] > 0, left[:, 1], right[:, 1])
-        mean = start + apart * share
-        squares = left[:, 2] + right[:, 2] + apart * apart * share * left[:, 0]
-        pairs = torch.stack([count, mean, squares], dim=1)
+        mean = torch.where(left[0] > 0, left[1], right[1])
+        rest = torch.where(left[0] > 0, left[2], right[2]) + apart * share
+        squares = left[3] + right[3] + apart * apart * share * left[0]
+        pairs = torch.stack([count, mean, rest, squares], dim=1)
         blocks = torch.cat([pairs, blocks[even:]])
     return blocks[0]

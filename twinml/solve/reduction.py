@@ -71,7 +71,7 @@ class Reduced:
         exceeded: Rows above each threshold, (thresholds,) int64.
         minimum, maximum: Of the finite values; nan where there are none.
         head, tail: Values of the rows before the first and after the last whole block.
-        blocks: Count, mean and sum of squared deviations of each whole block, (K, 3).
+        blocks: Moments of each whole block, (K, 4), as ``block_moments`` gives them.
     """
 
     reduction: Reduction
@@ -127,10 +127,10 @@ class Reduced:
     @cached_property
     def _moments(self) -> tuple[float, float, float]:
         """Count, mean and sum of squared deviations, all blocks joined."""
-        parts = [block_moments(v) if v.shape[0] else v.new_empty((0, 3))
+        parts = [block_moments(v) if v.shape[0] else v.new_empty((0, 4))
                  for v in (self.head, self.tail)]  # fmt: skip
-        count, mean, squares = joined(torch.cat([parts[0], self.blocks, parts[1]])).tolist()
-        return count, mean if count else math.nan, squares
+        count, mean, rest, squares = joined(torch.cat([parts[0], self.blocks, parts[1]])).tolist()
+        return count, mean + rest if count else math.nan, squares
 
     def merge(self, following: Reduced) -> Reduced:
         """This part and the one that follows it; the bits are those of both reduced at once.

@@ -77,6 +77,11 @@ class Solution:
         Raises:
             ArgumentError: unknown name.
         """
+        if name in self.reduced:
+            raise ArgumentError(
+                f"'{name}' was reduced over the rows, which are not stored; use "
+                f"sol.reduced['{name}'], or leave it out of reduce=."
+            )
         if name not in self.values:
             raise ArgumentError(
                 f"the solution has no '{name}'; it has {list(self.values)}."

@@ -51,7 +51,7 @@ def _blocks(reduction: Reduction, values: Tensor, failed: Tensor, first: int) ->
     count = values.shape[0] // BLOCK
     edges = torch.tensor(reduction.edges, dtype=torch.float64)
     thresholds = torch.tensor(reduction.thresholds, dtype=torch.float64)
-    moments = torch.empty((count, 3), dtype=torch.float64)
+    moments = torch.empty((count, 4), dtype=torch.float64)
     extremes = torch.empty((count, 2), dtype=torch.float64)
     bins = torch.zeros(max(2, edges.shape[0] + 1), dtype=torch.int64)
     exceeded = torch.zeros(thresholds.shape[0], dtype=torch.int64)
