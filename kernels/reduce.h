@@ -32,7 +32,7 @@ struct ReduceArgs {
   const double* thresholds;
   count threshold_count;
   double* moments;  /* (blocks, 4): count, mean (two numbers), sum of squared deviations */
-  double* extremes; /* (blocks, 2): least and largest finite value; nan without one */
+  double* extremes; /* (blocks, 2): least and largest finite value; left alone without one */
   count* bins;      /* (edge_count + 1): below, in each bin, above */
   count* exceeded;  /* (threshold_count) */
   count* numbers;   /* [2]: values that are no number, infinite values */
@@ -100,8 +100,9 @@ TW_BIG void reduce_block(const ReduceArgs& args, count block) {
   args.moments[4 * block + 1] = mean;
   args.moments[4 * block + 2] = off / some;
   args.moments[4 * block + 3] = squares - off * off / some;
-  args.extremes[2 * block] = seen ? least : (double)__builtin_nanf("");
-  args.extremes[2 * block + 1] = seen ? largest : (double)__builtin_nanf("");
+  if (!seen) return;
+  args.extremes[2 * block] = least;
+  args.extremes[2 * block + 1] = largest;
 }
 
 }  // namespace tw

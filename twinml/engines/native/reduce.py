@@ -52,7 +52,7 @@ def _blocks(reduction: Reduction, values: Tensor, failed: Tensor, first: int) ->
     edges = torch.tensor(reduction.edges, dtype=torch.float64)
     thresholds = torch.tensor(reduction.thresholds, dtype=torch.float64)
     moments = torch.empty((count, 4), dtype=torch.float64)
-    extremes = torch.empty((count, 2), dtype=torch.float64)
+    extremes = torch.full((count, 2), torch.nan, dtype=torch.float64)
     bins = torch.zeros(max(2, edges.shape[0] + 1), dtype=torch.int64)
     exceeded = torch.zeros(thresholds.shape[0], dtype=torch.int64)
     numbers = torch.zeros(2, dtype=torch.int64)
