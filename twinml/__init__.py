@@ -17,7 +17,7 @@ _HOME = {
     "event": "physics", "KernelPhysics": "physics", "field_op": "fields",
     "check_dimensions": "physics", "DimensionReport": "physics",
     "Change": "solve.change", "Solution": "solve.solution", "Status": "solve.status",
-    "simulate": "engines",
+    "simulate": "engines", "Reduction": "solve.reduction", "Reduced": "solve.reduction",
     "Record": "data.record", "Table": "data.table", "Posterior": "data.posterior",
     "calibrate": "calibrate", "Calibration": "calibrate.calibration",
     "load_calibration": "calibrate.calibration",

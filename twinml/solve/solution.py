@@ -13,6 +13,7 @@ from twinml.errors import ArgumentError, MissingDependencyError, SolveError, nea
 from twinml.solve.event_times import EventTimes
 from twinml.solve.kernel import KernelReport
 from twinml.solve.problem import LaneState
+from twinml.solve.reduction import Reduced
 from twinml.solve.status import FAILURE, describe
 
 
@@ -58,6 +59,9 @@ class Solution:
             ``state`` and ``keep="final"`` are the row at the event, after its reset.
         kernels: The generated kernels that ran, in order; () for the eager engine.
         derivatives: What ``jacobian`` calls with names; None where there is nothing to call.
+        reduced: Quantities of all rows together, where ``reduce=`` asked for them. Of the rows
+            themselves ``status`` (uint8) and the other quantities are then kept; ``fail_time``,
+            ``steps``, ``rejected`` and ``state`` are those of no row.
     """
 
     t: Tensor
@@ -78,6 +82,7 @@ class Solution:
     derivatives: Callable[[Sequence[str], Sequence[str]], Tensor] | None = field(
         default=None, repr=False
     )
+    reduced: Mapping[str, Reduced] = field(default_factory=dict)
 
     @property
     def ok(self) -> Tensor:
@@ -95,6 +100,11 @@ class Solution:
         Raises:
             ArgumentError: unknown name.
         """
+        if name in self.reduced:
+            raise ArgumentError(
+                f"'{name}' was reduced over the rows, which are not stored; use "
+                f"sol.reduced['{name}'], or leave it out of reduce=."
+            )
         if name not in self.values:
             raise ArgumentError(
                 f"the solution has no '{name}'; it has {list(self.values)}."
@@ -162,11 +172,15 @@ class Solution:
         if bad.shape[0]:
             row = int(bad[0])
             raise SolveError(
-                f"{bad.shape[0]} of {self.status.shape[0]} rows failed; row {row} at t = "
-                f"{float(self.fail_time[row]):g} {self.time_unit} with "
-                f"{describe(int(self.status[row]))}."
+                f"{bad.shape[0]} of {self.status.shape[0]} rows failed; row {row}{self._when(row)} "
+                f"with {describe(int(self.status[row]))}."
             )
         return self
+
+    def _when(self, row: int) -> str:
+        if self.reduced:
+            return ""
+        return f" at t = {float(self.fail_time[row]):g} {self.time_unit}"
 
     def to_xarray(self) -> Any:
         """An ``xarray.Dataset`` with dimensions row and time, units as attributes.
@@ -212,8 +226,12 @@ class Solution:
             f"engine   {self.engine}: {self.reason}",
             f"method   {names}",
             f"rows     {rows}, failed {failed}",
-            f"steps    {int(self.steps.sum())} attempted, {int(self.rejected.sum())} rejected",
         ]
+        if not self.reduced:
+            attempted, rejected = int(self.steps.sum()), int(self.rejected.sum())
+            lines.append(f"steps    {attempted} attempted, {rejected} rejected")
+        for name, found in self.reduced.items():
+            lines.append(f"reduced  {name}: {found.count} values, mean {found.mean:g}")
         for name, event in self.events.items():
             rows = int((event.count > 0).sum())
             line = f"event    {name}: {int(event.count.sum())} times in {rows} rows"
