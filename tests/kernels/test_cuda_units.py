@@ -98,9 +98,7 @@ class Hybrid(tw.Physics):
 
 
 def test_the_network_kernels_take_what_they_took():
-    """Registers, frame and spills of the hybrid; a change is looked at and written down.
-
-    """
+    """Registers, frame and spills of the hybrid; a change is looked at and written down."""
     need_nvrtc()
     known = json.loads(GOLDEN.read_text())
     if list(nvrtc_version()) != known["nvrtc"]:
