@@ -106,11 +106,11 @@ TW_FN void linear_block(const real* w, const real* b, const Real* x, Real* y) {
 #ifdef __CUDACC__
   if constexpr (IN % 4 == 0) {
     TW_UNROLL for (int i = 0; i < IN; i += 4) sums_add_four<IN>(s, w + i, x + i);
-    sums_store(s, y);
-    return;
-  }
+  } else
 #endif
-  TW_UNROLL for (int i = 0; i < IN; ++i) sums_add<IN>(s, w + i, x[i]);
+  {
+    TW_UNROLL for (int i = 0; i < IN; ++i) sums_add<IN>(s, w + i, x[i]);
+  }
   sums_store(s, y);
 }
 
@@ -126,13 +126,14 @@ TW_FN Real linear_narrow(const real* w, real b, const Real* x) {
       s1 = fma(four.of[1], x[i + 1], s1);
       s2 = fma(four.of[2], x[i + 2], s2);
       s3 = fma(four.of[3], x[i + 3], s3);
-      continue;
-    }
+    } else
 #endif
-    s0 = fma(Real(w[i]), x[i], s0);
-    s1 = fma(Real(w[i + 1]), x[i + 1], s1);
-    s2 = fma(Real(w[i + 2]), x[i + 2], s2);
-    s3 = fma(Real(w[i + 3]), x[i + 3], s3);
+    {
+      s0 = fma(Real(w[i]), x[i], s0);
+      s1 = fma(Real(w[i + 1]), x[i + 1], s1);
+      s2 = fma(Real(w[i + 2]), x[i + 2], s2);
+      s3 = fma(Real(w[i + 3]), x[i + 3], s3);
+    }
   }
   if constexpr (IN - whole > 0) s0 = fma(Real(w[whole]), x[whole], s0);
   if constexpr (IN - whole > 1) s1 = fma(Real(w[whole + 1]), x[whole + 1], s1);

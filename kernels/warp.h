@@ -40,6 +40,15 @@ TW_FN void add_up(count* total, count part) {
   if (lane_of_warp() == 0) TW_FETCH_ADD(total, part);
 }
 
+/* The largest number of the lanes of a warp, which call it together. */
+TW_FN count most_of_warp(count mine) {
+  for (int away = TW_WARP / 2; away > 0; away /= 2) {
+    const count other = __shfl_xor_sync(TW_WHOLE_WARP, mine, away, TW_WARP);
+    mine = other > mine ? other : mine;
+  }
+  return mine;
+}
+
 }  // namespace tw
 
 #endif

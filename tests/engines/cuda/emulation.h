@@ -29,7 +29,7 @@ static Place3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulation {
 
-enum Wait { NOTHING, ACTIVE, ANY, ALL, BALLOT, SHUFFLE, SHUFFLE_DOWN, SYNC, ENDED };
+enum Wait { NOTHING, ACTIVE, ANY, ALL, BALLOT, SHUFFLE, SHUFFLE_DOWN, SHUFFLE_XOR, SYNC, ENDED };
 
 struct Lane {
   ucontext_t context;
@@ -76,8 +76,11 @@ static long long answer(const Lane& lane, int number) {
       break;
     }
     case SHUFFLE:
-    case SHUFFLE_DOWN: {
-      int source = lane.wait == SHUFFLE ? lane.from % TW_WARP : number + lane.from;
+    case SHUFFLE_DOWN:
+    case SHUFFLE_XOR: {
+      int source = lane.wait == SHUFFLE        ? lane.from % TW_WARP
+                   : lane.wait == SHUFFLE_DOWN ? number + lane.from
+                                               : number ^ lane.from;
       if (source >= TW_WARP) source = number;
       if (!(lane.mask & bit(source))) {
         fprintf(stderr, "a shuffle reads a lane that is not in its mask\n");
@@ -214,6 +217,11 @@ static inline T __shfl_sync(unsigned mask, T value, int from, int = TW_WARP) {
 template <class T>
 static inline T __shfl_down_sync(unsigned mask, T value, unsigned away, int = TW_WARP) {
   return from_word<T>(emulation::meet(emulation::SHUFFLE_DOWN, mask, as_word(value), (int)away));
+}
+
+template <class T>
+static inline T __shfl_xor_sync(unsigned mask, T value, int with, int = TW_WARP) {
+  return from_word<T>(emulation::meet(emulation::SHUFFLE_XOR, mask, as_word(value), with));
 }
 
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
