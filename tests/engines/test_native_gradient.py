@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
 import twinml as tw
 from tests.engines.models import Custom, Forced
 from tests.engines.test_gradient import check
-from twinml.engines import simulation
-from twinml.engines.native import gradient, reverse, tape
+from twinml.engines.events import EventLog
+from twinml.engines.native import gradient, library, tape
 from twinml.engines.native.engine import NativeEngine
 from twinml.engines.normalise import build_problem
+from twinml.engines.observe import outputs_at
 from twinml.engines.replay import replay
 from twinml.engines.saving import Trajectory
-from twinml.engines.events import EventLog
 from twinml.errors import ArgumentError
+from twinml.library import VanDerPol
 
 pytestmark = pytest.mark.usefixtures("compiler")
 
@@ -43,10 +42,14 @@ class Hybrid(tw.Physics):
     def rhs(self, t, x, v, k, loss, u):
         one, two = self.net(x, v)
         pull = tw.interp(x, self.knots, self.force)
-        kink = torch.where(v > 0, torch.sqrt(v), v)
+        kink = torch.where(v > 0, v * v, 0.5 * v)
         return {
             "x": v + 0.1 * one,
-            "v": -k * torch.sin(x) - loss * v + 0.2 * two + u * torch.cos(t) + pull
+            "v": -k * torch.sin(x)
+            - loss * v
+            + 0.2 * two
+            + u * torch.cos(t)
+            + pull
             + self.gain * kink,
         }
 
@@ -183,8 +186,6 @@ def replayed(kind: str, method: str, options: dict):
 
 
 def sol_from(problem, states):
-    from twinml.engines.observe import outputs_at
-
     effort = outputs_at(problem, states, problem.t)["effort"]
     return {"x": states[0], "v": states[1], "effort": effort}
 
@@ -361,12 +362,9 @@ def test_gradients_go_on_beyond_the_leaves_and_add_up():
 
 
 def test_training_takes_the_same_kernels_and_comes_nearer(monkeypatch):
-    from twinml.engines.native import library
-    from twinml.lowering import lower as module
-
     target = torch.sin(TIMES).expand(4, -1)
     model, losses, paths = Hybrid(), [], set()
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    optimiser = torch.optim.Adam(model.parameters(), lr=3e-2)
     for step in range(12):
         if step == 1:  # from here on nothing is compiled or traced
             monkeypatch.setattr(library, "_compiled", None)
@@ -380,7 +378,6 @@ def test_training_takes_the_same_kernels_and_comes_nearer(monkeypatch):
         losses.append(float(loss.detach()))
         paths.add(sol.kernels[0].library)
     assert len(paths) == 1 and losses[-1] < 0.8 * losses[0]
-    assert module is not None
 
 
 def test_weights_that_were_changed_before_the_way_back_are_an_error():
@@ -396,8 +393,8 @@ def test_a_second_derivative_is_a_named_error():
     k = torch.ones(2, dtype=torch.float64, requires_grad=True)
     sol = tw.simulate(Hybrid(), TIMES, {"k": k}, method="rk4", dt=0.1, engine="native")
     (first,) = torch.autograd.grad(sol["x"].sum(), k, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        first.sum().backward()
+    with pytest.raises(ArgumentError, match="second derivative"):
+        (first.sum() + k.sum()).backward()
 
 
 def test_a_span_without_length_has_the_gradient_of_its_start():
@@ -426,11 +423,8 @@ def test_auto_takes_kernels_for_gradients_and_says_where_it_does_not():
 
 @pytest.mark.slow
 def test_rows_that_turn_stiff_go_to_the_reference():
-    from twinml.library import VanDerPol
-
     name = next(iter(VanDerPol().declared.parameters))
     mu = torch.tensor([1.0, 1000.0], dtype=torch.float64, requires_grad=True)
     problem = build_problem(VanDerPol(), [0.0, 20.0], {name: mu})
     with pytest.raises(ArgumentError, match="1 rows turned stiff"):
         NativeEngine().run(problem, "auto", "frozen")
-    assert simulation is not None and math.isfinite(float(mu.sum())) and reverse is not None
