@@ -1,4 +1,4 @@
-"""What everyone computes: the loss of 4,096 windows of 200 RK4 steps, and its gradient by weights."""
+"""What everyone computes: the loss of 4,096 windows of 200 RK4 steps, and its gradient."""
 
 from __future__ import annotations
 

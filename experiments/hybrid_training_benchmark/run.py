@@ -90,7 +90,8 @@ def main() -> None:
             entries[name]["cpu"].append(end[0] - begin[0])
             entries[name]["wall"].append(end[1] - begin[1])
     own = entries.get("twinml, reverse kernel")
-    print("\n| contestant | wall s | CPU s | x wall | x CPU | gradient error |\n|---|---|---|---|---|---|")
+    print("\n| contestant | wall s | CPU s | x wall | x CPU | gradient error |")
+    print("|---|---|---|---|---|---|")
     for name, entry in entries.items():
         wall, cpu = (statistics.median(entry[kind]) for kind in ("wall", "cpu"))
         entry["median_wall"], entry["median_cpu"] = wall, cpu
