@@ -13,10 +13,10 @@ import twinml.library as library
 from tests.lowering.models import Hybrid, OneFunction
 from tests.lowering.test_derive import ACTIVATIONS, POINTS, RENAMED, Learned, one_operation
 from twinml.errors import LoweringError
-from twinml.lowering import evaluate, lower
+from twinml.lowering import check_adjoint as check
+from twinml.lowering import evaluate, lower, slopes
 from twinml.lowering.adjoint import Wanted, pulled
 from twinml.lowering.adjoint_text import pull_text
-from twinml.lowering.check_adjoint import _checked, check_adjoint
 from twinml.lowering.program import OPERATIONS, Linear, Program, operands
 
 
@@ -67,6 +67,10 @@ def test_every_operation_pulls_back_as_torch_does_at_its_kinks_too(op, wide):
         asked &= np.abs(y[1]) > 1e-6
     if op == "pow" and wide:
         asked &= y[0] != 0.0  # nan where torch gives 0 for a varying exponent
+    if wide:
+        # The other element's nothing meets the infinite slope, as it does in torch.
+        asked &= np.isfinite(expected).all(0)
+        asked &= (np.abs(y) > 0).any(0) if op == "atan2" else True
     got = pulled_back(program, y, seed)
     for mine, torchs in zip(got, expected, strict=True):
         near = np.isclose(mine, torchs, rtol=1e-12, atol=1e-14 * wide, equal_nan=True)
@@ -79,18 +83,16 @@ def test_every_operation_pulls_back_as_torch_does_at_its_kinks_too(op, wide):
     ids=[*library.__all__, "Hybrid", *(cls.__name__ for cls in ACTIVATIONS)],
 )  # fmt: skip
 def test_models_pull_back_what_autograd_does(model):
-    check_adjoint(model, lower(model), everything(model))
+    check.check_adjoint(model, lower(model), everything(model))
 
 
 def test_a_wrong_rule_is_an_error_and_no_wrong_number(monkeypatch):
-    from twinml.lowering import slopes
-
+    monkeypatch.setattr(check, "_checked", set())
     monkeypatch.setitem(slopes.SLOPES, "sin", slopes.SLOPES["cos"])
-    model = OneFunction(lambda x, y, z: torch.sin(x) * y)
-    lowered = lower(library.Pendulum())
+    model = library.Pendulum()
     with pytest.raises(LoweringError, match="pulls back"):
-        check_adjoint(library.Pendulum(), lowered, Wanted())
-    assert model is not None and not any(key[0] == lowered.digest for key in _checked)
+        check.check_adjoint(model, lower(model), Wanted())
+    assert not check._checked
 
 
 def test_an_infinite_slope_of_the_branch_not_taken_does_no_harm():
@@ -117,7 +119,9 @@ def test_what_is_not_wanted_is_not_computed():
     # The layers themselves are not computed again.
     for pull in (full, bare):
         assert not any(isinstance(node, Linear) for node in pull.pull.nodes)
-        assert all(place < at for at, node in enumerate(pull.pull.nodes) for place in operands(node))
+        assert all(
+            place < at for at, node in enumerate(pull.pull.nodes) for place in operands(node)
+        )
 
 
 def test_the_text_of_a_pull_names_its_memory():
@@ -125,4 +129,4 @@ def test_the_text_of_a_pull_names_its_memory():
     pull = pulled(lower(model).programs["rhs"], 3, Wanted())
     text = pull_text(pull, {})
     assert "kept[0] = a0;" in text and "rhs_pull" in text and "gather_shares" in text
-    assert text.count("exp(") == 1  # kept, not computed again
+    assert text.count(" exp(") == 1  # kept, not computed again

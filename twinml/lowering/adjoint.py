@@ -257,7 +257,7 @@ class _Reverse:
                 alone[number] = bar
                 parts.append(CHOICES[node.op](arithmetic, args, alone))
         else:
-            slopes = SLOPES[node.op](arithmetic, args, self.places[place])
+            slopes = _slopes(arithmetic, node.op, args, self.places[place])
             for number in moving:
                 slope = slopes[number]
                 parts.append(None if slope is None else arithmetic.mul(slope, bar))
@@ -334,6 +334,20 @@ class _Reverse:
                 continue
             open_places.extend(operands(node))
         return cut
+
+
+def _slopes(
+    arithmetic: Arithmetic, op: str, args: Sequence[int], value: int
+) -> tuple[Tangent, ...]:
+    """The rules of forward mode, but where torch's reverse mode has another value."""
+    if op == "atan2" and not arithmetic.is_vector(*args):
+        # At the origin nothing, where forward mode has nan.
+        (y, x), zero = args, arithmetic.constant(0.0)
+        square = arithmetic.add(arithmetic.mul(y, y), arithmetic.mul(x, x))
+        origin = arithmetic.builder.apply("eq", square, zero)
+        inverse = arithmetic.select(origin, zero, arithmetic.inverse(square))
+        return arithmetic.mul(x, inverse), arithmetic.neg(arithmetic.mul(y, inverse))
+    return SLOPES[op](arithmetic, args, value)
 
 
 def _costly(node: Node) -> bool:

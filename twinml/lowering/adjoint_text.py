@@ -14,8 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from twinml.lowering.adjoint import Block, Pull, Share
-from twinml.lowering.printer import BIG, statements
+from twinml.lowering.printer import statements
 from twinml.lowering.program import Kept, Linear, Load, Program, Table, kind_of
+
+# Above this many operations a function is called: it stands in a unit three times a stage.
+BIG = 50
 
 _ARGUMENTS = (
     "const Real t, const Real* y, const Real* p, const Real* u, const Real* c, const Weights w"
