@@ -14,10 +14,10 @@ __version__ = "0.1.0"
 _HOME = {
     "State": "physics", "Parameter": "physics", "Input": "physics", "Output": "physics",
     "Physics": "physics", "Signal": "physics", "interp": "physics", "sqrt0": "physics",
-    "event": "physics", "field_op": "fields",
+    "event": "physics", "KernelPhysics": "physics", "field_op": "fields",
     "check_dimensions": "physics", "DimensionReport": "physics",
     "Change": "solve.change", "Solution": "solve.solution", "Status": "solve.status",
-    "simulate": "engines",
+    "simulate": "engines", "Reduction": "solve.reduction", "Reduced": "solve.reduction",
     "Record": "data.record", "Table": "data.table", "Posterior": "data.posterior",
     "calibrate": "calibrate", "Calibration": "calibrate.calibration",
     "load_calibration": "calibrate.calibration",

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.derivatives import methods_for
 from twinml.engines.events import EventLog
 from twinml.engines.forcing import Forcing
 from twinml.engines.lanes import Lanes, Rows
@@ -27,7 +28,7 @@ from twinml.engines.saving import Trajectory
 from twinml.engines.stepper import AbstractStepper, RosenbrockStepper, stepper_for
 from twinml.errors import ArgumentError, MissingDependencyError, SolveError
 from twinml.physics import Signal
-from twinml.solve.methods import AUTO, AUTO_NOISE, method_named, partners
+from twinml.solve.methods import AUTO, method_named
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.status import FAILURE, Status
 
@@ -65,14 +66,11 @@ class EagerEngine(AbstractEngine):
         return outcome, records
 
 
-def _steppers(problem: Problem, method: str) -> list[AbstractStepper]:
+def _steppers(problem: Problem, method: str, derived: bool) -> list[AbstractStepper]:
     fixed = problem.dt is not None
-    if method != AUTO:
-        return [stepper_for(method_named(method), fixed)]
-    if problem.path is not None:
-        return [stepper_for(method_named(AUTO_NOISE), fixed)]
-    names = partners(problem.y0.shape[0], fixed)
-    return [stepper_for(method_named(name), fixed) for name in names]
+    return [
+        stepper_for(method_named(name), fixed) for name in methods_for(problem, method, derived)
+    ]
 
 
 def _solve(
@@ -82,7 +80,7 @@ def _solve(
     state = Rows(problem, forcing)
     sinks = _sinks(problem)
     rows = torch.arange(problem.rows, device=problem.y0.device)
-    steppers = _steppers(problem, method)
+    steppers = _steppers(problem, method, keep_record)
     names = numpy.full(problem.rows, steppers[0].name, dtype=object)
     records: list[Record] = []
     for phase, stepper in enumerate(steppers):

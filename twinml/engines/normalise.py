@@ -13,6 +13,7 @@ from torch import Tensor
 
 from twinml.engines.arguments import (
     Batch,
+    placed,
     read_changes,
     read_column,
     read_inputs,
@@ -68,11 +69,13 @@ def build_problem(
         raise ArgumentError(f"dtype={dtype}; expected torch.float64 or torch.float32.")
     name = type(model).__name__
     batch = Batch()
-    times = read_times(t, device)
+    # Checked where they are given: to look at them on a GPU is to wait for it.
+    given_times = read_times(t)
+    times = placed(given_times, device)
     if times.ndim == 2:
         batch.see("t", times.shape[0])
     values = read_parameters(model, parameters or {}, dtype, device, batch)
-    signals = read_inputs(model, inputs or {}, times, dtype, device, batch)
+    signals = read_inputs(model, inputs or {}, given_times, dtype, device, batch)
     extra = {
         key: read_column(f"constant '{key}'", value, dtype, device, batch)
         for key, value in (constants or {}).items()
@@ -121,7 +124,7 @@ def build_problem(
     if model.has_noise:
         assert dt is not None
         path = noise_path(model, number, own, float(dt), times, rows, start)
-    direction = (times[..., -1] - times[..., 0]).sign()
+    direction = (given_times[..., -1] - given_times[..., 0]).sign()
     backward = bool((direction < 0).any())
     if backward and bool((direction > 0).any()):
         raise ArgumentError(
@@ -143,7 +146,7 @@ def build_problem(
         quantities=quantities, constants=extra, keep=mode, rtol=float(rtol),
         atol=_atol(model, atol, dtype, device), dt=None if dt is None else float(dt),
         max_step=math.inf if max_step is None else float(max_step), max_steps=int(max_steps), h0=h0,
-        path=path, side=side, near=near, max_events=int(max_events),
+        path=path, side=side, near=near, max_events=int(max_events), backward=backward,
     )  # fmt: skip
 
 
@@ -239,7 +242,7 @@ def _atol(
             )
         # An exactly zero state with atol = 0 would divide by zero.
         rows += [max(float(value), torch.finfo(dtype).tiny)] * state.width
-    return torch.tensor(rows, dtype=dtype, device=device)
+    return placed(torch.tensor(rows, dtype=dtype), device)
 
 
 def _keep(

@@ -34,6 +34,7 @@ from twinml.lowering.values import (
     shown,
 )
 from twinml.physics.binding import NOISE
+from twinml.physics.kernel_physics import KernelPhysics
 from twinml.physics.model import Physics
 
 # Where the program of one argument's components lives: symbol kind and first index.
@@ -43,8 +44,8 @@ Argument = tuple[str, int, int | None]
 def programs(model: Physics, members: Members) -> dict[str, Program]:
     """The programs of a model by name, in a fixed order.
 
-    "rhs" (n results), "outputs" (m), "noise" (n, zero where the model names none), "guards" (one
-    for each event) and "reset_<k>" (n, for event k) where the model has them.
+    "rhs" (n results) unless a header has it, "outputs" (m), "noise" (n, zero where the model names
+    none), "guards" (one for each event) and "reset_<k>" (n, for event k) where the model has them.
 
     Args:
         model: A model whose equations return what they should.
@@ -54,7 +55,9 @@ def programs(model: Physics, members: Members) -> dict[str, Program]:
         LoweringError: an equation has no kernel.
     """
     declared = model.declared
-    found = {"rhs": _stacked(model, members, "rhs", _zero)}
+    found = {}
+    if not isinstance(model, KernelPhysics):
+        found["rhs"] = rhs_program(model, members)
     if declared.outputs:
         found["outputs"] = _single(model, members, "outputs", tuple(declared.outputs))
     if model.has_noise:
@@ -65,6 +68,11 @@ def programs(model: Physics, members: Members) -> dict[str, Program]:
             if event.action is not None:
                 found[f"reset_{number}"] = _stacked(model, members, f"{name}.reset", _unchanged)
     return found
+
+
+def rhs_program(model: Physics, members: Members) -> Program:
+    """The program of ``rhs`` as it is written in torch."""
+    return _stacked(model, members, "rhs", _zero)
 
 
 def _zero(builder: Builder, row: int) -> int:
