@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from twinml.lowering.program import Builder, Call, Item, Program
+from twinml.lowering.program import Builder, Call, Item, Program, operands, with_operands
 from twinml.physics.declarations import Declarations
 from twinml.physics.kernel_source import JVP, RHS, KernelSource
 
@@ -22,9 +22,21 @@ def header_program(declared: Declarations, source: KernelSource, twin: Program |
     return builder.program([builder.add(Item(call, i)) for i in range(widths[0])])
 
 
-def is_header(program: Program) -> bool:
-    """Whether a program calls a header."""
-    return any(isinstance(node, Call) for node in program.nodes)
+def expanded(program: Program) -> Program:
+    """The program with the twins of a header in place of its functions, where there are twins."""
+    builder, places = Builder(), list[int]()
+    twins: dict[int, tuple[int, ...]] = {}
+    for number, node in enumerate(program.nodes):
+        own = [places[i] for i in operands(node)]
+        if isinstance(node, Item) and node.arg in twins:
+            places.append(twins[node.arg][node.index])
+            continue
+        if isinstance(node, Call) and node.twin is not None:
+            call = with_operands(node, own)
+            assert isinstance(call, Call)
+            twins[number] = builder.inline(node.twin, call.argument)
+        places.append(builder.add(with_operands(node, own)))
+    return builder.program([places[i] for i in program.outputs])
 
 
 def header_text(declared: Declarations, source: KernelSource) -> str:

@@ -25,6 +25,7 @@ from twinml.engines.native.rows import RowState
 from twinml.engines.record import Record
 from twinml.engines.stepper import stepper_for
 from twinml.errors import ArgumentError, DerivativeError, LoweringError
+from twinml.physics import KernelPhysics
 from twinml.solve.methods import method_named
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.status import FAILURE
@@ -44,6 +45,11 @@ class NativeEngine(AbstractEngine):
             return "the kernels are built for Linux and macOS, and this is Windows"
         if problem.y0.device.type != "cpu":
             return f"the rows lie on {problem.y0.device}, and the kernels run on the CPU"
+        if problem.differentiable() and isinstance(problem.model, KernelPhysics):
+            return (
+                f"a gradient is asked for of {type(problem.model).__name__}, whose rhs stands in a "
+                "header: torch takes it, from the rhs beside it or by rhs_jvp"
+            )
         if problem.differentiable():
             return (
                 "a gradient is asked for and the kernels have none yet (torch.no_grad() would say "
