@@ -143,8 +143,19 @@ class CudaLaunch:
                 assert name in places, f"args.{name} is no table of the launch"
         # A numpy array of one element goes by value, into the kernel's own constant memory.
         value = numpy.frombuffer(bytes(args), dtype=f"V{ctypes.sizeof(Args)}")
-        with cupy().cuda.ExternalStream(device.stream(self.gpu)):
+        with cupy().cuda.Stream.from_external(_Stream(device.stream(self.gpu))):
             function((blocks,), (block,), (value,))
+
+
+@final
+class _Stream:
+    """A stream in the form in which CUDA's Python packages hand it to each other."""
+
+    def __init__(self, pointer: int) -> None:
+        self._pointer = pointer
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self._pointer
 
 
 def _sent(launch: Launch, gpu: Gpu) -> tuple[Tensor, dict[str, int]]:
