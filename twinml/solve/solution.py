@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
@@ -66,7 +66,10 @@ class Solution:
     fail_time: Tensor
     steps: Tensor
     rejected: Tensor
-    method: Any = _Found()
+    if TYPE_CHECKING:
+        method: Any
+    else:
+        method: Any = _Found()
     engine: str
     reason: str
     state: LaneState
