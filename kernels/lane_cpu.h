@@ -9,10 +9,6 @@
 #ifndef TW_LANE_CPU_H
 #define TW_LANE_CPU_H
 
-#ifndef TW_REGS
-#define TW_REGS 1
-#endif
-
 #ifndef TW_VECTOR_BYTES
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 #define TW_VECTOR_BYTES 64
@@ -21,6 +17,14 @@
 #else
 #define TW_VECTOR_BYTES 16
 #endif
+#endif
+
+/* A unit may ask for packs of so many bytes, whatever a register holds. */
+#if !defined(TW_REGS) && defined(TW_PACK_BYTES)
+#define TW_REGS (TW_PACK_BYTES / TW_VECTOR_BYTES)
+#endif
+#ifndef TW_REGS
+#define TW_REGS 1
 #endif
 
 #define TW_WIDTH (TW_VECTOR_BYTES * 8 / TW_BITS)

@@ -8,6 +8,8 @@
 #ifndef TWINML_PLAIN_H
 #define TWINML_PLAIN_H
 
+#include "plain_step.h"
+
 namespace tw {
 
 #define TW_STRETCH 64
@@ -31,21 +33,6 @@ struct Batch {
 #endif
   Context at;
 };
-
-struct Step {
-  stamp t, t1;
-  real h; /* signed */
-};
-
-/* Where step number i begins and ends; `last` is the number of the step that arrives. All others
- * have the size asked for: the difference of two ticks is that but for the rounding of time. */
-TW_FN Step step_at(stamp origin, stamp dt, stamp end, count i, count last) {
-  Step step;
-  step.t = stamp_tick(origin, dt, i);
-  step.t1 = i >= last ? end : stamp_tick(origin, dt, i + 1);
-  step.h = i >= last ? stamp_span(step.t1, step.t) : now_of(dt);
-  return step;
-}
 
 TW_FN void take_step(Batch& batch, const Step& step, Stages& stages, Real* y1) {
   const Clock t = clock_of(step.t), t1 = clock_of(step.t1);
@@ -227,6 +214,9 @@ TW_PART void run_block(const Args& args, Batch* block, int packs) {
       count before = steps_between(args, origin, args.save_times[saved], width) - 1;
       if (before <= i) {
         const Step step = step_at(origin, dt, end, i, last);
+#if TW_TAPE
+        tape_block(args, block, packs, i);
+#endif
         int behind = saved;
         for (int b = 0; b < packs; ++b) behind = sampled_step(args, block[b], step, i, saved);
         saved = behind;
@@ -247,6 +237,9 @@ TW_PART void run_block(const Args& args, Batch* block, int packs) {
     for (; i < stop; ++i) {
       Step step = step_at(origin, dt, end, i, last);
       step.h = h;
+#if TW_TAPE
+      tape_block(args, block, packs, i);
+#endif
       TW_ONE_BY_ONE
       for (int b = 0; b < packs; ++b) {
         Stages stages;

@@ -44,6 +44,9 @@ TW_BIG void take_rows(const Args& args, Stage& stage, count entry) {
   if (any(still)) rest_totals(args, pack, still, Mask(false));
 #endif
   rhs_at(pack.at, pack.t, pack.y, pack.k1);
+#if TW_DIRECTIONS
+  slope_tangents(pack, fresh);
+#endif
   Mask lost = Mask(false);
   TW_EACH_STATE(s) lost = lost | !isfinite(pack.k1[s]) | !isfinite(pack.y[s]);
 #if TW_EVENTS

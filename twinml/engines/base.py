@@ -25,6 +25,7 @@ class Outcome:
         states: (n, B, T), or (n, B, 1) for the final states; None when quantities are kept.
         quantities: By name, (B,).
         outputs: By name at the saved states, (B, T) each; None where torch is to evaluate them.
+        derivatives: What took derivatives beside it: "kernel", or "torch: " and why; "" for nothing.
         note: How it ran, where that is not plain, for ``Solution.reason``.
         status, fail_time, steps, rejected: (B,).
         state: Where every row stopped.
@@ -44,6 +45,7 @@ class Outcome:
     events: Mapping[str, EventTimes] = field(default_factory=dict)
     kernels: tuple[KernelReport, ...] = ()
     outputs: Mapping[str, Tensor] | None = None
+    derivatives: str = ""
     note: str = ""
 
     def replace(self, **changes: Any) -> Outcome:

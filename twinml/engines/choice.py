@@ -8,11 +8,22 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.derivatives import check_derivatives, remark
 from twinml.engines.eager import EagerEngine
 from twinml.engines.record import Record
-from twinml.errors import ArgumentError, CompileError, LoweringError, NoCompilerError, nearest
+from twinml.engines.seeds import Seeds
+from twinml.engines.size import left_alone, too_large
+from twinml.errors import (
+    ArgumentError,
+    CompileError,
+    LoweringError,
+    NoCompilerError,
+    NoGradientError,
+    nearest,
+)
 from twinml.solve.problem import Problem
 
 ENGINES = ("eager", "native", "cuda")
@@ -86,16 +97,26 @@ def run_with(
     Returns:
         The outcome, the engine's name and why it ran.
     """
+    derived = problem.differentiable()
+    check_derivatives(problem, method, derived)
+    outcome, engine, reason = _chosen(name, problem, method, gradient)
+    return outcome, engine, reason + remark(problem, method, derived)
+
+
+def _chosen(
+    name: str, problem: Problem, method: str, gradient: str
+) -> tuple[Outcome, str, str]:  # fmt: skip
     if name != "auto":
         outcome = engine_named(name).run(problem, method, gradient)
         return outcome, name, _noted("asked for", outcome)
     kernels = engine_named("native" if problem.y0.device.type == "cpu" else "cuda")
-    reason = kernels.obstacle(problem, gradient)
+    reason = kernels.obstacle(problem, gradient) or too_large(problem)
     if reason is None:
         outcome, reason = _attempt(lambda: kernels.run(problem, method, gradient))
         if outcome is not None:
             return outcome, kernels.name, _noted("auto: a generated kernel", outcome)
-    return engine_named("eager").run(problem, method, gradient), "eager", f"auto: {reason}"
+    reason = f"auto: {reason}{left_alone(problem, method)}"
+    return engine_named("eager").run(problem, method, gradient), "eager", reason
 
 
 def _noted(reason: str, outcome: Outcome) -> str:
@@ -104,21 +125,43 @@ def _noted(reason: str, outcome: Outcome) -> str:
 
 def recorded_with(name: str, problem: Problem, method: str) -> tuple[Outcome, list[Record]]:
     """A problem without gradient, and the accepted steps of each method; engines as above."""
+    check_derivatives(problem, method, derived=True)
     native = engine_named("native")
     # Kernels write no events or paths into their record.
     bare = problem.path is None and not problem.model.declared.events
-    if name != "eager" and bare and native.obstacle(problem, "frozen") is None:
+    lowers = native.obstacle(problem, "frozen") is None
+    if name != "eager" and bare and lowers and (name != "auto" or too_large(problem) is None):
         found, _ = _attempt(lambda: native.recorded(problem, method))
         if found is not None:
             return found
     return engine_named("eager").recorded(problem, method)
 
 
+def moved_with(
+    name: str, problem: Problem, method: str, seeds: Seeds
+) -> tuple[tuple[Outcome, Tensor] | None, str]:
+    """A problem and derivatives of its saved states (n, B, T, S) by kernels, or why not.
+
+    Raises:
+        LoweringError, NoCompilerError, CompileError: an engine was asked for that has no kernel.
+    """
+    if name == "eager":
+        return None, "asked for"
+    from twinml.engines.native.tangents import tangent_obstacle, tangent_run
+
+    reason = tangent_obstacle(problem)
+    if reason is not None:
+        return None, reason
+    if name != "auto":
+        return tangent_run(problem, method, seeds), ""
+    return _attempt(lambda: tangent_run(problem, method, seeds))
+
+
 def _attempt(run: Callable[[], Found]) -> tuple[Found | None, str]:
     """What a run with kernels gives, or why there is no kernel."""
     try:
         return run(), ""
-    except (LoweringError, NoCompilerError) as error:
+    except (LoweringError, NoCompilerError, NoGradientError) as error:
         return None, str(error)
     except CompileError as error:
         warnings.warn(f"engine='auto' goes on without kernels. {error}", UserWarning, 5)

@@ -26,7 +26,7 @@ from twinml.errors import ArgumentError, ShapeError, nearest
 from twinml.expression import Expression, check_names, parse
 from twinml.physics import Physics
 from twinml.solve.change import Change
-from twinml.solve.methods import AUTO, method_named
+from twinml.solve.methods import AUTO, DENSE_STATES, method_named
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.rosenbrock import RosenbrockTableau
 
@@ -182,6 +182,14 @@ def _check_solver(
             raise ArgumentError(
                 f"method={method!r} takes fixed steps and no dt was given; pass dt=..., in "
                 f"{model.time_unit!r}, or use an adaptive method such as 'tsit5'."
+            )
+        states = model.declared.width
+        if isinstance(tableau, RosenbrockTableau) and states > DENSE_STATES:
+            raise ArgumentError(
+                f"method={method!r} was asked for with {states:,} states; each of its steps solves "
+                f"a dense linear system of that size ({8e-9 * states**2:.2g} GB a row), and it "
+                f"takes up to {DENSE_STATES:,}. Use an explicit method such as 'tsit5', or a "
+                "coarser grid."
             )
     if model.has_noise:
         check_method(model, method, dt)

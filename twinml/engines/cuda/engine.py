@@ -22,10 +22,10 @@ from twinml.engines.cuda.device import Gpu
 from twinml.engines.cuda.launch import CudaLaunch, Handed
 from twinml.engines.cuda.parts import joined, part_of
 from twinml.engines.cuda.plan import cuda_kernel, cuda_spec, rows_at_once
+from twinml.engines.derivatives import methods_for
 from twinml.engines.native.equations import equations
 from twinml.engines.native.events import EventMemory, room_for_events
 from twinml.engines.native.fragments import fragments
-from twinml.engines.native.plan import methods_for
 from twinml.engines.native.rows import RowState
 from twinml.engines.record import Record
 from twinml.errors import (

@@ -173,7 +173,7 @@ class Launch:
             threads = min(torch.get_num_threads(), entries // _LANES)
         begin = time.perf_counter()
         short = entries * self.problem.max_steps <= _SHORT
-        self._work(kernel, kernel.library.handle.tw_run, threads, short)
+        self.work(kernel, kernel.library.handle.tw_run, threads, short)
         seconds = time.perf_counter() - begin
         useful, every = self.counters[1].item(), self.counters[2].item()
         library = kernel.library
@@ -181,7 +181,7 @@ class Launch:
             method=kernel.spec.method, target=library.target, text=kernel.text,
             source=str(library.source_path), library=str(library.path),
             command=" ".join(library.command), compile_seconds=library.compile_seconds,
-            cached=library.cached, threads=threads, 
+            cached=library.cached, threads=threads,
             measured=Measured(seconds, useful / every if every else None),
         )  # fmt: skip
 
@@ -194,7 +194,7 @@ class Launch:
         self.counters.zero_()
         total = problem.rows * states.shape[-1]
         threads = 1 if total < _FEW_SAMPLES else min(torch.get_num_threads(), total // _LANES)
-        self._work(kernel, kernel.library.handle.tw_observe, threads, total <= _SHORT)
+        self.work(kernel, kernel.library.handle.tw_observe, threads, total <= _SHORT)
         return dict(zip(problem.model.declared.outputs, found, strict=True))
 
     def point_to_samples(self, states: Tensor) -> Tensor:
@@ -212,7 +212,7 @@ class Launch:
         args.sample_count, args.sample_stride = count, args.save_stride
         return found
 
-    def _work(self, kernel: Kernel, entry: Any, threads: int, short: bool) -> None:
+    def work(self, kernel: Kernel, entry: Any, threads: int, short: bool) -> None:
         """Call into a kernel; long work goes to threads, so that Ctrl-C is heard at once.
 
         So does that of large models, whose packs may need more stack than the caller has.

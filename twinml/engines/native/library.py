@@ -51,7 +51,7 @@ class Library:
 
 
 _loaded: dict[str, Library] = {}
-_failed: dict[str, str] = {}
+_failed: dict[str, tuple[str, str]] = {}
 
 
 def load(text: str, target: str | None = None, headers: Path | None = None) -> Library:
@@ -80,7 +80,7 @@ def load(text: str, target: str | None = None, headers: Path | None = None) -> L
         if known is not None:
             return known
         if key in _failed:  # a compiler that said no says no again
-            raise CompileError(_failed[key])
+            raise CompileError(*_failed[key])
         entry, cached, cache = stored(key, lambda cache: _compiled(cache, text, command, key))
         try:
             handle = ctypes.CDLL(str(entry.library))
@@ -109,8 +109,8 @@ def _compiled(cache: Cache, text: str, command: tuple[str, ...], key: str) -> En
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if built.reason:
             source, log = cache.keep_failure(key, unit, log)
-            _failed[key] = _told(built, source, log)
-            raise CompileError(_failed[key])
+            _failed[key] = _told(built, source, log), built.log
+            raise CompileError(*_failed[key])
         # Another process may have been faster; one entry is then read by both.
         return cache.find(key) or cache.put(
             key, folder / building.LIBRARY, unit, built.command, built.seconds
