@@ -24,8 +24,8 @@ __all__ = ["ChangeSeed", "Seeds", "tangent_obstacle", "tangent_run"]
 
 # Most directions of a pass, by the most states they are for. On two AVX2 cores a direction of four
 # side by side took 0.8 to 1.5 times the run without derivatives, of two 1.0 to 2.0, of one 1.5 to
-# 3.1, whatever the model (2 to 40 states, tsit5 and rodas5p); above 16 states the kernel of four took
-# twice the time to compile, 4 to 7 s.
+# 3.1, whatever the model (2 to 40 states, tsit5 and rodas5p); above 16 states the kernel of four
+# took twice the time to compile, 4 to 7 s.
 _WIDEST = {16: 4}
 _WIDE = 2
 
