@@ -131,6 +131,14 @@ struct Args {
   const Column* moving_signals; /* their values by knot, with the stride of rows */
   const ChangeSeed* moving_changes;
   count* moving_grazes; /* (E): events that only touch zero, without a derivative of their time */
+  /* derivatives backward along the steps: tape.h, reverse.h */
+  const struct Tape* tape;
+  const struct Reverse* reverse;
+  /* rows handed over on the device: the list a launch writes and its length, and where the number
+   * of its own entries stands; null where the host does both */
+  count* handed;
+  count* handed_count;
+  const count* entries_at;
 };
 
 enum { CLOCK_DT = 0, CLOCK_MAX_STEP = 1 };

@@ -197,6 +197,9 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
 #if TW_DIRECTIONS
   take_tangents(pack, motion, accepted);
 #endif
+#if TW_TAPE
+  if (any(accepted)) tape_steps(args, pack, target.h, accepted);
+#endif
 #if TW_RECORD
   if (any(accepted)) record_steps(args, pack, target.t1, target.h, target.clipped, accepted);
 #endif
@@ -322,6 +325,10 @@ TW_BIG bool leave(const Args& args, Pack& pack, const Fixed& fixed) {
   return any(live ^ pack.live);
 }
 
+#ifdef __CUDACC__
+}  // namespace tw
+#include "loop_cuda.h"
+#else
 /* Work off the queue; several threads may do so at once. TW_TURNS packs take one step each in turn:
  * they do not depend on one another, so while one waits for the size of its next step the processor
  * is at work on the other. */
@@ -361,5 +368,6 @@ TW_BIG void work(const Args& args) {
 }
 
 }  // namespace tw
+#endif
 
 #endif

@@ -223,13 +223,19 @@ TW_BIG void store_row(const Args& args, Pack& pack, int lane, int bits) {
 #if !TW_ADAPTIVE
   args.grid[row] = get(pack.grid, lane);
 #endif
+#if TW_HANDOVER
+  const bool listed = (bits & TW_STIFF) && args.handed;
+  if (listed) args.handed[TW_TAKE(args.handed_count, 1)] = row;
+  args.status[row] |= listed ? bits & ~TW_STIFF : bits;
+#else
   args.status[row] |= bits;
+#endif
   if (bits & TWINML_FAILURE) args.fail_time[row] = t;
 #if TW_SAVE
   if (!(bits & TW_STIFF))
     for (int k = pack.book.saved[lane]; k < args.save_count; ++k)
       for (int s = 0; s < TW_N; ++s)
-        args.states[(s * args.rows + row) * args.save_count + k] = real(__builtin_nanf(""));
+        args.states[(s * args.rows + row) * args.save_count + k] = TW_NAN;
 #endif
 #if TW_EVENTS
   store_watch(args, pack.watch, lane, row);

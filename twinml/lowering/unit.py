@@ -53,6 +53,7 @@ class UnitSpec:
         record: Whether accepted steps are written down.
         registers: Vector registers a pack has on a CPU.
         moving: What derivatives are taken of, None for no derivatives.
+        tape: Whether accepted steps are kept for derivatives that follow them backward.
     """
 
     method: str
@@ -71,6 +72,7 @@ class UnitSpec:
     record: bool = False
     registers: int = 1
     moving: Moving | None = None
+    tape: bool = False
 
 
 def unit_text(
@@ -117,6 +119,8 @@ def unit_text(
         defines.append(("TW_EVENTS", 0))
     if functionals is None:
         defines.append(("TW_FUNCTIONALS", 0))
+    if spec.tape:
+        defines.append(("TW_TAPE", 1))
     method_defines, functions = _method(lowered, spec, dense, dialect)
     parts = [part for part in (events, functionals) if part is not None]
     if spec.moving is not None:
@@ -140,7 +144,8 @@ def unit_text(
         *(part.defines for part in parts),
         '#include "prelude.h"\n',
         "namespace tw {\n",
-        _tables(spec, inputs),
+        forcing_tables(spec, inputs),
+        *([lowered.header] if lowered.header else []),
         body,
         "}  // namespace tw\n",
         '#include "run.h"',
@@ -166,7 +171,7 @@ def _method(
     return rosenbrock_text(method, lowered.programs["rhs"], moving, dialect, dense)
 
 
-def _tables(spec: UnitSpec, inputs: int) -> str:
+def forcing_tables(spec: UnitSpec, inputs: int) -> str:
     """Tables known at compile time, as ``kernels/forcing.h`` reads them."""
     signal_of = [-1] * inputs
     for number, (place, _) in enumerate(spec.signals):
@@ -174,17 +179,18 @@ def _tables(spec: UnitSpec, inputs: int) -> str:
     return (
         "\n".join(
             [
-                _table("INPUT_SIGNAL", signal_of),
-                _table("SIGNAL_INPUT", [place for place, _ in spec.signals]),
-                _table("SIGNAL_LINEAR", [int(linear) for _, linear in spec.signals]),
-                _table("CHANGE_TARGET", [target for target, _ in spec.changes]),
-                _table("CHANGE_ACTION", [ACTION_CODES[action] for _, action in spec.changes]),
+                table_text("INPUT_SIGNAL", signal_of),
+                table_text("SIGNAL_INPUT", [place for place, _ in spec.signals]),
+                table_text("SIGNAL_LINEAR", [int(linear) for _, linear in spec.signals]),
+                table_text("CHANGE_TARGET", [target for target, _ in spec.changes]),
+                table_text("CHANGE_ACTION", [ACTION_CODES[action] for _, action in spec.changes]),
             ]
         )
         + "\n"
     )
 
 
-def _table(name: str, values: Sequence[int]) -> str:
+def table_text(name: str, values: Sequence[int]) -> str:
+    """A table of whole numbers under a name."""
     # An array may not be empty.
     return f"TW_TABLE int {name}[] = {{{', '.join(map(str, values or [0]))}}};"

@@ -13,7 +13,26 @@ from twinml.errors import ArgumentError, MissingDependencyError, SolveError, nea
 from twinml.solve.event_times import EventTimes
 from twinml.solve.kernel import KernelReport
 from twinml.solve.problem import LaneState
+from twinml.solve.reduction import Reduced
 from twinml.solve.status import FAILURE, describe
+
+
+class _Found:
+    """A field that may be given as a function, which is asked when the field is first read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = f"_{name}"
+
+    def __get__(self, held: Any, owner: type | None = None) -> Any:
+        if held is None:
+            raise AttributeError("a field without a default")
+        value = held.__dict__[self.name]
+        if callable(value):
+            value = held.__dict__[self.name] = value()
+        return value
+
+    def __set__(self, held: Any, value: Any) -> None:
+        held.__dict__[self.name] = value
 
 
 @final
@@ -29,7 +48,8 @@ class Solution:
         status: Bits of ``Status``, (B,) int64.
         fail_time: Time at which a row failed, (B,); nan where it did not.
         steps: Attempted steps, (B,); rejected: those that were retried, (B,).
-        method: Method that ran; an array of names (B,) when rows differ.
+        method: Method that ran; an array of names (B,) when rows differ. After a run on a GPU the
+            array is made when it is first read.
         engine: Engine that ran; reason: why this one.
         state: Where every row stopped; hand it to ``start=`` to go on from there.
         time_unit: Unit of ``t``.
@@ -39,6 +59,9 @@ class Solution:
             ``state`` and ``keep="final"`` are the row at the event, after its reset.
         kernels: The generated kernels that ran, in order; () for the eager engine.
         derivatives: What ``jacobian`` calls with names; None where there is nothing to call.
+        reduced: Quantities of all rows together, where ``reduce=`` asked for them. Of the rows
+            themselves ``status`` (uint8) and the other quantities are then kept; ``fail_time``,
+            ``steps``, ``rejected`` and ``state`` are those of no row.
     """
 
     t: Tensor
@@ -48,7 +71,7 @@ class Solution:
     fail_time: Tensor
     steps: Tensor
     rejected: Tensor
-    method: Any
+    method: Any = _Found()
     engine: str
     reason: str
     state: LaneState
@@ -59,6 +82,7 @@ class Solution:
     derivatives: Callable[[Sequence[str], Sequence[str]], Tensor] | None = field(
         default=None, repr=False
     )
+    reduced: Mapping[str, Reduced] = field(default_factory=dict)
 
     @property
     def ok(self) -> Tensor:
@@ -76,6 +100,11 @@ class Solution:
         Raises:
             ArgumentError: unknown name.
         """
+        if name in self.reduced:
+            raise ArgumentError(
+                f"'{name}' was reduced over the rows, which are not stored; use "
+                f"sol.reduced['{name}'], or leave it out of reduce=."
+            )
         if name not in self.values:
             raise ArgumentError(
                 f"the solution has no '{name}'; it has {list(self.values)}."
@@ -143,11 +172,15 @@ class Solution:
         if bad.shape[0]:
             row = int(bad[0])
             raise SolveError(
-                f"{bad.shape[0]} of {self.status.shape[0]} rows failed; row {row} at t = "
-                f"{float(self.fail_time[row]):g} {self.time_unit} with "
-                f"{describe(int(self.status[row]))}."
+                f"{bad.shape[0]} of {self.status.shape[0]} rows failed; row {row}{self._when(row)} "
+                f"with {describe(int(self.status[row]))}."
             )
         return self
+
+    def _when(self, row: int) -> str:
+        if self.reduced:
+            return ""
+        return f" at t = {float(self.fail_time[row]):g} {self.time_unit}"
 
     def to_xarray(self) -> Any:
         """An ``xarray.Dataset`` with dimensions row and time, units as attributes.
@@ -193,8 +226,12 @@ class Solution:
             f"engine   {self.engine}: {self.reason}",
             f"method   {names}",
             f"rows     {rows}, failed {failed}",
-            f"steps    {int(self.steps.sum())} attempted, {int(self.rejected.sum())} rejected",
         ]
+        if not self.reduced:
+            attempted, rejected = int(self.steps.sum()), int(self.rejected.sum())
+            lines.append(f"steps    {attempted} attempted, {rejected} rejected")
+        for name, found in self.reduced.items():
+            lines.append(f"reduced  {name}: {found.count} values, mean {found.mean:g}")
         for name, event in self.events.items():
             rows = int((event.count > 0).sum())
             line = f"event    {name}: {int(event.count.sum())} times in {rows} rows"

@@ -64,6 +64,9 @@ class Args(ctypes.Structure):
         ("moving_inputs", ctypes.POINTER(ColumnView)),
         ("moving_signals", ctypes.POINTER(ColumnView)),
         ("moving_changes", ctypes.POINTER(ChangeSeedView)), ("moving_grazes", _POINTER),
+        ("tape", _POINTER), ("reverse", _POINTER),
+        ("handed", _POINTER),
+        ("handed_count", _POINTER), ("entries_at", _POINTER),
     ]  # fmt: skip
 
 
