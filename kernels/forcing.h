@@ -26,6 +26,14 @@ struct Context {
   Clock since[TW_SOME(TW_U)];
 #endif
   Real c[TW_SOME(TW_CONSTANTS)];
+#if TW_DIRECTIONS
+  /* Derivatives of what moves, one direction after the other. */
+  Real mp[TW_DIRECTIONS * TW_SOME(TW_MOVING_P)];
+  Real mu[TW_DIRECTIONS * TW_SOME(TW_MOVING_U)];
+#if TW_LINEAR
+  Real mr[TW_DIRECTIONS * TW_SOME(TW_MOVING_U)]; /* of the slopes of inputs */
+#endif
+#endif
   Weights w; /* the same for all lanes */
 };
 

@@ -34,6 +34,8 @@
 #define TW_BIG static __attribute__((noinline, unused))
 #define TW_MATH static inline
 #define TW_TABLE static const
+#define TW_NAN real(__builtin_nanf(""))
+#define TW_INFINITY real(__builtin_inff())
 
 /* One statement for each register k, written out: it does not wait for a loop to be unrolled. */
 #define TW_FOR_K(K, ...)      \

@@ -23,11 +23,17 @@
 #include "quantities.h"
 #endif
 #include "pack.h"
+#if TW_DIRECTIONS
+#include "tangent.h"
+#endif
 #include "saving.h"
 #if TW_FUNCTIONALS
 #include "functionals.h"
 #endif
 #if TW_EVENTS
+#if TW_DIRECTIONS
+#include "tangent_events.h"
+#endif
 #include "settle.h"
 #endif
 #if TW_STIFF_METHOD
@@ -50,15 +56,28 @@
 #include "queue.h"
 #include "recording.h"
 #include "target.h"
+#if TW_DIRECTIONS && TW_STIFF_METHOD
+#include "tangent_rosenbrock.h"
+#elif TW_DIRECTIONS && TW_STOCHASTIC
+#include "tangent_maruyama.h"
+#elif TW_DIRECTIONS
+#include "tangent_erk.h"
+#endif
 #include "loop.h"
 #endif
 
+#ifdef __CUDACC__
+/* The host names the size that it fills; the arguments come by value, in constant memory. */
+static_assert(sizeof(tw::Args) == TW_ARGS_BYTES, "the host lays out the arguments in another way");
+extern "C" __global__ void tw_run(const TW_GRID_CONSTANT tw::Args args) { tw::work(args); }
+#else
 extern "C" __attribute__((visibility("default"))) int tw_run(const tw::Args* args) {
   if (args->bytes != (tw::count)sizeof(tw::Args)) return 1;
   tw::FloatMode mode;
   tw::work(*args);
   return 0;
 }
+#endif
 
 #if TW_M
 #include "observe.h"

@@ -73,6 +73,14 @@ class LoweringError(InputError):
     """An equation cannot be turned into a kernel; ``engine="auto"`` then runs eager."""
 
 
+class KernelError(InputError):
+    """A kernel that the user wrote cannot be used; the text shows their file and line."""
+
+
+class DerivativeError(InputError):
+    """A derivative is needed of a kernel that gives none."""
+
+
 class MissingDependencyError(InputError):
     """An optional package is needed and not installed."""
 
@@ -82,11 +90,24 @@ class NoCompilerError(MissingDependencyError):
 
 
 class CompileError(WorkError):
-    """A generated kernel could not be compiled, stored or loaded."""
+    """A generated kernel could not be compiled, stored or loaded.
+
+    Args:
+        text: The message.
+        log: All that the compiler said, or "".
+    """
+
+    def __init__(self, text: str, log: str = "") -> None:
+        super().__init__(text)
+        self.log = log
 
 
 class SolveError(WorkError):
     """Every row of a simulation failed, or a result was asked for that does not exist."""
+
+
+class DeviceError(WorkError):
+    """A GPU failed, was lost, or does not take a kernel."""
 
 
 class OutOfMemoryError(WorkError, MemoryError):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.derivatives import methods_for
 from twinml.engines.events import EventLog
 from twinml.engines.forcing import Forcing
 from twinml.engines.lanes import Lanes, Rows
@@ -24,14 +25,15 @@ from twinml.engines.quantities import Quantities
 from twinml.engines.record import Record
 from twinml.engines.replay import replay
 from twinml.engines.saving import Trajectory
-from twinml.engines.stepper import AbstractStepper, stepper_for
+from twinml.engines.stepper import AbstractStepper, RosenbrockStepper, stepper_for
 from twinml.errors import ArgumentError, MissingDependencyError, SolveError
 from twinml.physics import Signal
-from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR, method_named
+from twinml.solve.methods import AUTO, method_named
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.status import FAILURE, Status
 
 _BLOCK = 32_768  # rows that step side by side: bounds the memory of a step
+_BLOCK_NUMBERS = 60_000_000  # entries of all their Jacobians, likewise
 ADJOINT_METHODS = ("dopri5", "rk4", "euler")
 
 
@@ -64,14 +66,11 @@ class EagerEngine(AbstractEngine):
         return outcome, records
 
 
-def _steppers(problem: Problem, method: str) -> list[AbstractStepper]:
+def _steppers(problem: Problem, method: str, derived: bool) -> list[AbstractStepper]:
     fixed = problem.dt is not None
-    if method != AUTO:
-        return [stepper_for(method_named(method), fixed)]
-    if problem.path is not None:
-        return [stepper_for(method_named(AUTO_NOISE), fixed)]
-    names = AUTO_PAIR[:1] if fixed else AUTO_PAIR
-    return [stepper_for(method_named(name), fixed) for name in names]
+    return [
+        stepper_for(method_named(name), fixed) for name in methods_for(problem, method, derived)
+    ]
 
 
 def _solve(
@@ -81,7 +80,7 @@ def _solve(
     state = Rows(problem, forcing)
     sinks = _sinks(problem)
     rows = torch.arange(problem.rows, device=problem.y0.device)
-    steppers = _steppers(problem, method)
+    steppers = _steppers(problem, method, keep_record)
     names = numpy.full(problem.rows, steppers[0].name, dtype=object)
     records: list[Record] = []
     for phase, stepper in enumerate(steppers):
@@ -93,7 +92,7 @@ def _solve(
         record = Record(stepper) if keep_record else None
         parts = [
             Lanes(problem, forcing, stepper, state, block, sinks, hand_over, record).run()
-            for block in rows.split(_BLOCK)
+            for block in rows.split(_block(problem, stepper))
         ]
         rows = torch.cat(parts)
         if record is not None:
@@ -109,6 +108,13 @@ def _solve(
         method=names[0] if len(set(names)) == 1 else names,
     )  # fmt: skip
     return _filled(problem, outcome, sinks, state.y), records, book and book.log
+
+
+def _block(problem: Problem, stepper: AbstractStepper) -> int:
+    """Rows that step side by side; a dense matrix for each leaves room for fewer."""
+    if not isinstance(stepper, RosenbrockStepper):
+        return _BLOCK
+    return max(1, min(_BLOCK, _BLOCK_NUMBERS // problem.y0.shape[0] ** 2))
 
 
 def _sinks(problem: Problem) -> list[Trajectory | Quantities]:

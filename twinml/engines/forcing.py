@@ -10,14 +10,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor
 
-from twinml.physics import Physics, Signal
+from twinml.physics import KernelPhysics, Physics, Signal
 from twinml.solve.change import Change
 from twinml.solve.problem import Problem
+
+if TYPE_CHECKING:
+    from twinml.engines.native.header_call import HeaderCall
+
+
+def header_of(model: Physics, dtype: torch.dtype) -> HeaderCall | None:
+    """The compiled right-hand side of a model that has none in torch."""
+    if not isinstance(model, KernelPhysics):
+        return None
+    # Compiling is imported by those who use it.
+    from twinml.engines.native.header_check import header_for
+
+    return header_for(model, dtype)
 
 
 def take(value: Tensor, rows: Tensor) -> Tensor:
@@ -55,12 +68,14 @@ class Interval:
         parameters: In force now, (A,) or (1,).
         inputs: In force now.
         constants: Further names for quantities, (A,) or (1,).
+        header: Its right-hand side where that stands in a header alone.
     """
 
     model: Physics
     parameters: Mapping[str, Tensor]
     inputs: Mapping[str, Ramp]
     constants: Mapping[str, Tensor]
+    header: HeaderCall | None = None
 
     def values(self, t: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Everything an equation may ask for, by name.
@@ -97,6 +112,9 @@ class Interval:
 
     def rhs(self, t: Tensor, y: Tensor) -> Tensor:
         """Derivatives (n, A) at times (A,) and states (n, A)."""
+        if self.header is not None:
+            assert isinstance(self.model, KernelPhysics)
+            return self.header.slopes(self.model, self.values(t, y), y)
         return self.model.derivatives(self.values(t, y), y)
 
     def diffusion(self, t: Tensor, y: Tensor) -> Tensor:
@@ -128,6 +146,7 @@ class Forcing:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.sign = problem.direction
+        self.header = header_of(problem.model, problem.y0.dtype)
         self.signals = {
             name: value for name, value in problem.inputs.items() if isinstance(value, Signal)
         }
@@ -213,7 +232,7 @@ class Forcing:
             active = pointers[len(self.signals) + offset] == 1
             self._apply(change, active, rows, parameters, inputs)
         constants = {name: take(value, rows) for name, value in problem.constants.items()}
-        return Interval(problem.model, parameters, inputs, constants)
+        return Interval(problem.model, parameters, inputs, constants, self.header)
 
     def _ramp(self, signal: Signal, index: Tensor, rows: Tensor) -> Ramp:
         last = signal.times.shape[0] - 1

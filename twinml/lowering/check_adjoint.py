@@ -41,7 +41,9 @@ def check_adjoint(model: Physics, lowered: Lowered, wanted: Wanted) -> None:
         return
     points = sample(model)
     states = points.expected["rhs"].shape[0]
-    pull = pulled(lowered.programs["rhs"], states, wanted)
+    program = lowered.followed()
+    assert program is not None
+    pull = pulled(program, states, wanted)
     random = np.random.default_rng(3)
     seeds = random.normal(size=points.expected["rhs"].shape)
     weights = [w.cpu().numpy() for w in lowered.read(torch.float64)]

@@ -7,12 +7,14 @@ keep their bits; zeros and ones are absorbed in the derivatives alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
+from twinml.errors import DerivativeError
 from twinml.lowering.program import (
     Apply,
     Builder,
+    Call,
     Constant,
     Item,
     Linear,
@@ -85,6 +87,20 @@ def tangent(program: Program, directions: Sequence[str] = ("dt", "dy", "du")) ->
     return builder.program([*values, *(move.get(0, zero) for move in moves)])
 
 
+def directional(program: Program, seeds: Mapping[Symbol, Symbol]) -> Program:
+    """The derivatives alone, along one direction.
+
+    Args:
+        program: What is derived; it may be a derivative itself.
+        seeds: What stands for the derivative of a symbol; the others stand still.
+    """
+    builder = Builder()
+    moves = {symbol: {0: builder.symbol(seed.kind, seed.index)} for symbol, seed in seeds.items()}
+    _, found = _forward(builder, program, moves)
+    zero = builder.constant(0.0)
+    return builder.program([move.get(0, zero) for move in found])
+
+
 def jacobian(program: Program, inputs: Sequence[int] | None = None) -> Jacobian:
     """Values, the nonzero derivatives by states, and the derivative along time.
 
@@ -114,24 +130,64 @@ def _in_order(program: Program) -> list[Symbol]:
 
 
 def _forward(
-    builder: Builder, program: Program, seeds: Mapping[Symbol, Moves]
+    builder: Builder,
+    program: Program,
+    seeds: Mapping[Symbol, Moves],
+    given: Mapping[Symbol, int] | None = None,
 ) -> tuple[list[int], list[Moves]]:
-    """Places of the results, and their derivatives by direction."""
+    """Places of the results, and their derivatives by direction; ``given`` stands for symbols."""
     arithmetic = Arithmetic(builder)
     places: list[int] = []
     moves: list[Moves] = []
     for node in program.nodes:
         args = operands(node)
         own = [places[i] for i in args]
-        place = builder.add(with_operands(node, own))
+        known = given.get(node) if given is not None and isinstance(node, Symbol) else None
+        place = builder.add(with_operands(node, own)) if known is None else known
         places.append(place)
-        if isinstance(node, Symbol):
+        if isinstance(node, Call):
+            moves.append(_called(builder, node, own, [moves[i] for i in args]))
+        elif isinstance(node, Symbol):
             moves.append(dict(seeds.get(node, {})))
         elif kind_of(node) == "bool" or not args:
             moves.append({})
         else:
             moves.append(_derived(arithmetic, node, own, place, [moves[i] for i in args]))
     return [places[i] for i in program.outputs], [moves[i] for i in program.outputs]
+
+
+def _called(builder: Builder, node: Call, args: list[int], moves: list[Moves]) -> Moves:
+    """Derivatives of a function in a header: of its twin, or by its own ``rhs_jvp``.
+
+    Raises:
+        DerivativeError: it has neither.
+    """
+    directions = sorted(set().union(*moves))
+    if not directions:
+        return {}
+    zero = builder.constant(0.0)
+    if node.twin is not None:
+        symbols = sorted(node.twin.symbols(), key=lambda symbol: (symbol.kind, symbol.index))
+        inner = replace(node, args=tuple(range(len(args))))
+        seeds = {symbol: moves[inner.argument(symbol)] for symbol in symbols}
+        outer = {symbol: args[inner.argument(symbol)] for symbol in symbols}
+        _, found = _forward(builder, node.twin, seeds, outer)
+        packs = {d: tuple(move.get(d, zero) for move in found) for d in directions}
+        return {d: builder.add(Pack(pack)) for d, pack in packs.items()}
+    if not node.jvp:
+        raise DerivativeError(
+            "A derivative is needed of a right-hand side that stands in a header without one. "
+            "Write rhs in torch beside it, or rhs_jvp in the header."
+            if node.function == "rhs"
+            else "A second derivative is needed of a right-hand side that stands in a header, "
+            "which rhs_jvp does not give. Write rhs in torch beside it."
+        )
+    result: Moves = {}
+    for direction in directions:
+        along = [move.get(direction, zero) for move in moves]
+        call = replace(node, function="rhs_jvp", args=(*args, *along), jvp=False)
+        result[direction] = builder.add(call)
+    return result
 
 
 def _derived(

@@ -10,6 +10,7 @@ import numpy as np
 
 from twinml.lowering.program import (
     Apply,
+    Call,
     Constant,
     Item,
     Kept,
@@ -146,8 +147,25 @@ def _value(
         case Kept():
             kept = [np.asarray(k) for k in values["kept"][node.offset :][: node.size or 1]]
             return kept[0] if node.size is None else np.stack(np.broadcast_arrays(*kept))
+        case Call():
+            return _call(node, found, values, one_point)
         case Table():
             return _table(node, np.asarray(found[node.arg]), weights)
+
+
+def _call(
+    node: Call, found: Sequence[Any], values: Mapping[str, Any], one_point: Array
+) -> Array:  # fmt: skip
+    """What the twin of a function in a header gives."""
+    if node.twin is None:
+        raise TypeError(f"{node.function} of a header is known to a compiler only")
+    args = np.broadcast_arrays(one_point, *(found[place] for place in node.args))[1:]
+    parts: dict[str, Any] = {"t": args[0], "w": values.get("w", ())}
+    start = 1
+    for kind, size in zip("ypu", node.widths, strict=True):
+        parts[kind] = np.array(args[start : start + size]).reshape(size, *args[0].shape)
+        start += size
+    return np.stack(np.broadcast_arrays(args[0], *evaluate(node.twin, parts))[1:])
 
 
 def _table(node: Table, x: Array, weights: Sequence[Array]) -> Array:

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from twinml.errors import EquationError, LoweringError
 from twinml.lowering.check import check_jacobian, check_values
+from twinml.lowering.header import header_program, header_text, with_twins
 from twinml.lowering.points import Points, sample
 from twinml.lowering.program import Program
 from twinml.lowering.recorder import Members
 from twinml.lowering.simplify import fused
-from twinml.lowering.trace import programs
+from twinml.lowering.trace import programs, rhs_program
 from twinml.lowering.version import fingerprint, members
+from twinml.physics.kernel_physics import KernelPhysics, has_twin, kernel_source
 from twinml.physics.model import Physics
 
 
@@ -48,12 +50,20 @@ class Lowered:
         programs: By name: "rhs", and "outputs", "noise", "guards", "reset_<k>" where there are.
         tensors: In the order of the pointers of a launch.
         digest: Of the programs; equal for equal equations, whatever the weights' values.
+        header: Text that the functions of the programs call: that of a ``KernelPhysics``, or "".
+        twinless: Why there is no program of an ``rhs`` in torch beside a header, or "".
     """
 
     model: str
     programs: Mapping[str, Program]
     tensors: tuple[TensorRef, ...]
     digest: str
+    header: str = ""
+    twinless: str = ""
+
+    def followed(self) -> Program | None:
+        """The right-hand side as it can be followed backward, headers by their twins; or None."""
+        return with_twins(self.programs["rhs"])
 
     def read(self, dtype: torch.dtype) -> list[Tensor]:
         """Current values of the tensors, contiguous, in ``dtype``, on their own devices."""
@@ -117,6 +127,7 @@ def _followed(
     before = [(module, dict(vars(module))) for module in model.modules()]
     try:
         plain = programs(model, tensors)
+        twin, without = _twin(model, tensors)
         changed = fingerprint(model)[0] != version
     finally:
         _restore(before)
@@ -133,15 +144,37 @@ def _followed(
         TensorRef(member.path, tuple(member.tensor.shape), member.tensor) for member in tensors.used
     )
     final_programs = {name: fused(program) for name, program in plain.items()}
+    traced, header = dict(final_programs), ""
+    if isinstance(model, KernelPhysics):
+        source = kernel_source(model)
+        if twin is not None:
+            traced = {"rhs": fused(twin), **final_programs}
+        call = header_program(model.declared, source, traced.get("rhs"))
+        final_programs = {"rhs": call, **final_programs}
+        header = header_text(model.declared, source)
     text = "\n".join(f"{name}\n{program.text()}" for name, program in final_programs.items())
     digest = hashlib.sha256(text.encode()).hexdigest()
-    lowered = Lowered(type(model).__name__, final_programs, references, digest)
+    name = type(model).__name__
+    lowered = Lowered(name, final_programs, references, digest, header, without)
     weights = lowered.read(torch.float64)
-    check_values(model, lowered.programs, weights, points)
+    check_values(model, traced, weights, points)
     if digest not in _checked:
-        check_jacobian(model, lowered.programs["rhs"], weights, points)
+        if "rhs" in traced:
+            check_jacobian(model, traced["rhs"], weights, points)
         _checked.add(digest)
     return lowered
+
+
+def _twin(model: Physics, members: Members) -> tuple[Program | None, str]:
+    """The program of an ``rhs`` that stands beside a header, or why there is none."""
+    if not isinstance(model, KernelPhysics):
+        return None, ""
+    if not has_twin(model):
+        return None, f"{type(model).__name__} has no rhs in torch"
+    try:
+        return rhs_program(model, members), ""
+    except LoweringError as error:
+        return None, str(error)
 
 
 def _restore(before: list[tuple[nn.Module, dict[str, Any]]]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from twinml.errors import EquationError
 from twinml.physics.event_values import after_reset, guard_value
+from twinml.physics.kernel_physics import KernelPhysics, has_twin
 from twinml.physics.model import Physics
 
 POINTS = 16
@@ -103,7 +104,9 @@ def _eager(
     declared = model.declared
     rows = tensors_of(model, values)
     named, like = named_values(model, rows), rows["y"]
-    found = {"rhs": model.derivatives(named, like)}
+    found = {}
+    if not isinstance(model, KernelPhysics) or has_twin(model):
+        found["rhs"] = model.derivatives(named, like)
     if declared.outputs:
         found["outputs"] = torch.stack(list(model.observe(named, like).values()))
     if model.has_noise:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from twinml.lowering.program import (
     Apply,
+    Call,
     Constant,
     Item,
     Kept,
@@ -88,6 +89,24 @@ def print_function(
     return "\n".join(lines) + "\n"
 
 
+def print_tangent(program: Program, name: str, big: bool) -> str:
+    """A function of the derivatives along several directions, whose seeds are arguments::
+
+    TW_FN void rhs_tangent(const Real t, const Real* y, const Real* p, const Real* u,
+                           const Real* c, const Weights w, const Real* du, const Real* st,
+                           const Real* sy, const Real* sp, const Real* su, const Real* sr,
+                           Real* dout)
+    """
+    seeds = ", ".join(f"const Real* {kind}" for kind in ("du", "st", "sy", "sp", "su", "sr"))
+    arguments = "const Real t, const Real* y, const Real* p, const Real* u, const Real* c"
+    marker = "TW_BIG" if big else "TW_FN"
+    lines = [f"{marker} void {name}({arguments}, const Weights w, {seeds}, Real* dout)", "{"]
+    body, names = statements(program)
+    lines += [f"  {line}" for line in body]
+    lines += [f"  dout[{k}] = {names[place]};" for k, place in enumerate(program.outputs)]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
 def number(value: float) -> str:
     """A float64 literal, exact: ``Real(real(1.5))``, or as ``Real(real(0x1.999999999999ap-4))``."""
     if math.isnan(value):
@@ -158,7 +177,7 @@ def statements(
                 lines.append(f"const Real {name} = total<{size}>({names[node.arg]});")
             case Wide() if place in inner:
                 name = fresh("b")
-            case Pack() | Linear() | Wide() | Transposed():
+            case Pack() | Linear() | Wide() | Transposed() | Call():
                 name = fresh("v")
                 home = homes.get(place)
                 first = _inner_text(program, node, names, vectors, inner)
@@ -197,9 +216,13 @@ def _applied(op: str, args: Sequence[str]) -> str:
 
 
 def _vector(
-    node: Pack | Linear | Wide | Transposed, name: str, names: Sequence[str], vectors: set[int],
-    home: str | None, first: str = "",
-) -> list[str]:  # fmt: skip
+    node: Pack | Linear | Wide | Transposed | Call,
+    name: str,
+    names: Sequence[str],
+    vectors: set[int],
+    home: str | None,
+    first: str = "",
+) -> list[str]:
     declared = f"Real {name}[{width_of(node)}];"
     if home is not None:
         declared = f"Real* const {name} = {home};"
@@ -230,6 +253,38 @@ def _vector(
                 declared,
                 f"TW_UNROLL for (int i = 0; i < {node.size}; ++i) {body}",
             ]
+        case Call():
+            return _called(node, name, names)
+
+
+def _called(node: Call, name: str, names: Sequence[str]) -> list[str]:
+    """Results that the function does not set are nan::
+
+    const Real v0y[2] = {y0, y1};
+    Real v0[2] = {not_a_number(), not_a_number()};
+    model_rhs(t, v0y, nullptr, nullptr, v0);
+    """
+    lines, given = [], []
+    sizes = [("t", 1), *zip("ypu", node.widths, strict=True)]
+    if node.function == "rhs_jvp":
+        sizes += [(f"d{kind}", size) for kind, size in sizes]
+    start = 0
+    for kind, size in sizes:
+        values = [names[place] for place in node.args[start : start + size]]
+        start += size
+        if kind in ("t", "dt"):
+            given.append(values[0])
+        elif values:
+            given.append(f"{name}{kind}")
+            lines.append(f"const Real {name}{kind}[{size}] = {{{', '.join(values)}}};")
+        else:
+            given.append("nullptr")
+    unset = ", ".join(["not_a_number()"] * node.widths[0])
+    return [
+        *lines,
+        f"Real {name}[{node.widths[0]}] = {{{unset}}};",
+        f"model_{node.function}({', '.join(given)}, {name});",
+    ]
 
 
 def _fed_to_one(program: Program, homes: Mapping[int, str]) -> frozenset[int]:

@@ -15,9 +15,10 @@ from typing import Literal, final
 Kind = Literal["real", "bool", "vector"]
 
 # What a symbol stands for: time, state components (stacked order), parameters, inputs, constants
-# of quantities; then the seeds of tangents of time, states and inputs, and those of the results
-# of a program that is followed backward.
-SYMBOLS = ("t", "y", "p", "u", "c", "dt", "dy", "du", "seed")
+# of quantities; then the seeds of tangents of time, states and inputs; then those of tangents along
+# several directions: of time, states, parameters, inputs and the rates of inputs; then those of the
+# results of a program that is followed backward.
+SYMBOLS = ("t", "y", "p", "u", "c", "dt", "dy", "du", "st", "sy", "sp", "su", "sr", "seed")
 
 
 @final
@@ -197,16 +198,44 @@ class Kept:
     size: int | None
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of the user's own header: a vector of as many results as there are states.
+
+    Args:
+        function: "rhs", or "rhs_jvp" for the derivative along a direction.
+        args: Time, states, parameters, inputs; for "rhs_jvp" then the same of the direction.
+        widths: How many states, parameters and inputs there are.
+        header: Digest of the header and the declarations it is compiled with.
+        twin: A program of the same results, which derivatives are taken of.
+        jvp: Whether the header has "rhs_jvp", which gives them where there is no twin.
+    """
+
+    function: str
+    args: tuple[int, ...]
+    widths: tuple[int, int, int]
+    header: str
+    twin: Program | None = None
+    jvp: bool = False
+
+    def argument(self, symbol: Symbol) -> int:
+        """Place of what stands for a symbol of the twin."""
+        states, parameters, _ = self.widths
+        first = {"t": 0, "y": 1, "p": 1 + states, "u": 1 + states + parameters}
+        return self.args[first[symbol.kind] + symbol.index]
+
+
 Node = (
     Constant | Truth | Symbol | Load | Apply | Table | Pack | Linear | Wide | Item
-    | Transposed | Total | Kept
+    | Transposed | Total | Kept | Call
 )  # fmt: skip
 
 
 def operands(node: Node) -> tuple[int, ...]:
     """Places of the nodes that a node reads."""
     match node:
-        case Apply() | Pack() | Wide():
+        case Apply() | Pack() | Wide() | Call():
             return node.args
         case Table() | Linear() | Item() | Transposed() | Total():
             return (node.arg,)
@@ -217,7 +246,7 @@ def operands(node: Node) -> tuple[int, ...]:
 def with_operands(node: Node, args: Sequence[int]) -> Node:
     """The same node over other operands, as many as ``operands`` gives."""
     match node:
-        case Apply() | Pack() | Wide():
+        case Apply() | Pack() | Wide() | Call():
             return replace(node, args=tuple(args))
         case Table() | Linear() | Item() | Transposed() | Total():
             return replace(node, arg=args[0])
@@ -232,7 +261,7 @@ def kind_of(node: Node) -> Kind:
             return OPERATIONS[node.op].result
         case Truth():
             return "bool"
-        case Pack() | Linear() | Wide() | Transposed():
+        case Pack() | Linear() | Wide() | Transposed() | Call():
             return "vector"
         case Kept():
             return "real" if node.size is None else "vector"
@@ -253,6 +282,8 @@ def width_of(node: Node) -> int:
             return node.inputs
         case Kept():
             return node.size or 1
+        case Call():
+            return node.widths[0]
         case _:
             return 1
 

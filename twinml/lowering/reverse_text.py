@@ -50,7 +50,9 @@ def reverse_unit(lowered: Lowered, spec: UnitSpec, wanted: Wanted) -> ReverseUni
     method = method_named(spec.method)
     assert isinstance(method, ButcherTableau)
     states, parameters, inputs = spec.sizes
-    pull = pulled(lowered.programs["rhs"], states, wanted)
+    program = lowered.followed()
+    assert program is not None
+    pull = pulled(program, states, wanted)
     sizes = {number: prod(lowered.tensors[number].shape) for number in wanted.tensors}
     totals, weights = dict[int, int](), 0
     for number, size in sizes.items():

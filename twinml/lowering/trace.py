@@ -34,6 +34,7 @@ from twinml.lowering.values import (
     shown,
 )
 from twinml.physics.binding import NOISE
+from twinml.physics.kernel_physics import KernelPhysics
 from twinml.physics.model import Physics
 
 # Where the program of one argument's components lives: symbol kind and first index.
@@ -43,8 +44,8 @@ Argument = tuple[str, int, int | None]
 def programs(model: Physics, members: Members) -> dict[str, Program]:
     """The programs of a model by name, in a fixed order.
 
-    "rhs" (n results), "outputs" (m), "noise" (n, zero where the model names none), "guards" (one
-    for each event) and "reset_<k>" (n, for event k) where the model has them.
+    "rhs" (n results) unless a header has it, "outputs" (m), "noise" (n, zero where the model names
+    none), "guards" (one for each event) and "reset_<k>" (n, for event k) where the model has them.
 
     Args:
         model: A model whose equations return what they should.
@@ -54,7 +55,9 @@ def programs(model: Physics, members: Members) -> dict[str, Program]:
         LoweringError: an equation has no kernel.
     """
     declared = model.declared
-    found = {"rhs": _stacked(model, members, "rhs", _zero)}
+    found = {}
+    if not isinstance(model, KernelPhysics):
+        found["rhs"] = rhs_program(model, members)
     if declared.outputs:
         found["outputs"] = _single(model, members, "outputs", tuple(declared.outputs))
     if model.has_noise:
@@ -65,6 +68,11 @@ def programs(model: Physics, members: Members) -> dict[str, Program]:
             if event.action is not None:
                 found[f"reset_{number}"] = _stacked(model, members, f"{name}.reset", _unchanged)
     return found
+
+
+def rhs_program(model: Physics, members: Members) -> Program:
+    """The program of ``rhs`` as it is written in torch."""
+    return _stacked(model, members, "rhs", _zero)
 
 
 def _zero(builder: Builder, row: int) -> int:
@@ -177,3 +185,44 @@ def _fitted(recorder: Recorder, value: Any, size: int | None, name: str) -> list
             "arguments."
         )
     return places * wanted if len(places) == 1 else places
+
+
+def function_program(
+    function: Callable[..., Any], names: tuple[str, ...], results: tuple[str, ...], origin: str
+) -> Program:
+    """The program of a function of numbers, not of a model; its arguments are ``y`` in their order.
+
+    Args:
+        function: Called with one stand-in for each name, shape (B,).
+        names: Of its arguments.
+        results: What it returns by name in a dict; a single result may stand alone.
+        origin: Words that errors begin with.
+
+    Raises:
+        LoweringError: it has no kernel.
+    """
+    builder = Builder(rewrite)
+    recorder = Recorder(origin, builder, Members({}), TABLE, torch.device("cpu"))
+    values = {name: _argument(recorder, ("y", place, None)) for place, name in enumerate(names)}
+    try:
+        with recorder:
+            found = function(**values)
+    except TwinmlError:
+        raise
+    except Refused as refused:
+        raise recorder.error("the function", refused) from None
+    except Exception as error:
+        place = model_place(error)
+        raise LoweringError(
+            f"{origin} cannot become a kernel: followed without numbers it raises "
+            f"{type(error).__name__}: {error}{f' ({place})' if place else ''}. Write it by torch's "
+            "operations on its arguments."
+        ) from error
+    if not isinstance(found, Mapping) and len(results) == 1:
+        found = {results[0]: found}
+    if not isinstance(found, Mapping) or set(found) != set(results):
+        shown_as = list(found) if isinstance(found, Mapping) else type(found).__name__
+        raise LoweringError(
+            f"{origin} returned {shown_as}; expected a dict that names each of {list(results)}."
+        )
+    return builder.program([p for n in results for p in _fitted(recorder, found[n], None, n)])

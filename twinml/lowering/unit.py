@@ -10,6 +10,7 @@ from twinml.lowering.noise_text import noise_text
 from twinml.lowering.printer import Dialect, print_function
 from twinml.lowering.rosenbrock_text import rosenbrock_text
 from twinml.lowering.tableau_text import stochastic_text, tableau_text
+from twinml.lowering.tangent_text import Moving, event_tangents, tangent_text
 from twinml.solve.methods import method_named
 from twinml.solve.rosenbrock import RosenbrockTableau
 from twinml.solve.stochastic import StochasticTableau
@@ -51,6 +52,7 @@ class UnitSpec:
         noise: Whether there is a Brownian path.
         record: Whether accepted steps are written down.
         registers: Vector registers a pack has on a CPU.
+        moving: What derivatives are taken of, None for no derivatives.
         tape: Whether accepted steps are kept for derivatives that follow them backward.
     """
 
@@ -69,6 +71,7 @@ class UnitSpec:
     noise: bool = False
     record: bool = False
     registers: int = 1
+    moving: Moving | None = None
     tape: bool = False
 
 
@@ -120,6 +123,14 @@ def unit_text(
         defines.append(("TW_TAPE", 1))
     method_defines, functions = _method(lowered, spec, dense, dialect)
     parts = [part for part in (events, functionals) if part is not None]
+    if spec.moving is not None:
+        linear = [place for place, linear in spec.signals if linear]
+        more, text = tangent_text(
+            method, lowered.programs["rhs"], spec.sizes, spec.moving, linear, dense
+        )
+        method_defines, functions = method_defines + more, [*functions, *text]
+        if events is not None:
+            functions += event_tangents(lowered.programs, spec.sizes, spec.moving)
     if spec.outputs:
         functions.append(print_function(lowered.programs["outputs"], "outputs", dialect))
     body = "\n".join([*functions, *(part.functions for part in parts)])
@@ -134,6 +145,7 @@ def unit_text(
         '#include "prelude.h"\n',
         "namespace tw {\n",
         forcing_tables(spec, inputs),
+        *([lowered.header] if lowered.header else []),
         body,
         "}  // namespace tw\n",
         '#include "run.h"',

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from twinml.lowering.recorder import Member
+from twinml.physics.kernel_physics import KernelPhysics, kernel_source
 from twinml.physics.model import Physics
 
 # What torch keeps in every module, and the defaults of parameters, which are arguments.
@@ -49,6 +50,8 @@ def fingerprint(model: Physics) -> tuple[bytes, tuple[Any, ...]]:
     flat: list[Any] = [str(torch.get_default_dtype())]
     kept: list[Any] = []
     _module(model, flat, kept, 0)
+    if isinstance(model, KernelPhysics):
+        flat.append(kernel_source(model).digest)
     # Version 2 writes floats bit by bit and knows no sharing, so equal values give equal bytes.
     return marshal.dumps(flat, 2), tuple(kept)
 
@@ -88,7 +91,7 @@ def _values_of(cls: type) -> tuple[str, ...]:
         for name, value in vars(cls).items()
         if not (name.startswith("__") and name.endswith("__"))
         and name not in names
-        and name not in ("declared", "_arguments", "time_unit")
+        and name not in ("declared", "_arguments", "time_unit", "_kernel_path")
         and (type(value) in _PLAIN or isinstance(value, _CONTAINERS) or _is_object(value))
     )
 

@@ -81,7 +81,8 @@ def bind(cls: Any, base: Any) -> dict[str, tuple[str, ...]]:
     """
     declared = cls.declared
     bound: dict[str, tuple[str, ...]] = {}
-    if cls.rhs is base.rhs:
+    bare = cls.rhs is base.rhs
+    if bare and not (declared.states and cls._rhs_is_elsewhere):
         if declared.states:
             raise DeclarationError(
                 f"{cls.__name__} declares states {list(declared.states)} but has no rhs. Write "
@@ -101,7 +102,7 @@ def bind(cls: Any, base: Any) -> dict[str, tuple[str, ...]]:
     known = ("t", *declared.states, *declared.inputs, *declared.parameters)
     for equation in (*_EQUATIONS, NOISE):
         function = getattr(cls, equation, None)
-        if callable(function):
+        if callable(function) and not (bare and equation == "rhs"):
             bound[equation] = _names(cls, equation, function, known)
     for name, event in declared.events.items():
         bound[name] = _names(cls, name, event.guard, known)

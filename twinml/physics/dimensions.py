@@ -10,6 +10,7 @@ import torch
 
 from twinml.errors import ArgumentError
 from twinml.physics.dimension_trace import Finding, Ledger, Traced
+from twinml.physics.kernel_physics import KernelPhysics, has_twin
 from twinml.physics.model import Physics
 from twinml.units import Measure
 
@@ -73,6 +74,10 @@ def check_dimensions(model: Physics) -> DimensionReport:
             "tw.Physics class."
         )
     ledger, unchecked = Ledger(), []
+    if isinstance(model, KernelPhysics) and not has_twin(model):
+        unchecked.append(
+            f"the rates in {model.kernel}, a kernel without an rhs in torch beside it,"
+        )
     clock = Measure.of(model.time_unit)
     values = _values(model, ledger, clock)
     declared = model.declared

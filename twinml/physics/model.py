@@ -34,6 +34,7 @@ class Physics(nn.Module):
     time_unit: ClassVar[str] = "s"
     declared: ClassVar[Declarations] = Declarations()
     _arguments: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    _rhs_is_elsewhere: ClassVar[bool] = False  # a class of its own kind may do without a method
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

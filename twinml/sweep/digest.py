@@ -43,6 +43,8 @@ def _source_digest(model: Physics) -> str:
     Whole files, because a right-hand side may call functions beside it.
     """
     classes = {base for module in model.modules() for base in type(module).__mro__}
+    from twinml.physics.kernel_physics import KernelPhysics, kernel_source
+
     texts = {}
     for kind in classes:
         if kind.__module__.partition(".")[0] in ("builtins", "torch"):
@@ -63,6 +65,9 @@ def _source_digest(model: Physics) -> str:
                     if inspect.isfunction(value)
                 ]
             )
+    for module in model.modules():
+        if isinstance(module, KernelPhysics):
+            texts[f"{type(module).__qualname__}.kernel"] = kernel_source(module).text
     return _digest(sorted(texts.items()))
 
 

@@ -15,17 +15,19 @@ import numpy
 import torch
 
 from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.derivatives import methods_for
 from twinml.engines.native.equations import equations
 from twinml.engines.native.events import room_for_events
 from twinml.engines.native.fragments import fragments
 from twinml.engines.native.gradient import gradient_run, no_gradient
 from twinml.engines.native.launch import Launch
-from twinml.engines.native.plan import kernel_for, methods_for, spec_for
+from twinml.engines.native.moving import MovingMemory
+from twinml.engines.native.plan import kernel_for, moving_spec, spec_for
 from twinml.engines.native.recording import recorded_run
 from twinml.engines.native.rows import RowState
 from twinml.engines.record import Record
 from twinml.engines.stepper import stepper_for
-from twinml.errors import ArgumentError
+from twinml.errors import ArgumentError, DerivativeError, LoweringError
 from twinml.solve.methods import method_named
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.status import FAILURE
@@ -74,22 +76,43 @@ class NativeEngine(AbstractEngine):
             records: list[Record] = []
             return _run(problem, method, records), records
 
+    def moved(self, problem: Problem, method: str, memory: MovingMemory) -> Outcome:
+        """As ``run``, with the derivatives along the directions of one pass in ``memory``.
 
-def _run(problem: Problem, method: str, records: list[Record] | None = None) -> Outcome:
+        Raises:
+            LoweringError, NoCompilerError, CompileError: no kernel can be made.
+        """
+        with torch.no_grad():
+            return _run(problem, method, memory=memory)
+
+
+def _run(
+    problem: Problem, method: str, records: list[Record] | None = None,
+    memory: MovingMemory | None = None,
+) -> Outcome:  # fmt: skip
     bits = 64 if problem.y0.dtype == torch.float64 else 32
     lowered = equations(problem)
-    methods = methods_for(problem, method)
+    methods = methods_for(problem, method, derived=records is not None)
     # With more than one kernel to come, a second one that cannot be made leaves the problem to the
     # eager engine, from its start.
     state = RowState.of(
-        problem, bits, reuse=problem.disposable and len(methods) == 1 and records is None
-    )
+        problem, bits,
+        reuse=problem.disposable and len(methods) == 1 and records is None and memory is None,
+    )  # fmt: skip
     launch = Launch(problem, state, bits, lowered.read(problem.y0.dtype))
+    if memory is not None:
+        memory.fill(launch.args)
     names: numpy.ndarray | str = methods[0]
     rows, reports = None, []
     for phase, name in enumerate(methods):
         spec = spec_for(problem, name, phase + 1 < len(methods), records is not None)
-        kernel = kernel_for(lowered, spec, *fragments(problem, lowered))
+        if memory is not None:
+            spec = moving_spec(spec, memory.moving)
+        try:
+            kernel = kernel_for(lowered, spec, *fragments(problem, lowered))
+        except DerivativeError as error:
+            # Of a header whose twin torch can derive, and no kernel.
+            raise LoweringError(lowered.twinless or str(error)) from error
         if records is None:
             reports.append(launch.run(kernel, rows))
         else:

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from twinml.engines.base import Outcome
+from twinml.engines.derivatives import methods_for
 from twinml.engines.native.equations import equations
 from twinml.engines.native.launch import Launch
-from twinml.engines.native.plan import kernel_for, methods_for, spec_for
+from twinml.engines.native.plan import kernel_for, spec_for
 from twinml.engines.native.reverse import Backward, Derivatives, reverse_kernel, tree
 from twinml.engines.native.rows import RowState
 from twinml.engines.native.tape import Tape
@@ -96,7 +97,13 @@ class Leaves:
                     (parameters if target in parameters else inputs).index(target)
                 )
                 self._add(value, column("changes", place))
-        read, knots = _tensors_read(lowered.programs["rhs"])
+        program = lowered.followed()
+        if program is None:
+            raise NoGradientError(
+                "A gradient is asked for of a right-hand side in a header without rhs in torch "
+                "beside it, which kernels cannot follow backward. Use engine='eager', or write it."
+            )
+        read, knots = _tensors_read(program)
         for place, ref in enumerate(lowered.tensors):
             if not ref.tensor.requires_grad:
                 continue

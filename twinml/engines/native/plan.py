@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -12,9 +11,10 @@ import torch
 from twinml.engines.native.library import Library, load
 from twinml.engines.native.targets import current_target
 from twinml.lowering import Lowered
+from twinml.lowering.tangent_text import Moving
 from twinml.lowering.unit import Fragment, UnitSpec, unit_text
 from twinml.physics import Signal
-from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR, method_named
+from twinml.solve.methods import method_named
 from twinml.solve.problem import Problem
 from twinml.solve.rosenbrock import RosenbrockTableau
 
@@ -35,15 +35,6 @@ class Kernel:
     spec: UnitSpec
     text: str
     library: Library
-
-
-def methods_for(problem: Problem, method: str) -> Sequence[str]:
-    """The methods of a run, in the order in which rows are handed over."""
-    if method != AUTO:
-        return (method,)
-    if problem.path is not None:
-        return (AUTO_NOISE,)
-    return AUTO_PAIR[:1] if problem.dt is not None else AUTO_PAIR
 
 
 def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> UnitSpec:
@@ -88,6 +79,11 @@ def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> Un
         record=record,
         registers=registers,
     )
+
+
+def moving_spec(spec: UnitSpec, moving: Moving) -> UnitSpec:
+    """The same kernel with derivatives."""
+    return replace(spec, plain=False, registers=1, moving=moving)
 
 
 def kernel_for(

@@ -10,13 +10,13 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from twinml.engines.native.equations import checked
 from twinml.engines.native.launch import Launch
 from twinml.engines.native.plan import kernel_for, spec_for
 from twinml.engines.native.rows import RowState
 from twinml.engines.native.stamps import to_stamps
 from twinml.engines.normalise import build_problem
 from twinml.errors import ArgumentError, ShapeError, nearest
-from twinml.lowering import lower
 from twinml.physics import Physics
 from twinml.solve.methods import AUTO
 from twinml.solve.status import FAILURE
@@ -104,7 +104,7 @@ class Propagator:
             parameters={name: self._columns[name] for name in problem.parameters},
             inputs={name: self._columns[name] for name in problem.inputs},
         )
-        lowered = lower(model)
+        lowered = checked(model)
         self._state = RowState.of(self._problem, self._bits)
         self._launch = Launch(self._problem, self._state, self._bits, lowered.read(dtype))
         spec = spec_for(self._problem, method, False, False)
