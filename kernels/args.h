@@ -46,6 +46,11 @@ struct ChangeTable {
   Column value;
 };
 
+/* Derivatives of a timed change along one direction; no data where it stands still. */
+struct ChangeSeed {
+  Column at, until, value;
+};
+
 struct Args {
   count bytes;   /* sizeof(Args) as the host sees it */
   count entries; /* rows of this launch */
@@ -115,6 +120,25 @@ struct Args {
   /* noise */
   count seed;
   const count* ids;
+
+  /* derivatives along TW_DIRECTIONS directions: of states (D, n, rows) and times (D, rows) of rows, in
+   * and out, and of what moves them, (D, ..); of saved states (D, n, rows, save_count) */
+  real* moving_y;
+  real* moving_t;
+  real* moving_states;
+  const Column* moving_parameters;
+  const Column* moving_inputs;  /* constant ones */
+  const Column* moving_signals; /* their values by knot, with the stride of rows */
+  const ChangeSeed* moving_changes;
+  count* moving_grazes; /* (E): events that only touch zero, without a derivative of their time */
+  /* derivatives backward along the steps: tape.h, reverse.h */
+  const struct Tape* tape;
+  const struct Reverse* reverse;
+  /* rows handed over on the device: the list a launch writes and its length, and where the number
+   * of its own entries stands; null where the host does both */
+  count* handed;
+  count* handed_count;
+  const count* entries_at;
 };
 
 enum { CLOCK_DT = 0, CLOCK_MAX_STEP = 1 };

@@ -15,7 +15,7 @@ typedef Real Clock;
 #define TW_CLOCK_EPS real(2.220446049250313e-16)
 
 TW_FN Clock clock_of(stamp t) { return Clock(t); }
-TW_FN Clock no_time() { return Clock(__builtin_nan("")); }
+TW_FN Clock no_time() { return Clock(TW_NAN); }
 TW_FN stamp get_clock(const Clock& t, int lane) { return get(t, lane); }
 TW_FN void set_clock(Clock& t, int lane, stamp value) { set(t, lane, value); }
 TW_FN Clock advance(const Clock& t, const Real& h) { return t + h; }
@@ -35,8 +35,8 @@ TW_FN bool stamp_before(stamp a, stamp b) { return a < b; }
 TW_FN bool stamp_same(stamp a, stamp b) { return a == b; }
 TW_FN real stamp_span(stamp a, stamp b) { return a - b; }
 TW_FN stamp stamp_scaled(stamp a, real sign) { return a * sign; }
-TW_FN stamp stamp_infinite(real sign) { return sign * __builtin_inf(); }
-TW_FN stamp stamp_nan() { return __builtin_nan(""); }
+TW_FN stamp stamp_infinite(real sign) { return sign * TW_INFINITY; }
+TW_FN stamp stamp_nan() { return TW_NAN; }
 TW_FN stamp stamp_tick(stamp origin, stamp width, count ticks) {
   return origin + width * real(ticks);
 }
@@ -135,13 +135,13 @@ TW_FN stamp stamp_scaled(stamp a, real sign) {
 }
 TW_FN stamp stamp_infinite(real sign) {
   stamp s;
-  s.high = sign * __builtin_inff();
+  s.high = sign * TW_INFINITY;
   s.low = 0;
   return s;
 }
 TW_FN stamp stamp_nan() {
   stamp s;
-  s.high = __builtin_nanf("");
+  s.high = TW_NAN;
   s.low = 0;
   return s;
 }

@@ -66,7 +66,7 @@ TW_BIG void split_time(const Context& at, const Path& path, const Profile& profi
         end = pick(leaves, there, end);
       }
       Real spent = select(at_a | at_b, abs(span(end, begin)), zero);
-      spent = select(isnan(piece.fa) | isnan(piece.fb), Real(real(__builtin_nanf(""))), spent);
+      spent = select(isnan(piece.fa) | isnan(piece.fb), Real(TW_NAN), spent);
       sum = select(piece.held, sum + spent, sum);
     }
   }
@@ -128,7 +128,7 @@ TW_BIG void find_first(const Context& at, const Path& path, const Profile& profi
 TW_FN void add_first_time(const Context& at, const Path& path, const Profile& profile,
                           int expression, bool strict, const Mask& taken, Clock& when) {
   const Real *value = profile.value[expression], *rate = profile.rate[expression];
-  const Mask waiting = taken & (now(when) == Real(real(__builtin_inff())));
+  const Mask waiting = taken & (now(when) == Real(TW_INFINITY));
   if (none(waiting)) return;
   Mask possible = Mask(false);
   for (int k = 0; k < TW_NODES; ++k) {

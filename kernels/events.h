@@ -144,7 +144,7 @@ TW_BIG void cross_zero(const Context& at, const Path& path, int e, const Mask& l
     crossing.node = select(flips, Real(real(node)), crossing.node);
     crossing.side[node] = last = sign;
   }
-  crossing.place = Real(real(__builtin_inff()));
+  crossing.place = Real(TW_INFINITY);
   const Mask hit = looking & (crossing.node != zero);
   stuck = Mask(false);
   if (none(hit)) return;
@@ -176,7 +176,7 @@ TW_BIG void cross_zero(const Context& at, const Path& path, int e, const Mask& l
 /* Look for the first event of each row, given the guards at the nodes. */
 TW_BIG void find_events(const Context& at, const Path& path, const Watch& watch,
                         const Mask& looking, const Real (*values)[TW_EVENTS], Found& found) {
-  const Real zero = Real(real(0)), infinite = Real(real(__builtin_inff()));
+  const Real zero = Real(real(0)), infinite = Real(TW_INFINITY);
   Mask asleep = Mask(false);
   TW_EACH_EVENT(e) asleep = asleep | (watch.side[e] == zero);
   Real begin[TW_EVENTS], ignored[TW_EVENTS];

@@ -26,6 +26,14 @@ struct Context {
   Clock since[TW_SOME(TW_U)];
 #endif
   Real c[TW_SOME(TW_CONSTANTS)];
+#if TW_DIRECTIONS
+  /* Derivatives of what moves, one direction after the other. */
+  Real mp[TW_DIRECTIONS * TW_SOME(TW_MOVING_P)];
+  Real mu[TW_DIRECTIONS * TW_SOME(TW_MOVING_U)];
+#if TW_LINEAR
+  Real mr[TW_DIRECTIONS * TW_SOME(TW_MOVING_U)]; /* of the slopes of inputs */
+#endif
+#endif
   Weights w; /* the same for all lanes */
 };
 
@@ -41,10 +49,12 @@ struct Context {
 #define TW_INPUTS_AT(at, time, name) const Real* name = (at).u;
 #endif
 
+#if !TW_REVERSE
 TW_FN void rhs_at(const Context& at, const Clock& time, const Real* y, Real* dy) {
   TW_INPUTS_AT(at, time, u)
   rhs(now(time), y, at.p, u, at.c, at.w, dy);
 }
+#endif
 
 TW_FN real column_at(const Column& column, count row) { return column.data[row * column.stride]; }
 TW_FN stamp column_at(const StampColumn& column, count row) {

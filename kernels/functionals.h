@@ -18,14 +18,14 @@ TW_TABLE real GAUSS_WEIGHT[] = {
 
 /* Integrals of the expressions of all `integral` and `mean` over theta, by slot. */
 TW_FN void add_gauss(const Context& at, const Path& path, Real* piece) {
-  for (int slot = 0; slot < TW_FUNCTIONALS; ++slot) piece[slot] = Real(real(0));
+  TW_EACH_SLOT(slot) piece[slot] = Real(real(0));
   for (int point = 0; point < TW_GAUSS; ++point) {
     const Real theta = Real(GAUSS_PLACE[point]);
     Real y[TW_N], unused;
     TW_EACH_STATE(s) if (VALUE_READS[s]) motion_of(path, s, theta, y[s], unused);
     const Clock time = time_at(path, theta);
     TW_INPUTS_AT(at, time, u)
-    for (int slot = 0; slot < TW_FUNCTIONALS; ++slot) {
+    TW_EACH_SLOT(slot) {
       if (SLOT_KIND[slot] != SLOT_INTEGRAL && SLOT_KIND[slot] != SLOT_MEAN) continue;
       Real value = Real(real(0));
       switch (SLOT_VALUE[slot]) { TW_VALUE_CASES }
@@ -69,7 +69,7 @@ TW_FN void follow_path(const Args& args, Pack& pack, const Path& path, const Mas
   Real piece[TW_FUNCTIONALS];
   add_gauss(at, path, piece);
 #endif
-  for (int slot = 0; slot < TW_FUNCTIONALS; ++slot) {
+  TW_EACH_SLOT(slot) {
     const int expression = SLOT_VALUE[slot], extra = SLOT_EXTRA[slot];
     Real& total = totals.number[SLOT_TOTAL[slot] < 0 ? 0 : SLOT_TOTAL[slot]];
     switch (SLOT_KIND[slot]) {

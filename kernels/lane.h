@@ -29,6 +29,7 @@
  *   get(x, lane)  set(x, lane, value)  Real, Int, Mask
  *   gather(base, Int)  load(base)  store(base, Real)
  *   FloatMode                          full IEEE arithmetic for the life of the object
+ *   TW_NAN TW_INFINITY                 real
  *
  * TW_FN marks a function that is always inlined, TW_MATH one that the compiler may call, TW_BIG one
  * that is always called, TW_TABLE a constant array.

@@ -9,10 +9,6 @@
 #ifndef TW_LANE_CPU_H
 #define TW_LANE_CPU_H
 
-#ifndef TW_REGS
-#define TW_REGS 1
-#endif
-
 #ifndef TW_VECTOR_BYTES
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 #define TW_VECTOR_BYTES 64
@@ -23,6 +19,14 @@
 #endif
 #endif
 
+/* A unit may ask for packs of so many bytes, whatever a register holds. */
+#if !defined(TW_REGS) && defined(TW_PACK_BYTES)
+#define TW_REGS (TW_PACK_BYTES / TW_VECTOR_BYTES)
+#endif
+#ifndef TW_REGS
+#define TW_REGS 1
+#endif
+
 #define TW_WIDTH (TW_VECTOR_BYTES * 8 / TW_BITS)
 #define TW_LANES (TW_WIDTH * TW_REGS)
 
@@ -30,6 +34,8 @@
 #define TW_BIG static __attribute__((noinline, unused))
 #define TW_MATH static inline
 #define TW_TABLE static const
+#define TW_NAN real(__builtin_nanf(""))
+#define TW_INFINITY real(__builtin_inff())
 
 /* One statement for each register k, written out: it does not wait for a loop to be unrolled. */
 #define TW_FOR_K(K, ...)      \

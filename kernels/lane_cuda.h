@@ -4,10 +4,18 @@
 #define TW_LANE_CUDA_H
 
 #define TW_LANES 1
+#define TW_GRID_CONSTANT __grid_constant__
 #define TW_FN __device__ static __forceinline__
 #define TW_MATH __device__ static inline
 #define TW_BIG __device__ static __noinline__
 #define TW_TABLE __device__ static const
+#if TW_BITS == 64
+#define TW_NAN __longlong_as_double(0x7ff8000000000000LL)
+#define TW_INFINITY __longlong_as_double(0x7ff0000000000000LL)
+#else
+#define TW_NAN __int_as_float(0x7fc00000)
+#define TW_INFINITY __int_as_float(0x7f800000)
+#endif
 
 namespace tw {
 

@@ -8,6 +8,10 @@
  * Blocks of outputs stay in registers while the inputs go by: each x is read once a block, and
  * each weight once, as a broadcast operand of its fma. An fma takes four to five cycles and two
  * start in each, so a block holds eight sums or more.
+ *
+ * On CUDA a layer is part of its caller and written out, so that x and y stay in registers too, and
+ * weights come four at a time: one by one their loads would take longer than the arithmetic. The host
+ * lets them begin at multiples of 16 bytes.
  */
 #ifndef TW_LINEAR_H
 #define TW_LINEAR_H
@@ -28,7 +32,7 @@ namespace tw {
 using Weights = const real* const*;
 
 #ifdef __CUDACC__
-#define TW_BLOCK 16
+#define TW_BLOCK (TW_BITS == 64 ? 8 : 16)
 #elif defined(__AVX512F__) || defined(__aarch64__)
 #define TW_BLOCK (TW_REGS == 1 ? 16 : TW_REGS == 2 ? 12 : 6)
 #else
@@ -68,11 +72,45 @@ TW_FN void sums_store(const Sums<B>& s, Real* y) {
   }
 }
 
+#ifdef __CUDACC__
+/* Four weights that follow one another, all at once where they are aligned. */
+struct alignas(16) Four {
+  real of[4];
+};
+TW_FN Four four_of(const real* w) {
+  Four found;
+#if TW_BITS == 64
+  const double2 low = __ldg((const double2*)w), high = __ldg((const double2*)w + 1);
+  found.of[0] = low.x; found.of[1] = low.y; found.of[2] = high.x; found.of[3] = high.y;
+#else
+  const float4 all = __ldg((const float4*)w);
+  found.of[0] = all.x; found.of[1] = all.y; found.of[2] = all.z; found.of[3] = all.w;
+#endif
+  return found;
+}
+
+template <int STRIDE, int B>
+TW_FN void sums_add_four(Sums<B>& s, const real* w, const Real* x) {
+  if constexpr (B > 0) {
+    sums_add_four<STRIDE>(s.rest, w, x);
+    const Four four = four_of(w + (B - 1) * STRIDE);
+    TW_UNROLL for (int k = 0; k < 4; ++k) s.sum = fma(four.of[k], x[k], s.sum);
+  }
+}
+#endif
+
 template <int B, int IN>
 TW_FN void linear_block(const real* w, const real* b, const Real* x, Real* y) {
   Sums<B> s;
   sums_start(s, b);
-  TW_UNROLL for (int i = 0; i < IN; ++i) sums_add<IN>(s, w + i, x[i]);
+#ifdef __CUDACC__
+  if constexpr (IN % 4 == 0) {
+    TW_UNROLL for (int i = 0; i < IN; i += 4) sums_add_four<IN>(s, w + i, x + i);
+  } else
+#endif
+  {
+    TW_UNROLL for (int i = 0; i < IN; ++i) sums_add<IN>(s, w + i, x[i]);
+  }
   sums_store(s, y);
 }
 
@@ -81,10 +119,21 @@ TW_FN Real linear_narrow(const real* w, real b, const Real* x) {
   Real s0 = Real(b), s1 = Real(real(0)), s2 = s1, s3 = s1;
   constexpr int whole = IN / 4 * 4;
   TW_UNROLL for (int i = 0; i < whole; i += 4) {
-    s0 = fma(Real(w[i]), x[i], s0);
-    s1 = fma(Real(w[i + 1]), x[i + 1], s1);
-    s2 = fma(Real(w[i + 2]), x[i + 2], s2);
-    s3 = fma(Real(w[i + 3]), x[i + 3], s3);
+#ifdef __CUDACC__
+    if constexpr (IN % 4 == 0) {
+      const Four four = four_of(w + i);
+      s0 = fma(four.of[0], x[i], s0);
+      s1 = fma(four.of[1], x[i + 1], s1);
+      s2 = fma(four.of[2], x[i + 2], s2);
+      s3 = fma(four.of[3], x[i + 3], s3);
+    } else
+#endif
+    {
+      s0 = fma(Real(w[i]), x[i], s0);
+      s1 = fma(Real(w[i + 1]), x[i + 1], s1);
+      s2 = fma(Real(w[i + 2]), x[i + 2], s2);
+      s3 = fma(Real(w[i + 3]), x[i + 3], s3);
+    }
   }
   if constexpr (IN - whole > 0) s0 = fma(Real(w[whole]), x[whole], s0);
   if constexpr (IN - whole > 1) s1 = fma(Real(w[whole + 1]), x[whole + 1], s1);
@@ -92,8 +141,14 @@ TW_FN Real linear_narrow(const real* w, real b, const Real* x) {
   return (s0 + s1) + (s2 + s3);
 }
 
+#ifdef __CUDACC__
+#define TW_LAYER TW_FN
+#else
+#define TW_LAYER TW_BIG
+#endif
+
 template <int OUT, int IN>
-TW_BIG void linear(const real* w, const real* b, const Real* x, Real* y) {
+TW_LAYER void linear(const real* w, const real* b, const Real* x, Real* y) {
   if constexpr (OUT < TW_NARROW) {
     TW_UNROLL for (int j = 0; j < OUT; ++j)
       y[j] = linear_narrow<IN>(w + j * IN, b ? b[j] : real(0), x);

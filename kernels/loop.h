@@ -92,6 +92,9 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
     fill_path(pack.at, pack.y, stages, path);
   }
 #if TW_EVENTS
+#if TW_DIRECTIONS
+  Path entire;
+#endif
   Found found;
   found.lost = Mask(false);
   if (dense) {
@@ -108,6 +111,9 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
       const Stages kept = stages;
       Path part = path;
       complete_path(there.y, kept, part);
+#if TW_DIRECTIONS
+      entire = part;
+#endif
       Clock inner = advance(part.t, found.theta * part.h);
       Mask beyond = args.direction > 0 ? before(part.t1, inner) : before(inner, part.t1);
       cut_path(part, hit, found.theta, pick(beyond, part.t1, inner));
@@ -168,10 +174,19 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
 #endif
   pack.steady = accepted;
 
+#if TW_DIRECTIONS
+  Motion motion;
+  move_step(pack, target, signed_h, stages, TW_IS_DENSE, motion);
+#if TW_EVENTS
+  motion.share = one;
+  const Mask eventful = accepted & (found.event >= Int(integer(0)));
+  if (any(eventful)) move_events(args, pack.at, entire, path, found, eventful, motion);
+#endif
+#endif
 #if TW_DENSE && !TW_EVENTS
   if (dense) {
 #if TW_SAVE
-    take_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps TW_MOTION);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);
@@ -179,6 +194,12 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
   }
 #endif
 
+#if TW_DIRECTIONS
+  take_tangents(pack, motion, accepted);
+#endif
+#if TW_TAPE
+  if (any(accepted)) tape_steps(args, pack, target.h, accepted);
+#endif
 #if TW_RECORD
   if (any(accepted)) record_steps(args, pack, target.t1, target.h, target.clipped, accepted);
 #endif
@@ -219,7 +240,7 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
     }
 #endif
 #if TW_SAVE
-    take_samples(args, pack, path, accepted, jumps);
+    take_samples(args, pack, path, accepted, jumps TW_MOTION);
 #endif
 #if TW_FUNCTIONALS
     add_totals(args, pack, path, accepted, jumps);
@@ -235,6 +256,9 @@ TW_FN bool step_pack(const Args& args, const Fixed& fixed, Pack& pack) {
     Real slope[TW_N];
     rhs_at(pack.at, pack.t, pack.y, slope);
     TW_EACH_STATE(s) pack.k1[s] = select(fresh_slope, slope[s], pack.k1[s]);
+#if TW_DIRECTIONS
+    slope_tangents(pack, fresh_slope);
+#endif
   }
 #endif
 
@@ -301,6 +325,10 @@ TW_BIG bool leave(const Args& args, Pack& pack, const Fixed& fixed) {
   return any(live ^ pack.live);
 }
 
+#ifdef __CUDACC__
+}  // namespace tw
+#include "loop_cuda.h"
+#else
 /* Work off the queue; several threads may do so at once. TW_TURNS packs take one step each in turn:
  * they do not depend on one another, so while one waits for the size of its next step the processor
  * is at work on the other. */
@@ -340,5 +368,6 @@ TW_BIG void work(const Args& args) {
 }
 
 }  // namespace tw
+#endif
 
 #endif

@@ -43,6 +43,16 @@ TW_BIG void observe_some(const Args& args, Context& at, count begin, count stop)
   }
 }
 
+#ifdef __CUDACC__
+/* Neighbouring threads take neighbouring samples of a row, whose times and states lie side by side. */
+TW_FN void observe(const Args& args) {
+  const count total = args.rows * args.sample_count;
+  Context at = Context();
+  at.w = args.weights;
+  for (count place = thread_number(); place < total; place += thread_count())
+    observe_some(args, at, place, place + 1);
+}
+#else
 TW_BIG void observe(const Args& args) {
   const count total = args.rows * args.sample_count;
   Context at = Context();
@@ -54,14 +64,19 @@ TW_BIG void observe(const Args& args) {
     observe_some(args, at, begin, stop);
   }
 }
+#endif
 
 }  // namespace tw
 
+#ifdef __CUDACC__
+extern "C" __global__ void tw_observe(const TW_GRID_CONSTANT tw::Args args) { tw::observe(args); }
+#else
 extern "C" __attribute__((visibility("default"))) int tw_observe(const tw::Args* args) {
   if (args->bytes != (tw::count)sizeof(tw::Args)) return 1;
   tw::FloatMode mode;
   tw::observe(*args);
   return 0;
 }
+#endif
 
 #endif

@@ -59,9 +59,21 @@ struct Pack {
 #if TW_FUNCTIONALS
   Totals totals;
 #endif
+#if TW_DIRECTIONS
+  Real dy[TW_DIRECTIONS * TW_N], dk1[TW_DIRECTIONS * TW_N]; /* derivatives of y and k1 */
+#if TW_MOVING_TIME
+  Real dt[TW_DIRECTIONS], dlimit[TW_DIRECTIONS]; /* of t and of the next boundary */
+#endif
+#endif
   Context at;
   Book book;
 };
+
+#if TW_DIRECTIONS
+}
+#include "tangent_rows.h"
+namespace tw {
+#endif
 
 TW_FN void clear(Pack& pack) {
   const Real zero = Real(real(0));
@@ -101,6 +113,9 @@ TW_FN void clear(Pack& pack) {
 #endif
 #if TW_FUNCTIONALS
   clear(pack.totals);
+#endif
+#if TW_DIRECTIONS
+  clear_tangents(pack);
 #endif
 }
 
@@ -144,6 +159,9 @@ TW_BIG void load_row(const Args& args, Pack& pack, int lane, count row) {
     pack.book.pointer[s * TW_LANES + lane] = knots_behind(args, s, row, t, args.direction > 0);
 #endif
   refresh(args, pack.at, pack.limit, pack.end, pack.book.pointer, row, lane);
+#if TW_DIRECTIONS
+  load_tangents(args, pack, lane);
+#endif
 #if TW_NOISE
   set(pack.id_low, lane, integer((unsigned)args.ids[row]));
   set(pack.id_high, lane, integer(args.ids[row] >> 32));
@@ -153,7 +171,12 @@ TW_BIG void load_row(const Args& args, Pack& pack, int lane, count row) {
   stamp next = save_time(args, row, 0);
   /* A row that goes on finds its earlier samples behind it. */
   while (saved < args.save_count && !(args.direction > 0 ? stamp_before(t, next) : stamp_before(next, t))) {
-    if (stamp_same(next, t)) store_sample(args, pack, pack.y, lane, saved);
+    if (stamp_same(next, t)) {
+      store_sample(args, pack, pack.y, lane, saved);
+#if TW_DIRECTIONS
+      store_tangents(args, pack, pack.dy, lane, saved);
+#endif
+    }
     next = save_time(args, row, ++saved);
   }
   pack.book.saved[lane] = saved;
@@ -200,19 +223,28 @@ TW_BIG void store_row(const Args& args, Pack& pack, int lane, int bits) {
 #if !TW_ADAPTIVE
   args.grid[row] = get(pack.grid, lane);
 #endif
+#if TW_HANDOVER
+  const bool listed = (bits & TW_STIFF) && args.handed;
+  if (listed) args.handed[TW_TAKE(args.handed_count, 1)] = row;
+  args.status[row] |= listed ? bits & ~TW_STIFF : bits;
+#else
   args.status[row] |= bits;
+#endif
   if (bits & TWINML_FAILURE) args.fail_time[row] = t;
 #if TW_SAVE
   if (!(bits & TW_STIFF))
     for (int k = pack.book.saved[lane]; k < args.save_count; ++k)
       for (int s = 0; s < TW_N; ++s)
-        args.states[(s * args.rows + row) * args.save_count + k] = real(__builtin_nanf(""));
+        args.states[(s * args.rows + row) * args.save_count + k] = TW_NAN;
 #endif
 #if TW_EVENTS
   store_watch(args, pack.watch, lane, row);
 #endif
 #if TW_FUNCTIONALS
   store_totals(args, pack.totals, lane, row);
+#endif
+#if TW_DIRECTIONS
+  keep_tangents(args, pack, lane);
 #endif
   set(pack.live, lane, false);
 }
@@ -251,6 +283,9 @@ TW_BIG Mask cross(const Args& args, Pack& pack, const Mask& arrived) {
     if (!any_hit) continue;
     set(crossed, lane, true);
     refresh(args, pack.at, pack.limit, pack.end, pack.book.pointer, pack.book.row[lane], lane);
+#if TW_DIRECTIONS
+    refresh_tangents(args, pack, lane);
+#endif
   }
   pack.previous = select(crossed, Real(real(0)), pack.previous);
   return crossed;

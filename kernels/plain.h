@@ -8,11 +8,20 @@
 #ifndef TWINML_PLAIN_H
 #define TWINML_PLAIN_H
 
+#include "plain_step.h"
+
 namespace tw {
 
 #define TW_STRETCH 64
 #ifndef TW_ABREAST
 #define TW_ABREAST (TW_LANES > 1 ? 4 : 1)
+#endif
+
+/* Rows of a thread stay in registers where all that works on them is one function. */
+#ifdef __CUDACC__
+#define TW_PART TW_FN
+#else
+#define TW_PART TW_BIG
 #endif
 
 struct Batch {
@@ -25,21 +34,6 @@ struct Batch {
   Context at;
 };
 
-struct Step {
-  stamp t, t1;
-  real h; /* signed */
-};
-
-/* Where step number i begins and ends; `last` is the number of the step that arrives. All others
- * have the size asked for: the difference of two ticks is that but for the rounding of time. */
-TW_FN Step step_at(stamp origin, stamp dt, stamp end, count i, count last) {
-  Step step;
-  step.t = stamp_tick(origin, dt, i);
-  step.t1 = i >= last ? end : stamp_tick(origin, dt, i + 1);
-  step.h = i >= last ? stamp_span(step.t1, step.t) : now_of(dt);
-  return step;
-}
-
 TW_FN void take_step(Batch& batch, const Step& step, Stages& stages, Real* y1) {
   const Clock t = clock_of(step.t), t1 = clock_of(step.t1);
   const Real h = Real(step.h);
@@ -47,7 +41,7 @@ TW_FN void take_step(Batch& batch, const Step& step, Stages& stages, Real* y1) {
   Mask singular;
   Real error[TW_N];
   Mask usable = try_step(batch.at, t, t1, h, batch.y, batch.y, stages, y1, error, singular);
-  TW_EACH_STATE(s) y1[s] = select(usable, y1[s], Real(real(__builtin_nanf(""))));
+  TW_EACH_STATE(s) y1[s] = select(usable, y1[s], Real(TW_NAN));
 #elif TW_STOCHASTIC
   try_step(batch.at, t, t1, h, batch.y, nullptr, stages, y1);
 #else
@@ -75,11 +69,11 @@ TW_FN Mask states_finite(const Real* y) {
   return probe == Real(real(0));
 }
 
-TW_BIG void store_lane(const Args& args, Batch& batch, int lane, stamp t, count steps, int bits,
+TW_PART void store_lane(const Args& args, Batch& batch, int lane, stamp t, count steps, int bits,
                        int saved) {
   const count row = batch.row[lane];
   args.t[row] = t;
-  args.h[row] = real(args.step_width);
+  args.h[row] = now_of(args.clocks[CLOCK_DT]);
   for (int s = 0; s < TW_N; ++s) args.y[s * args.rows + row] = get(batch.y[s], lane);
   args.steps[row] = steps;
   args.grid[row] = bits & TWINML_FAILURE ? steps - 1 : steps;
@@ -88,21 +82,21 @@ TW_BIG void store_lane(const Args& args, Batch& batch, int lane, stamp t, count 
 #if TW_SAVE
   for (int k = saved; k < args.save_count; ++k)
     for (int s = 0; s < TW_N; ++s)
-      args.states[(s * args.rows + row) * args.save_count + k] = real(__builtin_nanf(""));
+      args.states[(s * args.rows + row) * args.save_count + k] = TW_NAN;
 #else
   (void)saved;
 #endif
   set(batch.live, lane, false);
 }
 
-TW_BIG void store_lanes(const Args& args, Batch& batch, const Mask& which, stamp t, count steps,
+TW_PART void store_lanes(const Args& args, Batch& batch, const Mask& which, stamp t, count steps,
                         int bits, int saved) {
   for (int lane = 0; lane < TW_LANES; ++lane)
     if (get(which, lane)) store_lane(args, batch, lane, t, steps, bits, saved);
 }
 
 /* A stretch once more, one step at a time, after some row turned nan in it. */
-TW_BIG void retrace(const Args& args, Batch& batch, stamp origin, stamp dt, stamp end, count begin,
+TW_PART void retrace(const Args& args, Batch& batch, stamp origin, stamp dt, stamp end, count begin,
                     count stop, count last, int saved) {
   for (count i = begin; i < stop && any(batch.live); ++i) {
     Stages stages;
@@ -116,7 +110,7 @@ TW_BIG void retrace(const Args& args, Batch& batch, stamp origin, stamp dt, stam
 }
 
 #if TW_SAVE
-TW_BIG void sample(const Args& args, const Batch& batch, const Real* y, int index) {
+TW_PART void sample(const Args& args, const Batch& batch, const Real* y, int index) {
   for (int lane = 0; lane < TW_LANES; ++lane) {
     if (!get(batch.live, lane)) continue;
     for (int s = 0; s < TW_N; ++s)
@@ -134,7 +128,7 @@ TW_FN count steps_between(const Args& args, stamp from, stamp to, real width) {
 }
 
 /* Before the first step: rows whose slope is not finite leave. */
-TW_BIG void begin_batch(const Args& args, Batch& batch, stamp origin, int saved) {
+TW_PART void begin_batch(const Args& args, Batch& batch, stamp origin, int saved) {
   Real slope[TW_N];
   rhs_at(batch.at, clock_of(origin), batch.y, slope);
   Mask lost = batch.live & !(states_finite(slope) & states_finite(batch.y));
@@ -146,7 +140,7 @@ TW_BIG void begin_batch(const Args& args, Batch& batch, stamp origin, int saved)
 
 #if TW_SAVE
 /* One step, with the save points from number `saved` on that lie in it; where these end. */
-TW_BIG int sampled_step(const Args& args, Batch& batch, const Step& step, count i, int saved) {
+TW_PART int sampled_step(const Args& args, Batch& batch, const Step& step, count i, int saved) {
   const bool forward = args.direction > 0;
   Stages stages;
   Real y1[TW_N];
@@ -180,7 +174,7 @@ TW_BIG int sampled_step(const Args& args, Batch& batch, const Step& step, count 
 #endif
 
 /* A block of packs from the start to the end. */
-TW_BIG void run_block(const Args& args, Batch* block, int packs) {
+TW_PART void run_block(const Args& args, Batch* block, int packs) {
   const stamp origin = args.origin[block[0].row[0]];
   const stamp end = column_at(args.last, block[0].row[0]);
   const real sign = real(args.direction);
@@ -220,6 +214,9 @@ TW_BIG void run_block(const Args& args, Batch* block, int packs) {
       count before = steps_between(args, origin, args.save_times[saved], width) - 1;
       if (before <= i) {
         const Step step = step_at(origin, dt, end, i, last);
+#if TW_TAPE
+        tape_block(args, block, packs, i);
+#endif
         int behind = saved;
         for (int b = 0; b < packs; ++b) behind = sampled_step(args, block[b], step, i, saved);
         saved = behind;
@@ -240,6 +237,9 @@ TW_BIG void run_block(const Args& args, Batch* block, int packs) {
     for (; i < stop; ++i) {
       Step step = step_at(origin, dt, end, i, last);
       step.h = h;
+#if TW_TAPE
+      tape_block(args, block, packs, i);
+#endif
       TW_ONE_BY_ONE
       for (int b = 0; b < packs; ++b) {
         Stages stages;
@@ -265,7 +265,7 @@ TW_BIG void run_block(const Args& args, Batch* block, int packs) {
 }
 
 /* Take a pack of rows from the queue's entry on; how many there were. */
-TW_BIG int load_batch(const Args& args, Batch& batch, count entry) {
+TW_PART int load_batch(const Args& args, Batch& batch, count entry) {
   int rows = 0;
   batch.live = Mask(false);
   batch.at.w = args.weights;
@@ -285,6 +285,19 @@ TW_BIG int load_batch(const Args& args, Batch& batch, count entry) {
   return rows;
 }
 
+#ifdef __CUDACC__
+/* All rows take as long: each thread has its own from the start. */
+TW_FN void work(const Args& args) {
+  count rows = 0, turns = 0;
+  for (count entry = thread_number(); entry < args.entries; entry += thread_count(), ++turns) {
+    Batch block[1];
+    rows += load_batch(args, block[0], entry);
+    run_block(args, block, 1);
+  }
+  add_up(&args.lane_steps[0], rows);
+  add_up(&args.lane_steps[1], turns);
+}
+#else
 /* Work off the queue, a block at a time; several threads may do so at once. */
 TW_BIG void work(const Args& args) {
   Batch block[TW_ABREAST];
@@ -301,6 +314,7 @@ TW_BIG void work(const Args& args) {
   TW_FETCH_ADD(&args.lane_steps[0], rows);
   TW_FETCH_ADD(&args.lane_steps[1], packs_run * TW_LANES);
 }
+#endif
 
 }  // namespace tw
 

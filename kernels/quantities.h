@@ -32,6 +32,13 @@ enum {
   SLOT_FIRST_ABOVE = 9     /* > 0 */
 };
 
+/* Written out on CUDA, where every slot then has registers of its own. */
+#ifdef __CUDACC__
+#define TW_EACH_SLOT(slot) _Pragma("unroll") for (int slot = 0; slot < TW_FUNCTIONALS; ++slot)
+#else
+#define TW_EACH_SLOT(slot) for (int slot = 0; slot < TW_FUNCTIONALS; ++slot)
+#endif
+
 struct Totals {
   Real number[TW_SOME(TW_TOTALS)];
   Clock time[TW_SOME(TW_MOMENTS)];

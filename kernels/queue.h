@@ -4,9 +4,14 @@
 
 namespace tw {
 
+/* How many entries there are; the rows that another launch hands over are counted by it. */
+TW_FN count entries_of(const Args& args) {
+  return args.entries_at ? *args.entries_at : args.entries;
+}
+
 /* The row of an entry of the queue, -1 beyond its end. */
 TW_FN count row_at(const Args& args, count entry) {
-  if (entry >= args.entries) return -1;
+  if (entry >= entries_of(args)) return -1;
   return args.order ? args.order[entry] : entry;
 }
 
@@ -39,6 +44,9 @@ TW_BIG void take_rows(const Args& args, Stage& stage, count entry) {
   if (any(still)) rest_totals(args, pack, still, Mask(false));
 #endif
   rhs_at(pack.at, pack.t, pack.y, pack.k1);
+#if TW_DIRECTIONS
+  slope_tangents(pack, fresh);
+#endif
   Mask lost = Mask(false);
   TW_EACH_STATE(s) lost = lost | !isfinite(pack.k1[s]) | !isfinite(pack.y[s]);
 #if TW_EVENTS
@@ -66,8 +74,8 @@ TW_BIG void take_rows(const Args& args, Stage& stage, count entry) {
  * the stage. */
 TW_BIG bool prepare(const Args& args, Stage& stage) {
   while (!*args.cancel) {
-    const count entry = TW_FETCH_ADD(args.next, TW_LANES);
-    if (entry >= args.entries) return false;
+    const count entry = TW_TAKE(args.next, TW_LANES);
+    if (entry >= entries_of(args)) return false;
     take_rows(args, stage, entry);
     if (any(stage.pack.live)) return true;
   }

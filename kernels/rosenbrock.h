@@ -18,6 +18,9 @@ namespace tw {
 
 struct Stages {
   Real k[TW_STAGES][TW_N]; /* the U_i, in the unit of the states */
+#if TW_DIRECTIONS
+  Real factors[TW_LU_SIZE], derivatives[TW_NZ + TW_N]; /* for the derivatives of the step */
+#endif
 };
 
 #if TW_AUTONOMOUS
@@ -50,7 +53,12 @@ TW_FN Mask try_step(const Context& at, const Clock& t, const Clock& t1, const Re
                     const Real* y, const Real*, Stages& stages, Real* y1, Real* error,
                     Mask& singular) {
   Real(*k)[TW_N] = stages.k;
-  Real z[TW_N], factors[TW_LU_SIZE], derivatives[TW_NZ + TW_N];
+  Real z[TW_N];
+#if TW_DIRECTIONS
+  Real *factors = stages.factors, *derivatives = stages.derivatives;
+#else
+  Real factors[TW_LU_SIZE], derivatives[TW_NZ + TW_N];
+#endif
   const Real one = Real(real(1));
 #if TW_ADAPTIVE
   const Real inverse = one / h;

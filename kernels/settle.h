@@ -54,6 +54,9 @@ TW_FN void let_happen(const Args& args, Pack& pack, int e, Mask mine, Mask& happ
     args.event_times[place * args.rows + pack.book.row[lane]] = get_clock(pack.t, lane);
   }
   watch.counts[e] = select(mine, watch.counts[e] + Int(integer(1)), watch.counts[e]);
+#if TW_DIRECTIONS
+  move_reset(pack, e, mine);
+#endif
   Real after[TW_N];
   {
     TW_INPUTS_AT(pack.at, pack.t, u)
@@ -142,7 +145,11 @@ TW_BIG void show_rest(const Args& args, Pack& pack, const Mask& stops, const Mas
 #if TW_SAVE
   Path path;
   rest_path(pack, path);
-  save_samples(args, pack, path, stops | ends, Mask(false));
+#if TW_DIRECTIONS
+  Motion motion;
+  rest_motion(pack, motion);
+#endif
+  save_samples(args, pack, path, stops | ends, Mask(false) TW_MOTION);
 #endif
 }
 
@@ -166,6 +173,9 @@ TW_FN Mask begin_watch(const Args& args, Pack& pack, const Mask& fresh) {
     Real slope[TW_N];
     rhs_at(pack.at, pack.t, pack.y, slope);
     TW_EACH_STATE(s) pack.k1[s] = select(happened, slope[s], pack.k1[s]);
+#if TW_DIRECTIONS
+    slope_tangents(pack, happened);
+#endif
   }
   const Mask stops = fresh & has_status(pack.watch, TWINML_EVENT_STOP);
   if (any(stops)) show_rest(args, pack, stops, Mask(false));

@@ -13,7 +13,7 @@
 namespace tw {
 
 /* Half-open steps of a search over K - 1 intervals: the largest power of two below K - 1. */
-constexpr int table_stride(int intervals) {
+TW_FN constexpr int table_stride(int intervals) {
   int stride = 1;
   while (2 * stride < intervals) stride *= 2;
   return stride;

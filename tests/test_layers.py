@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "solve",
         "lowering",
         "engines",
+        "fields",  # operations compiled by the engines' compilers; the library's grids call them
         "library",
         "data",
         "scenario",

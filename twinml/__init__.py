@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _HOME = {
     "State": "physics", "Parameter": "physics", "Input": "physics", "Output": "physics",
     "Physics": "physics", "Signal": "physics", "interp": "physics", "sqrt0": "physics",
-    "event": "physics", "KernelPhysics": "physics",
+    "event": "physics", "KernelPhysics": "physics", "field_op": "fields",
     "check_dimensions": "physics", "DimensionReport": "physics",
     "Change": "solve.change", "Solution": "solve.solution", "Status": "solve.status",
     "simulate": "engines", "Reduction": "solve.reduction", "Reduced": "solve.reduction",
@@ -26,7 +26,7 @@ _HOME = {
     "export": "export", "verify": "export", "load_artifact": "export",
     "TwinmlError": "errors", "IntegrityError": "errors", "ParityError": "errors",
 }  # fmt: skip
-_MODULES = ("nn", "library", "errors", "units", "uncertainty")
+_MODULES = ("nn", "fields", "library", "errors", "units", "uncertainty")
 
 
 def __getattr__(name: str) -> Any:

@@ -45,6 +45,10 @@ class ArgumentError(InputError):
     """A verb was called with a value it cannot use."""
 
 
+class NoGradientError(ArgumentError):
+    """A kernel has no derivative of what was asked for; ``engine="auto"`` then runs eager."""
+
+
 class ConfigError(InputError):
     """A configuration key, group or value is wrong."""
 
@@ -100,6 +104,10 @@ class CompileError(WorkError):
 
 class SolveError(WorkError):
     """Every row of a simulation failed, or a result was asked for that does not exist."""
+
+
+class DeviceError(WorkError):
+    """A GPU failed, was lost, or does not take a kernel."""
 
 
 class OutOfMemoryError(WorkError, MemoryError):

@@ -9,10 +9,13 @@ import pytest
 import torch
 
 import twinml as tw
+from twinml.engines.cuda.engine import unavailable
 from twinml.engines.native.compiler import find_compiler
 from twinml.errors import NoCompilerError
 
-ENGINES = ("eager", "native")
+ENGINES = ("eager", "native", "cuda")
+# Slow as well: without a GPU they are all skipped, and the fast tests need not say so each time.
+GPU = [pytest.mark.gpu, pytest.mark.slow]
 
 
 def need_compiler() -> None:
@@ -21,6 +24,13 @@ def need_compiler() -> None:
         find_compiler()
     except NoCompilerError as error:
         pytest.skip(str(error))
+
+
+def need_gpu() -> None:
+    """Skip where kernels cannot run on a GPU, and say why."""
+    reason = unavailable()
+    if reason is not None:
+        pytest.skip(reason)
 
 
 def on_every_engine(
@@ -35,7 +45,7 @@ def on_every_engine(
     for engine in ENGINES:
         for value in values:
             slow = engine == "native" and value not in quick
-            marks = [pytest.mark.slow] if slow else []
+            marks = GPU if engine == "cuda" else [pytest.mark.slow] if slow else []
             name = value if isinstance(value, str) else getattr(value[0], "name", None)
             case = pytest.param(engine, value, marks=marks, id=name and f"{engine}-{name}")
             cases.append(case)

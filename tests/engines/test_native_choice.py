@@ -80,12 +80,13 @@ def test_a_compiler_that_fails_is_shown_with_log_and_source(monkeypatch, tmp_pat
     assert len(told) == 1 and sol.engine == "eager" and "out of luck" in sol.reason
 
 
-def test_a_gradient_goes_to_the_reference_and_native_refuses_it():
+def test_a_gradient_that_kernels_lack_goes_to_the_reference_and_native_refuses_it():
     k = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
-    sol = tw.simulate(Decay(), [0.0, 1.0], {"k": k})
-    assert sol.engine == "eager" and "gradient" in sol.reason and sol["x"].requires_grad
+    given = {"parameters": {"k": k}, "keep": {"q": "max(x)"}}
+    sol = tw.simulate(Decay(), [0.0, 1.0], **given)
+    assert sol.engine == "eager" and "gradient" in sol.reason and sol["q"].requires_grad
     with pytest.raises(ArgumentError, match="gradient"):
-        tw.simulate(Decay(), [0.0, 1.0], {"k": k}, engine="native")
+        tw.simulate(Decay(), [0.0, 1.0], engine="native", **given)
     with torch.no_grad():
         free = tw.simulate(Decay(), [0.0, 1.0], {"k": k}, method="rk4", dt=0.1)
     assert free.engine == "native"

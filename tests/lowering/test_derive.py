@@ -13,14 +13,14 @@ from torch.autograd import forward_ad
 import twinml as tw
 import twinml.library as library
 from tests.lowering.models import OneFunction
-from twinml.engines.stepper import _prepare_forward_mode
+from twinml.engines.stepper import prepare_forward_mode
 from twinml.lowering import evaluate, lower
 from twinml.lowering.derive import jacobian, tangent
 from twinml.lowering.points import Points, sample
 from twinml.lowering.program import OPERATIONS, Builder, Item, Pack, Program, Wide
 from twinml.lowering.simplify import fused, simplified
 
-_prepare_forward_mode()  # else torch warns of itself
+prepare_forward_mode()  # else torch warns of itself
 MODELS = [getattr(library, name) for name in library.__all__]
 
 

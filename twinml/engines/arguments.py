@@ -39,14 +39,23 @@ class Batch:
         return next(iter(self.sizes.values()), 1)
 
 
-def read_times(t: Any, device: Any) -> Tensor:
+def placed(values: Tensor, device: torch.device | None) -> Tensor:
+    """Values of the host on a device; where that is a GPU, nobody waits for the copy."""
+    if device is None or values.device == device:
+        return values
+    if device.type != "cuda" or values.device.type != "cpu":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
+def read_times(t: Any) -> Tensor:
     if isinstance(t, Tensor) and t.requires_grad:
         raise ArgumentError(
             "t asks for a gradient, and save points have none here. Pass t.detach(); the "
             "derivative by time is rhs itself."
         )
     try:
-        times = torch.as_tensor(t, dtype=torch.float64, device=device).detach()
+        times = torch.as_tensor(t, dtype=torch.float64).detach()
     except (TypeError, ValueError) as error:
         raise ArgumentError(
             f"t is {t!r}; expected save points as numbers, shape (T,) or (B, T) ({error})."

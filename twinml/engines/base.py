@@ -25,9 +25,11 @@ class Outcome:
         states: (n, B, T), or (n, B, 1) for the final states; None when quantities are kept.
         quantities: By name, (B,).
         outputs: By name at the saved states, (B, T) each; None where torch is to evaluate them.
+        derivatives: What took derivatives beside it: "kernel", or "torch: " and why; "" for nothing.
+        note: How it ran, where that is not plain, for ``Solution.reason``.
         status, fail_time, steps, rejected: (B,).
         state: Where every row stopped.
-        method: Name, or names (B,).
+        method: Name, or names (B,), or a function that finds them.
         events: Times by event.
         kernels: What kernels ran, () for none.
     """
@@ -43,6 +45,8 @@ class Outcome:
     events: Mapping[str, EventTimes] = field(default_factory=dict)
     kernels: tuple[KernelReport, ...] = ()
     outputs: Mapping[str, Tensor] | None = None
+    derivatives: str = ""
+    note: str = ""
 
     def replace(self, **changes: Any) -> Outcome:
         """The outcome with some fields exchanged."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from twinml.errors import DerivativeError
 from twinml.physics import KernelPhysics, Physics
 from twinml.physics.kernel_physics import has_twin, kernel_source
-from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR, method_named
+from twinml.solve.methods import AUTO, AUTO_NOISE, AUTO_PAIR, method_named, partners
 from twinml.solve.problem import Problem
 from twinml.solve.rosenbrock import RosenbrockTableau
 
@@ -38,7 +38,7 @@ def methods_for(problem: Problem, method: str, derived: bool = False) -> Sequenc
     if problem.path is not None:
         return (AUTO_NOISE,)
     explicit = problem.dt is not None or order_of_derivatives(problem.model) < 1 + derived
-    return AUTO_PAIR[:1] if explicit else AUTO_PAIR
+    return partners(problem.y0.shape[0], explicit)
 
 
 def check_derivatives(problem: Problem, method: str, derived: bool) -> None:

@@ -25,7 +25,7 @@ from twinml.engines.quantities import Quantities
 from twinml.engines.record import Record
 from twinml.engines.replay import replay
 from twinml.engines.saving import Trajectory
-from twinml.engines.stepper import AbstractStepper, stepper_for
+from twinml.engines.stepper import AbstractStepper, RosenbrockStepper, stepper_for
 from twinml.errors import ArgumentError, MissingDependencyError, SolveError
 from twinml.physics import Signal
 from twinml.solve.methods import AUTO, method_named
@@ -33,6 +33,7 @@ from twinml.solve.problem import LaneState, Problem
 from twinml.solve.status import FAILURE, Status
 
 _BLOCK = 32_768  # rows that step side by side: bounds the memory of a step
+_BLOCK_NUMBERS = 60_000_000  # entries of all their Jacobians, likewise
 ADJOINT_METHODS = ("dopri5", "rk4", "euler")
 
 
@@ -91,7 +92,7 @@ def _solve(
         record = Record(stepper) if keep_record else None
         parts = [
             Lanes(problem, forcing, stepper, state, block, sinks, hand_over, record).run()
-            for block in rows.split(_BLOCK)
+            for block in rows.split(_block(problem, stepper))
         ]
         rows = torch.cat(parts)
         if record is not None:
@@ -107,6 +108,13 @@ def _solve(
         method=names[0] if len(set(names)) == 1 else names,
     )  # fmt: skip
     return _filled(problem, outcome, sinks, state.y), records, book and book.log
+
+
+def _block(problem: Problem, stepper: AbstractStepper) -> int:
+    """Rows that step side by side; a dense matrix for each leaves room for fewer."""
+    if not isinstance(stepper, RosenbrockStepper):
+        return _BLOCK
+    return max(1, min(_BLOCK, _BLOCK_NUMBERS // problem.y0.shape[0] ** 2))
 
 
 def _sinks(problem: Problem) -> list[Trajectory | Quantities]:

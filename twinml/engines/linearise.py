@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from twinml.engines.base import Outcome
-from twinml.engines.choice import recorded_with
+from twinml.engines.choice import moved_with, recorded_with
 from twinml.engines.noise import check_gradient
+from twinml.engines.seeds import NoSeedsError, seeds_along
 from twinml.engines.tangent import observed_tangents, state_tangents
 from twinml.errors import ArgumentError
 from twinml.solve.problem import Problem
@@ -49,12 +50,30 @@ def linearise(
                 "linearise was given a problem that keeps quantities; it differentiates saved "
                 "states. Use keep='all' or keep='final'."
             )
-        outcome, records = recorded_with(engine, problem, method)
-        assert outcome.states is not None
-        values = observe(problem, outcome.states)
-        # Failed rows have no derivative; their recorded steps would only bring nan.
+        outcome, states, tangents = _moved(build, theta, problem, method, engine)
+        values = observe(problem, states)
         failed = (outcome.status & int(FAILURE)) != 0
-        records = [record.without(failed) for record in records]
-        tangents = state_tangents(build, theta, problem, records)
-        jacobian = observed_tangents(build, observe, theta, outcome.states, tangents)
+        jacobian = observed_tangents(build, observe, theta, states, tangents)
     return outcome, values, torch.where(failed[None, :, None], 0.0, jacobian)
+
+
+def _moved(
+    build: Callable[[Tensor], Problem], theta: Tensor, problem: Problem, method: str, engine: str
+) -> tuple[Outcome, Tensor, Tensor]:
+    """The outcome, saved states and their derivatives (n, B, T, p); by kernels where they can."""
+    try:
+        seeds = seeds_along(build, theta)
+        found, reason = moved_with(engine, problem, method, seeds)
+    except NoSeedsError as error:
+        found, reason = None, str(error)
+    if found is not None:
+        outcome, tangents = found
+        assert outcome.states is not None
+        return outcome.replace(derivatives="kernel"), outcome.states, tangents
+    outcome, records = recorded_with(engine, problem, method)
+    outcome = outcome.replace(derivatives=f"torch: {reason}")
+    assert outcome.states is not None
+    # Failed rows have no derivative; their recorded steps would only bring nan.
+    failed = (outcome.status & int(FAILURE)) != 0
+    records = [record.without(failed) for record in records]
+    return outcome, outcome.states, state_tangents(build, theta, problem, records)

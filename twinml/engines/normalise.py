@@ -13,6 +13,7 @@ from torch import Tensor
 
 from twinml.engines.arguments import (
     Batch,
+    placed,
     read_changes,
     read_column,
     read_inputs,
@@ -25,7 +26,7 @@ from twinml.errors import ArgumentError, ShapeError, nearest
 from twinml.expression import Expression, check_names, parse
 from twinml.physics import Physics
 from twinml.solve.change import Change
-from twinml.solve.methods import AUTO, method_named
+from twinml.solve.methods import AUTO, DENSE_STATES, method_named
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.rosenbrock import RosenbrockTableau
 
@@ -68,11 +69,13 @@ def build_problem(
         raise ArgumentError(f"dtype={dtype}; expected torch.float64 or torch.float32.")
     name = type(model).__name__
     batch = Batch()
-    times = read_times(t, device)
+    # Checked where they are given: to look at them on a GPU is to wait for it.
+    given_times = read_times(t)
+    times = placed(given_times, device)
     if times.ndim == 2:
         batch.see("t", times.shape[0])
     values = read_parameters(model, parameters or {}, dtype, device, batch)
-    signals = read_inputs(model, inputs or {}, times, dtype, device, batch)
+    signals = read_inputs(model, inputs or {}, given_times, dtype, device, batch)
     extra = {
         key: read_column(f"constant '{key}'", value, dtype, device, batch)
         for key, value in (constants or {}).items()
@@ -121,7 +124,7 @@ def build_problem(
     if model.has_noise:
         assert dt is not None
         path = noise_path(model, number, own, float(dt), times, rows, start)
-    direction = (times[..., -1] - times[..., 0]).sign()
+    direction = (given_times[..., -1] - given_times[..., 0]).sign()
     backward = bool((direction < 0).any())
     if backward and bool((direction > 0).any()):
         raise ArgumentError(
@@ -143,7 +146,7 @@ def build_problem(
         quantities=quantities, constants=extra, keep=mode, rtol=float(rtol),
         atol=_atol(model, atol, dtype, device), dt=None if dt is None else float(dt),
         max_step=math.inf if max_step is None else float(max_step), max_steps=int(max_steps), h0=h0,
-        path=path, side=side, near=near, max_events=int(max_events),
+        path=path, side=side, near=near, max_events=int(max_events), backward=backward,
     )  # fmt: skip
 
 
@@ -179,6 +182,14 @@ def _check_solver(
             raise ArgumentError(
                 f"method={method!r} takes fixed steps and no dt was given; pass dt=..., in "
                 f"{model.time_unit!r}, or use an adaptive method such as 'tsit5'."
+            )
+        states = model.declared.width
+        if isinstance(tableau, RosenbrockTableau) and states > DENSE_STATES:
+            raise ArgumentError(
+                f"method={method!r} was asked for with {states:,} states; each of its steps solves "
+                f"a dense linear system of that size ({8e-9 * states**2:.2g} GB a row), and it "
+                f"takes up to {DENSE_STATES:,}. Use an explicit method such as 'tsit5', or a "
+                "coarser grid."
             )
     if model.has_noise:
         check_method(model, method, dt)
@@ -231,7 +242,7 @@ def _atol(
             )
         # An exactly zero state with atol = 0 would divide by zero.
         rows += [max(float(value), torch.finfo(dtype).tiny)] * state.width
-    return torch.tensor(rows, dtype=dtype, device=device)
+    return placed(torch.tensor(rows, dtype=dtype), device)
 
 
 def _keep(

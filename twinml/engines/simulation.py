@@ -11,6 +11,7 @@ from torch import Tensor
 
 from twinml.engines.base import Outcome
 from twinml.engines.choice import check_engine, run_with
+from twinml.engines.jacobian import Derivatives
 from twinml.engines.normalise import build_problem
 from twinml.engines.observe import outputs_at
 from twinml.engines.reduce import check_reduce, reduced_solution
@@ -66,10 +67,13 @@ def simulate(
             its path lies on the grid t[0] + k dt. Between steps the solution is a straight line,
             for save points and quantities alike: a largest value misses what the path does in
             between, which is of the order of sqrt(dt).
-        engine: "eager" (torch), "native" (generated kernels on the CPU), or "auto": native where
-            it can run the problem, else eager; ``sol.engine`` and ``sol.reason`` say which and why.
+        engine: "eager" (torch), "native" (generated kernels on the CPU), "cuda" (the same on a
+            GPU), or "auto": kernels where they can run the problem, else eager; ``sol.engine`` and
+            ``sol.reason`` say which and why.
         dtype: torch.float64 or torch.float32; time itself is always float64.
-        device: Where to compute; None for the CPU.
+        device: Where to compute and where the results lie; None for the CPU, and with
+            engine="cuda" for torch's current GPU. What is given elsewhere is copied there. On a GPU
+            the call returns before the work is done; reading a value waits for it.
         max_steps: Steps a row may attempt.
         keep: "all" for trajectories, "final" for end states, or {name: quantity}.
         seed: Key of the noise of a model with ``noise()``, a whole number below 2^64.
@@ -98,15 +102,19 @@ def simulate(
         ShapeError: shapes or batch sizes that disagree, both named.
         UnitError: text with a unit of another dimension.
     """
-    check_engine(engine)
+    place = check_engine(engine, _device(device))
     reduction = check_reduce(reduce, keep)
     if gradient not in ("frozen", "adjoint"):
         raise ArgumentError(f"gradient={gradient!r}; expected 'frozen' or 'adjoint'.")
     _check_start(start)
-    problem = build_problem(
-        model, t, parameters, initial, inputs, changes, constants, method, rtol, atol, dt, dtype,
-        _device(device), max_step, max_steps, keep, start, seed, ids, max_events,
-    )  # fmt: skip
+    arguments = {
+        "model": model, "t": t, "parameters": parameters, "initial": initial, "inputs": inputs,
+        "changes": changes, "constants": constants, "method": method, "rtol": rtol, "atol": atol,
+        "dt": dt, "dtype": dtype, "device": place, "max_step": max_step,
+        "max_steps": max_steps, "keep": keep, "start": start, "seed": seed, "ids": ids,
+        "max_events": max_events,
+    }  # fmt: skip
+    problem = build_problem(**arguments)
     if reduction:
 
         def run(part: Problem) -> tuple[Outcome, str, str]:
@@ -115,7 +123,8 @@ def simulate(
         return reduced_solution(problem, reduction, run)
     # States that came with start= belong to the solution they are from.
     problem = replace(problem, disposable=start is None)
-    return _solution(problem, *run_with(engine, problem, method, gradient))
+    solution = _solution(problem, *run_with(engine, problem, method, gradient))
+    return replace(solution, derivatives=Derivatives(arguments, solution.engine))
 
 
 def _check_start(start: Any) -> None:

@@ -237,7 +237,7 @@ def _derivatives(at: Interval, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Te
     a reverse pass would multiply the infinite slope of the other one by zero.
     """
     n, rows = y.shape
-    _prepare_forward_mode()
+    prepare_forward_mode()
     wide = at.select(torch.arange(rows, device=y.device).repeat(n + 1))
     along = torch.eye(n, n + 1, dtype=y.dtype, device=y.device).repeat_interleave(rows, dim=1)
     ahead = torch.zeros((n + 1) * rows, dtype=t.dtype, device=t.device)
@@ -253,7 +253,7 @@ def _derivatives(at: Interval, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Te
 
 
 @functools.cache
-def _prepare_forward_mode() -> None:
+def prepare_forward_mode() -> None:
     """Let torch load its rules now, and keep to itself a deprecation of its own."""
     with warnings.catch_warnings(), forward_ad.dual_level():
         warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)

@@ -33,7 +33,7 @@ def check_values(
     """
     given = {**points.values, "w": [w.cpu().numpy() for w in weights]}
     for name, program in programs.items():
-        _compare(model, f"'{name}'", program, given, points.expected[name])
+        compare(model, f"'{name}'", program, given, points.expected[name])
 
 
 def check_jacobian(model: Physics, rhs: Program, weights: Sequence[Tensor], points: Points) -> None:
@@ -56,7 +56,7 @@ def check_jacobian(model: Physics, rhs: Program, weights: Sequence[Tensor], poin
                 slopes = along(points.twin, given)
                 rows = np.concatenate([points.expected["rhs"], slopes])
                 free = _free(points, rows)
-                _compare(model, "the Jacobian of 'rhs'", tangent(rhs), given, rows, free)
+                compare(model, "the Jacobian of 'rhs'", tangent(rhs), given, rows, free)
             else:
                 _check_entries(model, rhs, given, points)
     except RuntimeError:
@@ -71,13 +71,13 @@ def _check_entries(model: Physics, rhs: Program, given: Mapping[str, Any], point
     rows += list(in_time)
     wanted = np.stack(rows)
     free = _free(points, wanted)
-    _compare(model, "the Jacobian of 'rhs'", derived.program, given, wanted, free)
+    compare(model, "the Jacobian of 'rhs'", derived.program, given, wanted, free)
     missing = np.where(np.isfinite(points.expected["rhs"]).all(0), np.nan_to_num(by_state), 0.0)
     for i, j in derived.pattern:
         missing[i, j] = 0.0
     for i, j in np.argwhere(missing.any(-1)):
         worst = missing[i, j][missing[i, j] != 0][0]
-        _report(model, f"the Jacobian of 'rhs' by state {j}", int(i), 0.0, worst)
+        report(model, f"the Jacobian of 'rhs' by state {j}", int(i), 0.0, worst)
 
 
 def _free(points: Points, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -85,7 +85,7 @@ def _free(points: Points, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.isnan(rows) | ~np.isfinite(points.expected["rhs"]).all(0)
 
 
-def _compare(
+def compare(
     model: Physics,
     what: str,
     program: Program,
@@ -93,7 +93,9 @@ def _compare(
     expected: np.ndarray[Any, Any],
     free: np.ndarray[Any, Any] | None = None,
 ) -> None:
-    """``free`` marks where anything is right. Elsewhere the difference may be ``TOLERANCE`` of
+    """Refuse a program that gives other numbers.
+
+    ``free`` marks where anything is right. Elsewhere the difference may be ``TOLERANCE`` of
     the value, or some times what rounding makes of it: torch and numpy differ in last digits, and
     differences of nearly equal numbers show them."""
     shaken: list[list[np.ndarray[Any, Any]]] = []
@@ -114,7 +116,7 @@ def _compare(
             with np.errstate(all="ignore"):
                 good |= _near(value, wanted, 8 * np.abs(other[row] - value))
         if not good.all():
-            _report(model, what, row, value[~good][0], wanted[~good][0])
+            report(model, what, row, value[~good][0], wanted[~good][0])
 
 
 def _near(
@@ -124,7 +126,12 @@ def _near(
         return (np.abs(value - expected) <= slack) | (value == expected)
 
 
-def _report(model: Physics, what: str, row: int, found: float, expected: float) -> None:
+def report(model: Physics, what: str, row: int, found: float, expected: float) -> None:
+    """Say which number is wrong.
+
+    Raises:
+        LoweringError: always.
+    """
     raise LoweringError(
         f"The kernel of {type(model).__name__} would compute {found:.17g} as result {row} of "
         f"{what}, and the equation gives {expected:.17g}. An equation that asks for the dtype or "

@@ -87,6 +87,20 @@ def tangent(program: Program, directions: Sequence[str] = ("dt", "dy", "du")) ->
     return builder.program([*values, *(move.get(0, zero) for move in moves)])
 
 
+def directional(program: Program, seeds: Mapping[Symbol, Symbol]) -> Program:
+    """The derivatives alone, along one direction.
+
+    Args:
+        program: What is derived; it may be a derivative itself.
+        seeds: What stands for the derivative of a symbol; the others stand still.
+    """
+    builder = Builder()
+    moves = {symbol: {0: builder.symbol(seed.kind, seed.index)} for symbol, seed in seeds.items()}
+    _, found = _forward(builder, program, moves)
+    zero = builder.constant(0.0)
+    return builder.program([move.get(0, zero) for move in found])
+
+
 def jacobian(program: Program, inputs: Sequence[int] | None = None) -> Jacobian:
     """Values, the nonzero derivatives by states, and the derivative along time.
 

@@ -13,6 +13,7 @@ from twinml.lowering.program import (
     Call,
     Constant,
     Item,
+    Kept,
     Linear,
     Load,
     Node,
@@ -20,6 +21,8 @@ from twinml.lowering.program import (
     Program,
     Symbol,
     Table,
+    Total,
+    Transposed,
     Truth,
     Wide,
     kind_of,
@@ -85,8 +88,8 @@ def evaluate(
     Args:
         program: Any program.
         values: Arrays by kind of symbol: "t" and "dt" of shape (P,) or (), "y", "p", "u", "c",
-            "dy", "du" of shape (n, P) or (n,); and "w", the tensors in the order of
-            ``Lowered.tensors``.
+            "dy", "du", "seed", "kept" of shape (n, P) or (n,); and "w", the tensors in the
+            order of ``Lowered.tensors``.
         jitter: Shifts every computed number by up to 4 units in the last place, at random: how
             far results move shows how many of their digits are rounding.
 
@@ -102,7 +105,8 @@ def evaluate(
     with np.errstate(all="ignore"):
         for node in program.nodes:
             value = _value(node, found, values, weights, one_point)
-            if jitter is not None and operands(node) and kind_of(node) != "bool":
+            computed = bool(operands(node)) or isinstance(node, Kept)
+            if jitter is not None and computed and kind_of(node) != "bool":
                 value = value * (1.0 + _JITTER * jitter.uniform(-1.0, 1.0, np.shape(value)))
             found.append(value)
     return [np.asarray(found[place], dtype=np.float64) for place in program.outputs]
@@ -136,6 +140,13 @@ def _value(
             return FUNCTIONS[node.op](*(found[place] for place in node.args))
         case Item():
             return found[node.arg][node.index]
+        case Transposed():
+            return np.tensordot(weights[node.weight].T, found[node.arg], axes=1)
+        case Total():
+            return np.sum(found[node.arg], axis=0)
+        case Kept():
+            kept = [np.asarray(k) for k in values["kept"][node.offset :][: node.size or 1]]
+            return kept[0] if node.size is None else np.stack(np.broadcast_arrays(*kept))
         case Call():
             return _call(node, found, values, one_point)
         case Table():

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from twinml.errors import EquationError, LoweringError
 from twinml.lowering.check import check_jacobian, check_values
-from twinml.lowering.header import header_program, header_text
+from twinml.lowering.header import header_program, header_text, with_twins
 from twinml.lowering.points import Points, sample
 from twinml.lowering.program import Program
 from twinml.lowering.recorder import Members
@@ -60,6 +60,10 @@ class Lowered:
     digest: str
     header: str = ""
     twinless: str = ""
+
+    def followed(self) -> Program | None:
+        """The right-hand side as it can be followed backward, headers by their twins; or None."""
+        return with_twins(self.programs["rhs"])
 
     def read(self, dtype: torch.dtype) -> list[Tensor]:
         """Current values of the tensors, contiguous, in ``dtype``, on their own devices."""

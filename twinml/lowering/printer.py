@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
 
@@ -12,6 +12,7 @@ from twinml.lowering.program import (
     Call,
     Constant,
     Item,
+    Kept,
     Linear,
     Load,
     Node,
@@ -19,9 +20,12 @@ from twinml.lowering.program import (
     Program,
     Symbol,
     Table,
+    Total,
+    Transposed,
     Truth,
     Wide,
     kind_of,
+    width_of,
 )
 
 Dialect = Literal["cpp", "cuda"]
@@ -73,7 +77,7 @@ def print_function(
     if values is not None:
         results = "const Real dt, const Real* dy, const Real* du, Real* out, Real* dout"
     lines = [f"{marker} void {name}({arguments}, const Weights w, {results})", "{"]
-    body, names = _body(program)
+    body, names = statements(program)
     lines += [f"  {line}" for line in body]
     for number, place in enumerate(program.outputs):
         if values is None or number < values:
@@ -82,6 +86,24 @@ def print_function(
             lines.append(f"  dout[{number - values}] = {names[place]};")
     lines.append("}")
     return "\n".join(lines) + "\n"
+
+
+def print_tangent(program: Program, name: str, big: bool) -> str:
+    """A function of the derivatives along several directions, whose seeds are arguments::
+
+    TW_FN void rhs_tangent(const Real t, const Real* y, const Real* p, const Real* u,
+                           const Real* c, const Weights w, const Real* du, const Real* st,
+                           const Real* sy, const Real* sp, const Real* su, const Real* sr,
+                           Real* dout)
+    """
+    seeds = ", ".join(f"const Real* {kind}" for kind in ("du", "st", "sy", "sp", "su", "sr"))
+    arguments = "const Real t, const Real* y, const Real* p, const Real* u, const Real* c"
+    marker = "TW_BIG" if big else "TW_FN"
+    lines = [f"{marker} void {name}({arguments}, const Weights w, {seeds}, Real* dout)", "{"]
+    body, names = statements(program)
+    lines += [f"  {line}" for line in body]
+    lines += [f"  dout[{k}] = {names[place]};" for k, place in enumerate(program.outputs)]
+    return "\n".join([*lines, "}"]) + "\n"
 
 
 def number(value: float) -> str:
@@ -103,8 +125,16 @@ def _hexadecimal(value: float) -> str:
     return f"{whole}.{fraction}p{exponent}" if fraction else f"{whole}p{exponent}"
 
 
-def _body(program: Program) -> tuple[list[str], list[str]]:
-    """Statements, and the name of each node's value."""
+def statements(
+    program: Program, homes: Mapping[int, str] | None = None
+) -> tuple[list[str], list[str]]:
+    """Statements, and the name of each node's value.
+
+    Args:
+        program: What is computed.
+        homes: Where vectors are to lie instead of in arrays of their own, by their places.
+    """
+    homes = homes or {}
     names: list[str] = []
     lines: list[str] = []
     counts = {"a": 0, "m": 0, "v": 0}
@@ -131,10 +161,22 @@ def _body(program: Program) -> tuple[list[str], list[str]]:
             case Symbol():
                 name = f"{node.kind}{node.index}"
                 lines.append(f"const Real {name} = {node.kind}[{node.index}];")
-            case Pack() | Linear() | Wide() | Call():
+            case Kept(size=None):
+                names.append(f"kept[{node.offset}]")
+                continue
+            case Kept():
                 name = fresh("v")
                 vectors.add(place)
-                lines += _vector(node, name, names, vectors)
+                lines.append(f"const Real* {name} = kept + {node.offset};")
+            case Total():
+                name = fresh("a")
+                size = width_of(program.nodes[node.arg])
+                lines.append(f"const Real {name} = total<{size}>({names[node.arg]});")
+            case Pack() | Linear() | Wide() | Transposed() | Call():
+                name = fresh("v")
+                vectors.add(place)
+                home = homes.get(place)
+                lines += _vector(node, name, names, vectors, home)
             case _:
                 test = kind_of(node) == "bool"
                 name = fresh("m" if test else "a")
@@ -168,9 +210,18 @@ def _applied(op: str, args: Sequence[str]) -> str:
 
 
 def _vector(
-    node: Pack | Linear | Wide | Call, name: str, names: Sequence[str], vectors: set[int]
+    node: Pack | Linear | Wide | Transposed | Call,
+    name: str,
+    names: Sequence[str],
+    vectors: set[int],
+    home: str | None,
 ) -> list[str]:
+    declared = f"Real {name}[{width_of(node)}];"
+    if home is not None:
+        declared = f"Real* const {name} = {home};"
     match node:
+        case Pack() if home is not None:
+            return [declared, *(f"{name}[{i}] = {names[p]};" for i, p in enumerate(node.args))]
         case Pack():
             elements = ", ".join(names[place] for place in node.args)
             return [f"const Real {name}[{len(node.args)}] = {{{elements}}};"]
@@ -178,13 +229,19 @@ def _vector(
             bias = f"w[{node.bias}]" if node.bias is not None else "nullptr"
             call = f"linear<{node.outputs}, {node.inputs}>"
             return [
-                f"Real {name}[{node.outputs}];",
+                declared,
                 f"{call}(w[{node.weight}], {bias}, {names[node.arg]}, {name});",
+            ]
+        case Transposed():
+            call = f"transposed<{node.outputs}, {node.inputs}>"
+            return [
+                declared,
+                f"{call}(w[{node.weight}], {names[node.arg]}, {name});",
             ]
         case Wide():
             args = [f"{names[p]}[i]" if p in vectors else names[p] for p in node.args]
             return [
-                f"Real {name}[{node.size}];",
+                declared,
                 f"TW_UNROLL for (int i = 0; i < {node.size}; ++i) "
                 f"{name}[i] = {_applied(node.op, args)};",
             ]

@@ -15,8 +15,10 @@ from typing import Literal, final
 Kind = Literal["real", "bool", "vector"]
 
 # What a symbol stands for: time, state components (stacked order), parameters, inputs, constants
-# of quantities; then the seeds of tangents of time, states and inputs.
-SYMBOLS = ("t", "y", "p", "u", "c", "dt", "dy", "du")
+# of quantities; then the seeds of tangents of time, states and inputs; then those of tangents along
+# several directions: of time, states, parameters, inputs and the rates of inputs; then those of the
+# results of a program that is followed backward.
+SYMBOLS = ("t", "y", "p", "u", "c", "dt", "dy", "du", "st", "sy", "sp", "su", "sr", "seed")
 
 
 @final
@@ -167,6 +169,37 @@ class Item:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Transposed:
+    """A vector (outputs,) by the transposed weight of a linear layer: (inputs,)."""
+
+    weight: int
+    arg: int
+    inputs: int
+    outputs: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The sum of a vector's elements, in their order."""
+
+    arg: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What another program has kept from its own run: ``size`` numbers from ``offset`` on.
+
+    ``size`` is None for one real.
+    """
+
+    offset: int
+    size: int | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Call:
     """A function of the user's own header: a vector of as many results as there are states.
 
@@ -193,7 +226,10 @@ class Call:
         return self.args[first[symbol.kind] + symbol.index]
 
 
-Node = Constant | Truth | Symbol | Load | Apply | Table | Pack | Linear | Wide | Item | Call
+Node = (
+    Constant | Truth | Symbol | Load | Apply | Table | Pack | Linear | Wide | Item
+    | Transposed | Total | Kept | Call
+)  # fmt: skip
 
 
 def operands(node: Node) -> tuple[int, ...]:
@@ -201,7 +237,7 @@ def operands(node: Node) -> tuple[int, ...]:
     match node:
         case Apply() | Pack() | Wide() | Call():
             return node.args
-        case Table() | Linear() | Item():
+        case Table() | Linear() | Item() | Transposed() | Total():
             return (node.arg,)
         case _:
             return ()
@@ -212,7 +248,7 @@ def with_operands(node: Node, args: Sequence[int]) -> Node:
     match node:
         case Apply() | Pack() | Wide() | Call():
             return replace(node, args=tuple(args))
-        case Table() | Linear() | Item():
+        case Table() | Linear() | Item() | Transposed() | Total():
             return replace(node, arg=args[0])
         case _:
             return node
@@ -225,8 +261,10 @@ def kind_of(node: Node) -> Kind:
             return OPERATIONS[node.op].result
         case Truth():
             return "bool"
-        case Pack() | Linear() | Wide() | Call():
+        case Pack() | Linear() | Wide() | Transposed() | Call():
             return "vector"
+        case Kept():
+            return "real" if node.size is None else "vector"
         case _:
             return "real"
 
@@ -240,6 +278,10 @@ def width_of(node: Node) -> int:
             return node.outputs
         case Wide():
             return node.size
+        case Transposed():
+            return node.inputs
+        case Kept():
+            return node.size or 1
         case Call():
             return node.widths[0]
         case _:
@@ -260,7 +302,7 @@ class Program:
         count = 0
         for node in self.nodes:
             match node:
-                case Linear():
+                case Linear() | Transposed():
                     count += node.inputs * node.outputs
                 case Wide():
                     count += node.size

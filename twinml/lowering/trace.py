@@ -185,3 +185,44 @@ def _fitted(recorder: Recorder, value: Any, size: int | None, name: str) -> list
             "arguments."
         )
     return places * wanted if len(places) == 1 else places
+
+
+def function_program(
+    function: Callable[..., Any], names: tuple[str, ...], results: tuple[str, ...], origin: str
+) -> Program:
+    """The program of a function of numbers, not of a model; its arguments are ``y`` in their order.
+
+    Args:
+        function: Called with one stand-in for each name, shape (B,).
+        names: Of its arguments.
+        results: What it returns by name in a dict; a single result may stand alone.
+        origin: Words that errors begin with.
+
+    Raises:
+        LoweringError: it has no kernel.
+    """
+    builder = Builder(rewrite)
+    recorder = Recorder(origin, builder, Members({}), TABLE, torch.device("cpu"))
+    values = {name: _argument(recorder, ("y", place, None)) for place, name in enumerate(names)}
+    try:
+        with recorder:
+            found = function(**values)
+    except TwinmlError:
+        raise
+    except Refused as refused:
+        raise recorder.error("the function", refused) from None
+    except Exception as error:
+        place = model_place(error)
+        raise LoweringError(
+            f"{origin} cannot become a kernel: followed without numbers it raises "
+            f"{type(error).__name__}: {error}{f' ({place})' if place else ''}. Write it by torch's "
+            "operations on its arguments."
+        ) from error
+    if not isinstance(found, Mapping) and len(results) == 1:
+        found = {results[0]: found}
+    if not isinstance(found, Mapping) or set(found) != set(results):
+        shown_as = list(found) if isinstance(found, Mapping) else type(found).__name__
+        raise LoweringError(
+            f"{origin} returned {shown_as}; expected a dict that names each of {list(results)}."
+        )
+    return builder.program([p for n in results for p in _fitted(recorder, found[n], None, n)])

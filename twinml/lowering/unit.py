@@ -10,6 +10,7 @@ from twinml.lowering.noise_text import noise_text
 from twinml.lowering.printer import Dialect, print_function
 from twinml.lowering.rosenbrock_text import rosenbrock_text
 from twinml.lowering.tableau_text import stochastic_text, tableau_text
+from twinml.lowering.tangent_text import Moving, event_tangents, tangent_text
 from twinml.solve.methods import method_named
 from twinml.solve.rosenbrock import RosenbrockTableau
 from twinml.solve.stochastic import StochasticTableau
@@ -51,6 +52,8 @@ class UnitSpec:
         noise: Whether there is a Brownian path.
         record: Whether accepted steps are written down.
         registers: Vector registers a pack has on a CPU.
+        moving: What derivatives are taken of, None for no derivatives.
+        tape: Whether accepted steps are kept for derivatives that follow them backward.
     """
 
     method: str
@@ -68,6 +71,8 @@ class UnitSpec:
     noise: bool = False
     record: bool = False
     registers: int = 1
+    moving: Moving | None = None
+    tape: bool = False
 
 
 def unit_text(
@@ -114,8 +119,18 @@ def unit_text(
         defines.append(("TW_EVENTS", 0))
     if functionals is None:
         defines.append(("TW_FUNCTIONALS", 0))
+    if spec.tape:
+        defines.append(("TW_TAPE", 1))
     method_defines, functions = _method(lowered, spec, dense, dialect)
     parts = [part for part in (events, functionals) if part is not None]
+    if spec.moving is not None:
+        linear = [place for place, linear in spec.signals if linear]
+        more, text = tangent_text(
+            method, lowered.programs["rhs"], spec.sizes, spec.moving, linear, dense
+        )
+        method_defines, functions = method_defines + more, [*functions, *text]
+        if events is not None:
+            functions += event_tangents(lowered.programs, spec.sizes, spec.moving)
     if spec.outputs:
         functions.append(print_function(lowered.programs["outputs"], "outputs", dialect))
     body = "\n".join([*functions, *(part.functions for part in parts)])
@@ -129,7 +144,7 @@ def unit_text(
         *(part.defines for part in parts),
         '#include "prelude.h"\n',
         "namespace tw {\n",
-        _tables(spec, inputs),
+        forcing_tables(spec, inputs),
         *([lowered.header] if lowered.header else []),
         body,
         "}  // namespace tw\n",
@@ -156,7 +171,7 @@ def _method(
     return rosenbrock_text(method, lowered.programs["rhs"], moving, dialect, dense)
 
 
-def _tables(spec: UnitSpec, inputs: int) -> str:
+def forcing_tables(spec: UnitSpec, inputs: int) -> str:
     """Tables known at compile time, as ``kernels/forcing.h`` reads them."""
     signal_of = [-1] * inputs
     for number, (place, _) in enumerate(spec.signals):
@@ -164,17 +179,18 @@ def _tables(spec: UnitSpec, inputs: int) -> str:
     return (
         "\n".join(
             [
-                _table("INPUT_SIGNAL", signal_of),
-                _table("SIGNAL_INPUT", [place for place, _ in spec.signals]),
-                _table("SIGNAL_LINEAR", [int(linear) for _, linear in spec.signals]),
-                _table("CHANGE_TARGET", [target for target, _ in spec.changes]),
-                _table("CHANGE_ACTION", [ACTION_CODES[action] for _, action in spec.changes]),
+                table_text("INPUT_SIGNAL", signal_of),
+                table_text("SIGNAL_INPUT", [place for place, _ in spec.signals]),
+                table_text("SIGNAL_LINEAR", [int(linear) for _, linear in spec.signals]),
+                table_text("CHANGE_TARGET", [target for target, _ in spec.changes]),
+                table_text("CHANGE_ACTION", [ACTION_CODES[action] for _, action in spec.changes]),
             ]
         )
         + "\n"
     )
 
 
-def _table(name: str, values: Sequence[int]) -> str:
+def table_text(name: str, values: Sequence[int]) -> str:
+    """A table of whole numbers under a name."""
     # An array may not be empty.
     return f"TW_TABLE int {name}[] = {{{', '.join(map(str, values or [0]))}}};"

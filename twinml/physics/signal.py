@@ -19,6 +19,9 @@ def as_numbers(value: Any, device: Any = None) -> Tensor:
     if isinstance(value, (Tensor, numpy.ndarray)):
         tensor = torch.as_tensor(value, device=device)
         return tensor if tensor.is_floating_point() else tensor.to(torch.float64)
+    if device is not None and isinstance(value, (int, float)):
+        # Filled in where it is to lie: to copy it to a GPU is to wait for that.
+        return torch.full((), value, dtype=torch.float64, device=device)
     return torch.as_tensor(value, dtype=torch.float64, device=device)
 
 

@@ -15,6 +15,8 @@ SAFETY = 0.9
 SHRINK, GROW = 0.2, 10.0
 RETRY_SHRINK = 0.1  # a non-finite trial goes back by this factor
 MAX_RETRIES = 8  # non-finite trials in a row before the row is given up
+# Up to so many states a norm is summed one after another; the fields of a grid would take for ever.
+_WRITTEN_OUT = 64
 SMALLEST_ERROR = 1e-10  # keeps the controller's history finite after an exact step
 
 
@@ -33,11 +35,23 @@ def error_norm(error: Tensor, before: Tensor, after: Tensor, rtol: float, atol: 
 
 def scaled_norm(error: Tensor, size: Tensor, rtol: float, atol: Tensor) -> Tensor:
     """Root mean square over components of ``error / (atol + rtol * size)``, shape (B,)."""
+    if error.shape[0] > _WRITTEN_OUT:
+        ratios = error / (atol.unsqueeze(-1) + rtol * size)
+        return torch.sqrt(_sum_in_pairs(ratios * ratios) / error.shape[0])
     total = torch.zeros_like(error[0])
     for component in range(error.shape[0]):
         ratio = error[component] / (atol[component] + rtol * size[component])
         total = total + ratio * ratio
     return torch.sqrt(total / error.shape[0])
+
+
+def _sum_in_pairs(terms: Tensor) -> Tensor:
+    """Sum over the first axis by halves, an order that depends on its length alone, (B,)."""
+    while terms.shape[0] > 1:
+        half = terms.shape[0] // 2
+        pairs = terms[:half] + terms[half : 2 * half]
+        terms = pairs if terms.shape[0] == 2 * half else torch.cat([pairs, terms[2 * half :]])
+    return terms[0]
 
 
 def error_level(error: Tensor) -> Tensor:

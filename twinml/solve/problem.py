@@ -60,6 +60,7 @@ class Problem:
         path: The Brownian path of each row; None for models without noise.
         side, near: As in ``LaneState``, None where guards are read anew.
         max_events: Times that each event may happen in a row.
+        backward: Whether times fall, where that is known already: to look it up waits for a GPU.
         disposable: Whether nobody reads ``y0`` after the run: an engine may overwrite it.
     """
 
@@ -83,6 +84,7 @@ class Problem:
     near: Tensor | None = None
     max_events: int = 100
     disposable: bool = False
+    backward: bool | None = None
 
     @property
     def rows(self) -> int:
@@ -102,6 +104,8 @@ class Problem:
     @property
     def direction(self) -> float:
         """+1.0 forward in time, -1.0 backward."""
+        if self.backward is not None:
+            return -1.0 if self.backward else 1.0
         return -1.0 if bool((self.t[..., -1] < self.t[..., 0]).any()) else 1.0
 
     def differentiable(self) -> bool:

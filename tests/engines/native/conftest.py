@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from twinml.engines.native import compiler, library, place
+from twinml.engines import kernel_folder as place
+from twinml.engines.native import compiler, library
 
 ROOT = Path(__file__).resolve().parents[3]
 UNIT = (

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.engines.native.conftest import UNIT, forget, python, twice
-from twinml.engines.native import building, library, place
+from twinml.engines import kernel_folder as place
+from twinml.engines.native import building, library
 from twinml.engines.native.library import load
 from twinml.errors import CompileError
 

@@ -69,7 +69,7 @@ def compiler() -> Iterator[Finding]:
 
 def kernel_cache() -> Iterator[Finding]:
     """Where compiled kernels are kept, and why not there."""
-    from twinml.engines.native.place import prepared, wanted_folder
+    from twinml.engines.kernel_folder import prepared, wanted_folder
 
     advice = "kernels are compiled anew by each process: correct that, or name a folder of your "
     advice += "own by TWINML_CACHE"

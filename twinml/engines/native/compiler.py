@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from twinml.engines.native.place import open_cache
+from twinml.engines.kernel_folder import open_cache
 from twinml.engines.native.targets import architecture
 from twinml.engines.native.versions import Versions
 from twinml.errors import NoCompilerError

@@ -1,7 +1,8 @@
 """The native engine: the model's equations lowered, compiled and stepped on the CPU.
 
 Each method is one kernel; a row that turns stiff is handed over to the next by its state in
-memory. Kernels have no gradients of their own: where one is asked for, the eager engine runs.
+memory. Gradients of explicit methods follow the steps backward (gradient.py); where kernels have
+none, the eager engine runs.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from twinml.engines.derivatives import methods_for
 from twinml.engines.native.equations import equations
 from twinml.engines.native.events import room_for_events
 from twinml.engines.native.fragments import fragments
+from twinml.engines.native.gradient import gradient_run, no_gradient
 from twinml.engines.native.launch import Launch
-from twinml.engines.native.plan import kernel_for, spec_for
+from twinml.engines.native.moving import MovingMemory
+from twinml.engines.native.plan import kernel_for, moving_spec, spec_for
 from twinml.engines.native.recording import recorded_run
 from twinml.engines.native.rows import RowState
 from twinml.engines.record import Record
 from twinml.engines.stepper import stepper_for
 from twinml.errors import ArgumentError, DerivativeError, LoweringError
-from twinml.physics import KernelPhysics
 from twinml.solve.methods import method_named
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.status import FAILURE
@@ -45,18 +47,11 @@ class NativeEngine(AbstractEngine):
             return "the kernels are built for Linux and macOS, and this is Windows"
         if problem.y0.device.type != "cpu":
             return f"the rows lie on {problem.y0.device}, and the kernels run on the CPU"
-        if problem.differentiable() and isinstance(problem.model, KernelPhysics):
-            return (
-                f"a gradient is asked for of {type(problem.model).__name__}, whose rhs stands in a "
-                "header: torch takes it, from the rhs beside it or by rhs_jvp"
-            )
-        if problem.differentiable():
-            return (
-                "a gradient is asked for and the kernels have none yet (torch.no_grad() would say "
-                "that none is needed)"
-            )
         if gradient == "adjoint":
             return "gradient='adjoint' belongs to the eager engine"
+        reason = no_gradient(problem) if problem.differentiable() else None
+        if reason is not None:
+            return f"{reason} (torch.no_grad() would say that none is needed)"
         return room_for_events(problem)
 
     def run(self, problem: Problem, method: str, gradient: str) -> Outcome:
@@ -66,6 +61,8 @@ class NativeEngine(AbstractEngine):
                 f"engine='native' cannot run this: {reason}. Use engine='eager', or engine='auto' "
                 "to choose what can."
             )
+        if problem.differentiable():
+            return gradient_run(problem, method)
         with torch.no_grad():
             return _run(problem, method)
 
@@ -79,21 +76,38 @@ class NativeEngine(AbstractEngine):
             records: list[Record] = []
             return _run(problem, method, records), records
 
+    def moved(self, problem: Problem, method: str, memory: MovingMemory) -> Outcome:
+        """As ``run``, with the derivatives along the directions of one pass in ``memory``.
 
-def _run(problem: Problem, method: str, records: list[Record] | None = None) -> Outcome:
+        Raises:
+            LoweringError, NoCompilerError, CompileError: no kernel can be made.
+        """
+        with torch.no_grad():
+            return _run(problem, method, memory=memory)
+
+
+def _run(
+    problem: Problem, method: str, records: list[Record] | None = None,
+    memory: MovingMemory | None = None,
+) -> Outcome:  # fmt: skip
     bits = 64 if problem.y0.dtype == torch.float64 else 32
     lowered = equations(problem)
     methods = methods_for(problem, method, derived=records is not None)
     # With more than one kernel to come, a second one that cannot be made leaves the problem to the
     # eager engine, from its start.
     state = RowState.of(
-        problem, bits, reuse=problem.disposable and len(methods) == 1 and records is None
-    )
+        problem, bits,
+        reuse=problem.disposable and len(methods) == 1 and records is None and memory is None,
+    )  # fmt: skip
     launch = Launch(problem, state, bits, lowered.read(problem.y0.dtype))
+    if memory is not None:
+        memory.fill(launch.args)
     names: numpy.ndarray | str = methods[0]
     rows, reports = None, []
     for phase, name in enumerate(methods):
         spec = spec_for(problem, name, phase + 1 < len(methods), records is not None)
+        if memory is not None:
+            spec = moving_spec(spec, memory.moving)
         try:
             kernel = kernel_for(lowered, spec, *fragments(problem, lowered))
         except DerivativeError as error:

@@ -58,8 +58,9 @@ class EventMemory:
         events = len(problem.model.declared.events)
         if not events:
             return None
-        shape, dtype = (events, problem.rows), problem.y0.dtype
-        side, near = torch.full(shape, _UNREAD), torch.zeros(shape, dtype=dtype)
+        shape, dtype, device = (events, problem.rows), problem.y0.dtype, problem.y0.device
+        side = torch.full(shape, _UNREAD, device=device)
+        near = torch.zeros(shape, dtype=dtype, device=device)
         if problem.side is not None:
             side.copy_(problem.side)
         if problem.near is not None:
@@ -67,11 +68,11 @@ class EventMemory:
         # By number of the happening, so that memory nobody writes to is never touched.
         room = (events, problem.max_events, problem.rows)
         times = (
-            torch.empty(room, dtype=torch.float64)
+            torch.empty(room, dtype=torch.float64, device=device)
             if bits == 64
-            else torch.empty((*room, 2), dtype=torch.float32)
+            else torch.empty((*room, 2), dtype=torch.float32, device=device)
         )
-        count = torch.zeros(shape, dtype=torch.int64)
+        count = torch.zeros(shape, dtype=torch.int64, device=device)
         return EventMemory(side, near, count, times, problem.side is not None, bits)
 
     def fill(self, args: Args) -> None:
@@ -82,11 +83,14 @@ class EventMemory:
 
     def times_by_event(self, problem: Problem) -> dict[str, EventTimes]:
         """Times of each event, in the order of their number in a row."""
-        result = {}
-        for number, name in enumerate(problem.model.declared.events):
-            count = self.count[number]
-            most = int(count.max()) if count.shape[0] else 0
-            place, rows = (torch.arange(most)[:, None] < count).nonzero(as_tuple=True)
-            at = from_stamps(self.times[number, place, rows], self.bits)
-            result[name] = EventTimes(rows, place, at, count, problem.max_events)
-        return result
+        names = problem.model.declared.events
+        return {name: self.times_of(number, problem) for number, name in enumerate(names)}
+
+    def times_of(self, number: int, problem: Problem) -> EventTimes:
+        """Times of one event."""
+        count = self.count[number]
+        most = int(count.max()) if count.shape[0] else 0
+        numbers = torch.arange(most, device=count.device)
+        place, rows = (numbers[:, None] < count).nonzero(as_tuple=True)
+        at = from_stamps(self.times[number, place, rows], self.bits)
+        return EventTimes(rows, place, at, count, problem.max_events)

@@ -27,7 +27,7 @@ from twinml.engines.native.stamps import to_stamps
 from twinml.engines.native.team import run_team
 from twinml.errors import CompileError
 from twinml.physics import Signal
-from twinml.solve.kernel import KernelReport
+from twinml.solve.kernel import KernelReport, Measured
 from twinml.solve.problem import Problem
 
 # Below so many packs one thread does the work: starting others would cost more.
@@ -53,16 +53,22 @@ def _stack(states: int) -> int:
 
 @final
 class Launch:
-    """Arguments of the kernels of one problem; the memory they point to stays with it."""
+    """Arguments of the kernels of one problem, on the device of its states.
+
+    The memory they point to stays with it. ``tables`` are the arrays of pointers and views among
+    it, which lie on the host.
+    """
 
     def __init__(self, problem: Problem, state: RowState, bits: int, weights: list[Tensor]) -> None:
         self.problem, self.state, self.bits = problem, state, bits
         self.events = EventMemory.of(problem, bits)
         self.quantities = QuantityMemory.of(problem, bits)
         self.kept: list[Any] = [weights]
+        self.device = problem.y0.device
         # next, useful lane steps, all lane steps, cancel
-        self.counters = torch.zeros(4, dtype=torch.int64)
+        self.counters = torch.zeros(4, dtype=torch.int64, device=self.device)
         self.args = Args()
+        self.tables: dict[str, ctypes.Array] = {}
         self.states: Tensor | None = None
         self.observed: tuple[Tensor, Tensor] | None = None
         self._fill(weights)
@@ -70,6 +76,10 @@ class Launch:
     def _keep(self, value: Tensor) -> Tensor:
         self.kept.append(value)
         return value
+
+    def _table(self, name: str, table: ctypes.Array) -> None:
+        self.tables[name] = table
+        setattr(self.args, name, table)
 
     def _fill(self, weights: list[Tensor]) -> None:
         args, problem, state = self.args, self.problem, self.state
@@ -85,7 +95,9 @@ class Launch:
         args.save_times, args.save_count, args.save_stride = times.data_ptr(), points, shift
         args.direction = int(problem.direction)
         declared = problem.model.declared
-        args.parameters = views(ColumnView, [self._column(v) for v in problem.parameters.values()])
+        self._table(
+            "parameters", views(ColumnView, [self._column(v) for v in problem.parameters.values()])
+        )
         constant, signals = [], []
         for name in declared.inputs:
             value = problem.inputs[name]
@@ -96,19 +108,22 @@ class Launch:
         for value in problem.inputs.values():
             if isinstance(value, Signal):
                 signals.append(self._signal(value))
-        args.inputs, args.signals = views(ColumnView, constant), views(SignalView, signals)
-        args.changes = views(ChangeView, [self._change(change) for change in problem.changes])
-        args.constants = views(ColumnView, [self._column(v) for v in problem.constants.values()])
+        self._table("inputs", views(ColumnView, constant))
+        self._table("signals", views(SignalView, signals))
+        self._table("changes", views(ChangeView, [self._change(c) for c in problem.changes]))
+        self._table(
+            "constants", views(ColumnView, [self._column(v) for v in problem.constants.values()])
+        )
         pointers = (ctypes.c_void_p * max(1, len(weights)))()
         for place, weight in enumerate(weights):
             pointers[place] = weight.data_ptr()
-        self.kept.append(pointers)
-        args.weights = pointers
-        settings = torch.empty(1 + problem.y0.shape[0], dtype=dtype)
+        self._table("weights", pointers)
+        settings = torch.empty(1 + problem.y0.shape[0], dtype=dtype, device=self.device)
         settings[0], settings[1:] = problem.rtol, problem.atol
         args.settings = self._keep(settings).data_ptr()
         width = 1.0 if problem.dt is None else problem.dt
-        clocks = torch.tensor([width, problem.max_step], dtype=torch.float64)
+        clocks = torch.full((2,), width, dtype=torch.float64, device=self.device)
+        clocks[1] = problem.max_step
         args.clocks = self._keep(to_stamps(clocks, self.bits)).data_ptr()
         most = 2**31 - 2 if self.bits == 32 else 2**62
         args.max_steps, args.max_events = min(problem.max_steps, most), problem.max_events
@@ -117,12 +132,12 @@ class Launch:
             setattr(args, name, getattr(state, name).data_ptr())
         if problem.keep == "all":
             shape = (problem.y0.shape[0], problem.rows, points)
-            self.states = trajectory(shape, len(declared.outputs), dtype)
+            self.states = trajectory(shape, len(declared.outputs), dtype, self.device)
             args.states = self.states.data_ptr()
         if self.events is not None:
             self.events.fill(args)
         if self.quantities is not None:
-            self.quantities.fill(args, problem)
+            self._table("quantity_times", self.quantities.fill(args, problem))
         if problem.path is not None:
             seed = problem.path.seed
             args.seed = seed - 2**64 if seed >= 2**63 else seed
@@ -142,7 +157,7 @@ class Launch:
         return SignalView(times.data_ptr(), values.data_ptr(), signal.times.shape[0], stride)
 
     def _change(self, change: Any) -> ChangeView:
-        never = torch.full((1,), torch.inf, dtype=torch.float64)
+        never = torch.full((1,), torch.inf, dtype=torch.float64, device=self.device)
         until = never if change.until is None else change.until
         return ChangeView(self._stamps(change.at), self._stamps(until), self._column(change.value))
 
@@ -158,7 +173,7 @@ class Launch:
             threads = min(torch.get_num_threads(), entries // _LANES)
         begin = time.perf_counter()
         short = entries * self.problem.max_steps <= _SHORT
-        self._work(kernel, kernel.library.handle.tw_run, threads, short)
+        self.work(kernel, kernel.library.handle.tw_run, threads, short)
         seconds = time.perf_counter() - begin
         useful, every = self.counters[1].item(), self.counters[2].item()
         library = kernel.library
@@ -166,30 +181,38 @@ class Launch:
             method=kernel.spec.method, target=library.target, text=kernel.text,
             source=str(library.source_path), library=str(library.path),
             command=" ".join(library.command), compile_seconds=library.compile_seconds,
-            cached=library.cached, seconds=seconds, threads=threads,
-            lane_efficiency=useful / every if every else None,
+            cached=library.cached, threads=threads,
+            measured=Measured(seconds, useful / every if every else None),
         )  # fmt: skip
 
     def observe(self, kernel: Kernel, states: Tensor) -> dict[str, Tensor]:
         """Outputs by name, (B, T), at saved states (n, B, T), or at the ends (n, B, 1)."""
-        args, problem = self.args, self.problem
-        names = list(problem.model.declared.outputs)
-        if not names:
+        problem = self.problem
+        if not problem.model.declared.outputs:
             return {}
+        found = self.point_to_samples(states)
+        self.counters.zero_()
+        total = problem.rows * states.shape[-1]
+        threads = 1 if total < _FEW_SAMPLES else min(torch.get_num_threads(), total // _LANES)
+        self.work(kernel, kernel.library.handle.tw_observe, threads, total <= _SHORT)
+        return dict(zip(problem.model.declared.outputs, found, strict=True))
+
+    def point_to_samples(self, states: Tensor) -> Tensor:
+        """Tell a kernel which saved states it is to observe; memory for the outputs, (m, B, T)."""
+        args, problem = self.args, self.problem
+        names = problem.model.declared.outputs
         count, points = states.shape[-1], problem.t.shape[-1]
         states = states.contiguous()
-        found = torch.empty((len(names), problem.rows, count), dtype=states.dtype)
+        found = torch.empty(
+            (len(names), problem.rows, count), dtype=states.dtype, device=self.device
+        )
         self.observed = states, found
         args.samples, args.observed = states.data_ptr(), found.data_ptr()
         args.sample_times = self.times.data_ptr() + 8 * (points - count)
         args.sample_count, args.sample_stride = count, args.save_stride
-        self.counters.zero_()
-        total = problem.rows * count
-        threads = 1 if total < _FEW_SAMPLES else min(torch.get_num_threads(), total // _LANES)
-        self._work(kernel, kernel.library.handle.tw_observe, threads, total <= _SHORT)
-        return dict(zip(names, found, strict=True))
+        return found
 
-    def _work(self, kernel: Kernel, entry: Any, threads: int, short: bool) -> None:
+    def work(self, kernel: Kernel, entry: Any, threads: int, short: bool) -> None:
         """Call into a kernel; long work goes to threads, so that Ctrl-C is heard at once.
 
         So does that of large models, whose packs may need more stack than the caller has.

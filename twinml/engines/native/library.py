@@ -7,23 +7,19 @@ import errno
 import hashlib
 import json
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 from twinml import resources
+from twinml.engines.kernel_cache import SCHEMA, Cache, Entry
+from twinml.engines.kernel_store import alone, headers_digest, stored
 from twinml.engines.native import building
-from twinml.engines.native.cache import SCHEMA, Cache, Entry
 from twinml.engines.native.compiler import Compiler, find_compiler
-from twinml.engines.native.place import open_cache, private_cache
 from twinml.engines.native.targets import check_target, current_target, machine_key
 from twinml.errors import CompileError
 
 _HEAD = 12
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 @final
@@ -56,19 +52,6 @@ class Library:
 
 _loaded: dict[str, Library] = {}
 _failed: dict[str, tuple[str, str]] = {}
-_lock = threading.Lock()
-_busy: dict[str, threading.Lock] = {}
-
-
-def _after_fork() -> None:
-    """Locks held by another thread of the parent would never open in the child."""
-    global _lock
-    _lock = threading.Lock()
-    _busy.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def load(text: str, target: str | None = None, headers: Path | None = None) -> Library:
@@ -92,13 +75,13 @@ def load(text: str, target: str | None = None, headers: Path | None = None) -> L
     known = _loaded.get(key)
     if known is not None:
         return known
-    with _alone(key):
+    with alone(key):
         known = _loaded.get(key)
         if known is not None:
             return known
         if key in _failed:  # a compiler that said no says no again
             raise CompileError(*_failed[key])
-        entry, cached, cache = _entry(text, command, key)
+        entry, cached, cache = stored(key, lambda cache: _compiled(cache, text, command, key))
         try:
             handle = ctypes.CDLL(str(entry.library))
         except OSError as error:
@@ -115,27 +98,6 @@ def load(text: str, target: str | None = None, headers: Path | None = None) -> L
         )  # fmt: skip
         _loaded[key] = library
         return library
-
-
-def _entry(text: str, command: tuple[str, ...], key: str) -> tuple[Entry, bool, Cache]:
-    """The checked entry, whether it was there before, and the cache it is in."""
-    cache = open_cache()
-    for last in (False, True):
-        found = cache.find(key)
-        if found is not None:
-            return found, True, cache
-        try:
-            return _compiled(cache, text, command, key), False, cache
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            if last or cache.private or error.errno not in _NO_ROOM:
-                raise CompileError(
-                    f"The kernel cannot be stored in {cache.folder}: {reason}. Make room there, "
-                    "or name another folder by TWINML_CACHE (temporary ones follow TMPDIR), or "
-                    "use engine='eager'."
-                ) from error
-            cache = private_cache(str(cache.folder), reason)
-    raise AssertionError("the second pass returns or raises")
 
 
 def _compiled(cache: Cache, text: str, command: tuple[str, ...], key: str) -> Entry:
@@ -167,34 +129,6 @@ def _told(built: building.Built, source: Path, log: Path) -> str:
         "Use engine='eager', or another compiler by TWINML_CXX; a unit that a good compiler "
         "refuses is a fault of twinml: please report it with these files."
     )
-
-
-@contextmanager
-def _alone(key: str) -> Iterator[None]:
-    """One thread at a time for one key; other keys compile beside it."""
-    with _lock:
-        lock = _busy.setdefault(key, threading.Lock())
-    with lock:
-        yield
-
-
-_digests: dict[Path, tuple[tuple[tuple[str, int, int], ...], str]] = {}
-
-
-def headers_digest(folder: Path) -> str:
-    """sha256 of all headers of a folder, read again when one was touched."""
-    paths = sorted(folder.glob("*.h"))
-    told = [(path, path.stat()) for path in paths]
-    stamp = tuple((path.name, stat.st_size, stat.st_mtime_ns) for path, stat in told)
-    known = _digests.get(folder)
-    if known is None or known[0] != stamp:
-        total = hashlib.sha256()
-        for path in paths:
-            content = path.read_bytes()
-            total.update(f"{path.name} {len(content)}\n".encode())
-            total.update(content)
-        known = _digests[folder] = (stamp, total.hexdigest())
-    return known[1]
 
 
 def _key(

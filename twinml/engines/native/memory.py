@@ -29,6 +29,12 @@ class ChangeView(ctypes.Structure):
     _fields_ = [("at", ColumnView), ("until", ColumnView), ("value", ColumnView)]
 
 
+class ChangeSeedView(ctypes.Structure):
+    """Derivatives of a timed change; no data where it stands still."""
+
+    _fields_ = [("at", ColumnView), ("until", ColumnView), ("value", ColumnView)]
+
+
 class Args(ctypes.Structure):
     """The arguments of ``tw_run``; the same members in the same order as ``tw::Args``."""
 
@@ -53,6 +59,14 @@ class Args(ctypes.Structure):
         ("record_total", _COUNT), ("record_t", _POINTER), ("record_t1", _POINTER),
         ("record_h", _POINTER), ("record_clipped", _POINTER), ("record_y", _POINTER),
         ("seed", _COUNT), ("ids", _POINTER),
+        ("moving_y", _POINTER), ("moving_t", _POINTER), ("moving_states", _POINTER),
+        ("moving_parameters", ctypes.POINTER(ColumnView)),
+        ("moving_inputs", ctypes.POINTER(ColumnView)),
+        ("moving_signals", ctypes.POINTER(ColumnView)),
+        ("moving_changes", ctypes.POINTER(ChangeSeedView)), ("moving_grazes", _POINTER),
+        ("tape", _POINTER), ("reverse", _POINTER),
+        ("handed", _POINTER),
+        ("handed_count", _POINTER), ("entries_at", _POINTER),
     ]  # fmt: skip
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
 
-from twinml.engines.derivatives import methods_for
 from twinml.engines.native.library import Library, load
 from twinml.engines.native.targets import current_target
 from twinml.lowering import Lowered
+from twinml.lowering.tangent_text import Moving
 from twinml.lowering.unit import Fragment, UnitSpec, unit_text
 from twinml.physics import Signal
 from twinml.solve.methods import method_named
 from twinml.solve.problem import Problem
 from twinml.solve.rosenbrock import RosenbrockTableau
-
-__all__ = ["Kernel", "kernel_for", "methods_for", "spec_for"]
 
 # Vector registers of a pack, by the most states they are for: independent chains of arithmetic hide
 # the latency of each, until they spill. Measured on Lorenz, van der Pol and Robertson; plain steps
@@ -81,6 +79,11 @@ def spec_for(problem: Problem, method: str, hand_over: bool, record: bool) -> Un
         record=record,
         registers=registers,
     )
+
+
+def moving_spec(spec: UnitSpec, moving: Moving) -> UnitSpec:
+    """The same kernel with derivatives."""
+    return replace(spec, plain=False, registers=1, moving=moving)
 
 
 def kernel_for(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import final
@@ -49,8 +50,9 @@ class QuantityMemory:
         if problem.keep != "quantities":
             return None
         plan = functional_plan(tuple(problem.quantities.values()))
-        totals = torch.empty((plan.totals, problem.rows), dtype=problem.y0.dtype)
-        moments = torch.empty((plan.moments, problem.rows), dtype=torch.float64)
+        device = problem.y0.device
+        totals = torch.empty((plan.totals, problem.rows), dtype=problem.y0.dtype, device=device)
+        moments = torch.empty((plan.moments, problem.rows), dtype=torch.float64, device=device)
         for slot in plan.slots:
             if slot.total is not None:
                 totals[slot.total] = _FIRST.get(slot.kind, torch.nan)
@@ -61,8 +63,8 @@ class QuantityMemory:
         stamps = to_stamps(moments, bits).contiguous()
         return QuantityMemory(plan, totals, stamps, bits)
 
-    def fill(self, args: Args, problem: Problem) -> None:
-        """Tell a launch where it all is."""
+    def fill(self, args: Args, problem: Problem) -> ctypes.Array:
+        """Tell a launch where it all is; the table of the times of `at`."""
         args.totals, args.moments = self.totals.data_ptr(), self.moments.data_ptr()
         scale = 1 if self.bits == 64 else 2
         columns = []
@@ -70,7 +72,7 @@ class QuantityMemory:
             stamps = to_stamps(fixed_value(time, problem).to(torch.float64), self.bits)
             self.kept.append(stamps)
             columns.append(column(stamps, scale))
-        args.quantity_times = views(ColumnView, columns)
+        return views(ColumnView, columns)
 
     def result(self, problem: Problem) -> dict[str, Tensor]:
         """Quantities by name, (B,): functionals combined by what stands around them."""

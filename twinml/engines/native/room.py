@@ -26,17 +26,22 @@ GROUPS = (
 )
 
 
-def trajectory(shape: tuple[int, int, int], outputs: int, dtype: torch.dtype) -> Tensor:
+def trajectory(
+    shape: tuple[int, int, int], outputs: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:  # fmt: skip
     """Memory for states (n, B, T), not set to anything.
 
     Args:
         shape: States, rows, save points.
         outputs: How many outputs of the model will be computed for the same points.
         dtype: Of the numbers.
+        device: Where they are to lie; another than the CPU has counted its memory before.
 
     Raises:
         OutOfMemoryError: there is less memory than that.
     """
+    if device.type != "cpu":
+        return torch.empty(shape, dtype=dtype, device=device)
     states, rows, points = shape
     wanted = (states + outputs) * rows * points * dtype.itemsize
     free = available() if wanted > _SMALL else None

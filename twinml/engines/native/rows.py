@@ -42,9 +42,9 @@ class RowState:
         What no kernel of the problem reads takes no memory: adaptive steps have no grid, and
         without a path the grid begins where the row does, which is read before it moves.
         """
-        rows, dtype = problem.rows, problem.y0.dtype
+        rows, dtype, device = problem.rows, problem.y0.dtype, problem.y0.device
         first = problem.first
-        h = torch.zeros(rows, dtype=dtype)
+        h = torch.zeros(rows, dtype=dtype, device=device)
         if problem.h0 is not None:
             h.copy_(problem.h0)
         if problem.dt is not None:
@@ -53,19 +53,21 @@ class RowState:
         t = to_stamps(first, bits).clone(memory_format=torch.contiguous_format)
         origin = t if path is None else to_stamps(path.origin, bits).contiguous()
         ticks = rows if problem.dt is not None else 1
-        grid = torch.zeros(ticks, dtype=torch.int64) if path is None else path.cell.clone()
+        grid = _counts(ticks, device) if path is None else path.cell.clone()
         y = problem.y0.detach()
         if not (reuse and y.is_contiguous()):
             y = y.clone(memory_format=torch.contiguous_format)
         return RowState(
             t=t,
             origin=origin,
-            fail_time=to_stamps(torch.full((rows,), torch.nan, dtype=torch.float64), bits),
+            fail_time=to_stamps(
+                torch.full((rows,), torch.nan, dtype=torch.float64, device=device), bits
+            ),
             h=h,
             y=y,
-            steps=torch.zeros(rows, dtype=torch.int64),
-            rejected=torch.zeros(rows, dtype=torch.int64),
-            status=torch.zeros(rows, dtype=torch.int64),
+            steps=_counts(rows, device),
+            rejected=_counts(rows, device),
+            status=_counts(rows, device),
             grid=grid,
             bits=bits,
         )
@@ -90,3 +92,7 @@ class RowState:
     def failed_at(self) -> Tensor:
         """When rows failed, (B,) float64, nan where they did not."""
         return from_stamps(self.fail_time, self.bits)
+
+
+def _counts(size: int, device: torch.device) -> Tensor:
+    return torch.zeros(size, dtype=torch.int64, device=device)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
 
-from twinml.engines.native.cache import Cache, write_whole
+from twinml.engines.kernel_cache import Cache, write_whole
 
 _FILE = "compilers.json"
 

@@ -16,7 +16,7 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
-from twinml.engines.native.cache import Cache
+from twinml.engines.kernel_cache import Cache
 from twinml.errors import CompileError
 
 _lock = threading.Lock()

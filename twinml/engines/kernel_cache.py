@@ -29,12 +29,19 @@ _BUILDING = ".build-"
 @final
 @dataclass(frozen=True)
 class Entry:
-    """A stored kernel whose library has been checked, byte for byte."""
+    """A stored kernel whose library has been checked, byte for byte.
+
+    Args:
+        library: The compiled file; source: the unit's text.
+        command: How it was compiled; seconds: how long that took.
+        log: What the compiler told about a good result, where that is kept.
+    """
 
     library: Path
     source: Path
     command: tuple[str, ...]
     seconds: float
+    log: str = ""
 
 
 @final
@@ -56,8 +63,11 @@ class Cache:
             record = json.loads(self._record(key).read_bytes())
             library = self.folder / Path(record["library"]).name
             content = library.read_bytes()
-            source = self.folder / f"{key}.cpp"
-            entry = Entry(library, source, tuple(record["command"]), float(record["seconds"]))
+            source = self.folder / Path(record.get("source", f"{key}.cpp")).name
+            entry = Entry(
+                library, source, tuple(record["command"]), float(record["seconds"]),
+                str(record.get("log", "")),
+            )  # fmt: skip
             good = (
                 record["schema"] == SCHEMA
                 and record["size"] == len(content)
@@ -69,17 +79,20 @@ class Cache:
         return entry if good else None
 
     def put(
-        self, key: str, built: Path, source: Path, command: tuple[str, ...], seconds: float
-    ) -> Entry:
+        self, key: str, built: Path, source: Path, command: tuple[str, ...], seconds: float,
+        log: str = "",
+    ) -> Entry:  # fmt: skip
         """Take a built library and its source, files of this folder's ``building``, as an entry.
+
+        They keep the endings of their names.
 
         Raises:
             OSError: the folder does not take it.
         """
         content = built.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        library = self.folder / f"{key}-{digest[:16]}.so"
-        kept = self.folder / f"{key}.cpp"
+        library = self.folder / f"{key}-{digest[:16]}{built.suffix}"
+        kept = self.folder / f"{key}{source.suffix}"
         for path in (built, source):
             _flush(path)
         os.replace(source, kept)
@@ -87,13 +100,15 @@ class Cache:
         record = {
             "schema": SCHEMA,
             "library": library.name,
+            "source": kept.name,
             "size": len(content),
             "sha256": digest,
             "command": list(command),
             "seconds": seconds,
+            "log": log,
         }
         write_whole(self._record(key), json.dumps(record, indent=1).encode())
-        return Entry(library, kept, command, seconds)
+        return Entry(library, kept, command, seconds, log)
 
     def drop(self, key: str) -> None:
         """Forget an entry."""
@@ -114,7 +129,7 @@ class Cache:
         """Keep what did not compile, for people to read; (source, log), at the old place when
         the folder does not take them."""
         folder = self.folder / "failed"
-        kept = folder / f"{key}.cpp", folder / f"{key}.log"
+        kept = folder / f"{key}{source.suffix}", folder / f"{key}.log"
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             os.replace(source, kept[0])
