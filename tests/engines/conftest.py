@@ -43,16 +43,11 @@ def meant(request, monkeypatch) -> None:
     given = simulation.run_with
 
     def run_with(asked, problem, *rest):
-<<<<<<< HEAD
-        if asked == "auto":
+        # Kernels have some gradients and not others: there the package chooses.
+        if asked == "auto" and not (name == "native" and problem.differentiable()):
             asked = "eager" if problem.differentiable() else name
             if asked == "cuda":
                 return run_there(problem, *rest), "cuda", "asked for"
-=======
-        if asked == "auto" and not (name == "native" and problem.differentiable()):
-            asked = name
-        # Kernels have some gradients and not others: there the package chooses.
->>>>>>> h/reverse
         return given(asked, problem, *rest)
 
     monkeypatch.setattr(simulation, "run_with", run_with)
