@@ -37,14 +37,17 @@ def is_header(program: Program) -> bool:
 
 
 def with_twins(program: Program) -> Program | None:
-    """The program with every call of a header replaced by its twin; None where one has none."""
+    """The program with every call of a header replaced by its twin, as it can be followed backward.
+
+    A call without a twin stays where its header has ``rhs_jvp``; None where one has neither.
+    """
     builder = Builder()
     places: list[int] = []
     for node in program.nodes:
         own = [places[i] for i in operands(node)]
-        if isinstance(node, Call):
-            if node.twin is None:
-                return None
+        if isinstance(node, Call) and node.twin is None and not node.jvp:
+            return None
+        if isinstance(node, Call) and node.twin is not None:
             inner = replace(node, args=tuple(own))
             place = builder.add(Pack(builder.inline(node.twin, inner.argument)))
         elif isinstance(node, Item) and isinstance(pack := builder.nodes[own[0]], Pack):
