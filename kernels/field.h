@@ -59,8 +59,6 @@ struct FieldArgs {
   count* next;
 };
 
-TW_FN Real quiet_nan() { return Real(real(__builtin_nanf(""))); }
-
 /* A coordinate beyond the edge: the one it stands for. */
 template <int WRAP>
 TW_FN count brought_in(count x, count n) {
@@ -71,7 +69,6 @@ TW_FN count brought_in(count x, count n) {
   return x < 0 ? 0 : x >= n ? n - 1 : x;
 }
 
-#if TW_LANES > 1
 /* Packs at an edge, lane by lane; called, since they are few and would make the code long. */
 TW_BIG Real read_line(const real* line, count x, count n, int lanes) {
   Real out(real(0));
@@ -86,7 +83,6 @@ TW_BIG Real read_some(const real* base, int lanes) {
 TW_BIG void write_some(real* base, Real value, int lanes) {
   for (int lane = 0; lane < lanes; ++lane) base[lane] = get(value, lane);
 }
-#endif
 
 /* Where a pack lies. ROWS: lanes are rows. XIN, YIN: no neighbour in x, in y is beyond the edge. FULL:
  * every lane counts. */
@@ -98,7 +94,7 @@ struct Site {
   int lanes;
 
   TW_MEMBER Real read(const real* base, count by_row, count by_cell, int dx, int dy) const {
-    if (dx > FD_REACH || dx < -FD_REACH || dy > FD_REACH || dy < -FD_REACH) return quiet_nan();
+    if (dx > FD_REACH || dx < -FD_REACH || dy > FD_REACH || dy < -FD_REACH) return not_a_number();
     const count line = YIN ? y + dy : brought_in<FD_WRAP_Y>(y + dy, args.ny);
     if constexpr (ROWS || TW_LANES == 1) {
       const count column = XIN ? x + dx : brought_in<FD_WRAP_X>(x + dx, args.nx);

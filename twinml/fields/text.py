@@ -89,7 +89,7 @@ def _quoted(text: Text) -> str:
 def _task(spec: FieldSpec, name: str, part: str) -> str:
     """Computes one pack; results that the text does not set are nan."""
     number = "user::Real"
-    unset = ", ".join([f"{number}(quiet_nan())"] * len(spec.results))
+    unset = ", ".join([f"{number}(not_a_number())"] * len(spec.results))
     # Without a direction it is the value itself; of a Dual, its first part.
     values = [f"out.{n}{part}" if part else f"value_of(out.{n})" for n in spec.results]
     lines = [
@@ -105,7 +105,7 @@ def _task(spec: FieldSpec, name: str, part: str) -> str:
 
 
 def _adjoint(spec: FieldSpec) -> str:
-    unset = ", ".join(["quiet_nan()"] * len(spec.arguments))
+    unset = ", ".join(["not_a_number()"] * len(spec.arguments))
     lines = [
         "struct Adjoint {",
         "  template <class Place> static TW_MEMBER void at(const Place& place, Real* sums) {",

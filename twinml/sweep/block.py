@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from twinml.solve.methods import DENSE_STATES
 from twinml.sweep.task import SolverSettings, Task
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _block_columns(task: Task, first: int) -> dict[str, np.ndarray]:
 def _simulate(task: Task, values: Mapping[str, np.ndarray], ids: np.ndarray) -> Rows:
     """One batch, its failed rows tried again by the ladder."""
     result = _run(task, values, task.settings, ids)
-    for settings in ladder(task.settings):
+    for settings in ladder(task.settings, task.model.declared.width):
         again = np.flatnonzero(result.failed)
         if len(again) == 0:
             break
@@ -152,7 +153,7 @@ def _simulate(task: Task, values: Mapping[str, np.ndarray], ids: np.ndarray) -> 
     return result
 
 
-def ladder(settings: SolverSettings) -> tuple[SolverSettings, ...]:
+def ladder(settings: SolverSettings, states: int) -> tuple[SolverSettings, ...]:
     """What a failed row is tried with next: a tighter step, then the stiff method.
 
     Nothing where the step is fixed: another one is another result, and with noise another path.
@@ -169,7 +170,7 @@ def ladder(settings: SolverSettings) -> tuple[SolverSettings, ...]:
         max_steps=4 * settings.max_steps,
     )
     stiff = replace(settings, method="rodas5p", max_steps=4 * settings.max_steps)
-    return tighter, stiff
+    return (tighter, stiff) if states <= DENSE_STATES else (tighter,)
 
 
 def _run(

@@ -17,7 +17,7 @@ from twinml.sweep.plan import Plan, check_room, missing_shards, shard_rows
 from twinml.sweep.processes import importable
 from twinml.sweep.result import Sweep, open_sweep, write_summary
 from twinml.sweep.store import SCHEMA, Store
-from twinml.sweep.task import BLOCK, SolverSettings, Task
+from twinml.sweep.task import BLOCK, BLOCK_NUMBERS, FEW_STATES, SolverSettings, Task
 
 if TYPE_CHECKING:
     from twinml.physics import Physics
@@ -100,7 +100,7 @@ def sweep(
     )
     task = Task(
         model, scenario, _posterior(calibration), samples, seed, settings, dict(inputs or {}),
-        _block(block_size, store if resume else None),
+        _block(block_size, store if resume else None, model.declared.width),
     )  # fmt: skip
     _check(task)
     if store.exists and not resume:
@@ -174,12 +174,12 @@ def _posterior(calibration: Any) -> Any:
     )
 
 
-def _block(block_size: int | None, resumed: Store | None) -> int:
+def _block(block_size: int | None, resumed: Store | None, states: int) -> int:
     if block_size is None:
         # a resumed sweep keeps its blocks, whatever this version would choose
         if resumed is not None and resumed.exists:
             return int(resumed.read_manifest()["identity"]["block_size"])
-        return BLOCK
+        return BLOCK if states <= FEW_STATES else max(1, BLOCK_NUMBERS // states)
     if isinstance(block_size, bool) or not isinstance(block_size, int) or block_size < 1:
         raise ArgumentError(f"block_size is {block_size!r}; expected a whole number of rows.")
     return block_size
