@@ -88,6 +88,7 @@ def test_rows_do_not_hang_on_how_threads_share_them(warp):
     same_bits(found, tw.simulate(library.Lorenz(), T, engine="native", **given))
 
 
+@pytest.mark.slow
 def test_going_on_is_going_on(standin):
     """A solution of one call goes on in the next: sides of guards, steps and noise with it."""
     model = library.BouncingBall()

@@ -36,6 +36,7 @@ def test_workers_go_round_among_the_devices(monkeypatch, visible, count, want):
     assert _device(task, 0) == {}
 
 
+@pytest.mark.slow
 def test_a_sweep_has_the_numbers_of_the_native_one(standin, tmp_path):
     scenario = tw.Scenario(
         horizon={"start": 0, "stop": 2, "unit": "1"},
