@@ -149,7 +149,10 @@ def moved_with(
         return None, "asked for"
     from twinml.engines.native.tangents import tangent_obstacle, tangent_run
 
+    check_derivatives(problem, method, derived=True)
     reason = tangent_obstacle(problem)
+    if reason is None and name == "auto":
+        reason = too_large(problem)
     if reason is not None:
         return None, reason
     if name != "auto":

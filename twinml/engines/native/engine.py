@@ -92,7 +92,7 @@ def _run(
 ) -> Outcome:  # fmt: skip
     bits = 64 if problem.y0.dtype == torch.float64 else 32
     lowered = equations(problem)
-    methods = methods_for(problem, method, derived=records is not None)
+    methods = methods_for(problem, method, derived=records is not None or memory is not None)
     # With more than one kernel to come, a second one that cannot be made leaves the problem to the
     # eager engine, from its start.
     state = RowState.of(
