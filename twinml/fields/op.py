@@ -75,7 +75,9 @@ class FieldOp:
         known = self.spec.arguments
         what = f"field_op '{self.spec.name}'"
         if len(args) > len(known):
-            raise ArgumentError(f"{what} was given {len(args)} arguments; expected {list(known)}.")
+            raise ArgumentError(
+                f"{what} was given {len(args)} arguments; expected {list(known)}."
+            )
         given = dict(zip(known, args, strict=False))
         for name, value in kwargs.items():
             if name not in known:
