@@ -152,7 +152,12 @@ def test_fixed_steps_have_the_derivative_that_autograd_gives_of_the_reference(ki
 
 
 @pytest.mark.parametrize(
-    "name", ["rk4-fixed", "tsit5", pytest.param("rodas5p", marks=pytest.mark.slow)]
+    "name",
+    [
+        "tsit5",
+        pytest.param("rk4-fixed", marks=pytest.mark.slow),
+        pytest.param("rodas5p", marks=pytest.mark.slow),
+    ],
 )
 def test_they_are_those_of_central_differences(name):
     options = {**KINDS[name]}
@@ -204,6 +209,7 @@ def test_the_bits_do_not_depend_on_the_rows_beside_the_order_the_threads_or_the_
         assert torch.equal(narrow, whole[:, :9])
 
 
+@pytest.mark.slow
 def test_only_the_end_may_be_kept():
     def build(theta, keep):
         return driven(theta, True, method="tsit5", keep=keep)
@@ -214,7 +220,8 @@ def test_only_the_end_may_be_kept():
     assert torch.equal(ends[:, :, 0], whole[:, :, -1])
 
 
-@pytest.mark.parametrize("method", ["tsit5", pytest.param("rodas5p", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["tsit5", "rodas5p"])
 def test_float32_agrees_with_float64_to_its_own_rounding(method):
     found = [
         by_kernel(

@@ -35,7 +35,7 @@ _WIDE = 2
 
 
 def tangent_obstacle(problem: Problem, engine: str | None = None) -> str | None:
-    """Why kernels cannot take a problem's derivatives, or None; ``engine`` as of ``tangent_run``."""
+    """Why kernels cannot take a problem's derivatives, or None; ``engine`` as below."""
     if problem.path is not None:
         return "kernels follow no derivatives along a Brownian path"
     if problem.keep == "quantities":
