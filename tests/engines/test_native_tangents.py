@@ -317,3 +317,26 @@ def test_directions_share_passes_of_one_width():
         (1, 1), (1, 2), (1, 4), (1, 4), (2, 4), (2, 4), (3, 4),
     ]  # fmt: skip
     assert passes_of(3, 2) == (2, 2) and passes_of(3, 1) == (3, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["hold", "linear"])
+def test_a_signal_that_all_rows_share_may_have_as_many_knots_as_there_are_rows(kind):
+    values = torch.tensor([0.3, -0.4, 0.8], dtype=torch.float64)
+    times = torch.tensor([0.0, 0.35, 1.0], dtype=torch.float64)
+    p = torch.tensor([0.3, 0.5, 0.7], dtype=torch.float64)
+
+    def problem(values):
+        signal = tw.Signal(times, values, kind=kind)
+        return build_problem(
+            Forced(), [0.0, 0.5, 1.0], {"p": p}, inputs={"u": signal}, method="rk4", dt=0.1
+        )
+
+    seeds = Seeds(inputs={"u": torch.eye(3, dtype=torch.float64)})
+    _, found = tangent_run(problem(values), "rk4", seeds)
+    leaf = values.clone().requires_grad_()
+    states = EagerEngine().run(problem(leaf), "rk4", "frozen").states
+    assert states is not None
+    for row in range(3):
+        (want,) = torch.autograd.grad(states[0, row, -1], leaf, retain_graph=True)
+        assert torch.allclose(found[0, row, -1], want, rtol=1e-12, atol=1e-14)
