@@ -11,7 +11,12 @@
 
 namespace tw {
 
+/* Written out where that is short. */
+#if TW_N <= 4
 #define TW_EACH_DIRECTION(d) _Pragma("GCC unroll 4") for (int d = 0; d < TW_DIRECTIONS; ++d)
+#else
+#define TW_EACH_DIRECTION(d) _Pragma("GCC unroll 1") for (int d = 0; d < TW_DIRECTIONS; ++d)
+#endif
 #define TW_MANY_STATES (TW_DIRECTIONS * TW_N)
 
 TW_FN void clear_tangents(Pack& pack) {

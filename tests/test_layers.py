@@ -41,7 +41,8 @@ RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 
 # Package -> where it may be imported, and there inside functions only.
 OWNERS = {
-    "cupy": "engines/cuda.py",
+    "cupy": "engines/cuda/",
+    "cuda": "engines/cuda/",
     "ray": "sweep/ray.py",
     "lightning": "surrogate/training/",
     "gpytorch": "surrogate/gp.py",

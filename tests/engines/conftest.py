@@ -44,8 +44,8 @@ def meant(request, monkeypatch) -> None:
 
     def run_with(asked, problem, *rest):
         # Kernels have some gradients and not others: there the package chooses.
-        if asked == "auto" and not (name == "native" and problem.differentiable()):
-            asked = "eager" if problem.differentiable() else name
+        if asked == "auto" and not (name != "eager" and problem.differentiable()):
+            asked = name
             if asked == "cuda":
                 return run_there(problem, *rest), "cuda", "asked for"
         return given(asked, problem, *rest)

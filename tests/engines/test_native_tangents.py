@@ -306,7 +306,7 @@ def test_a_direction_may_name_anything_and_the_rest_stands_still():
 
 
 def test_directions_share_passes_of_one_width():
-    assert [passes_of(n) for n in (1, 2, 3, 4, 5, 6, 9)] == [
+    assert [passes_of(n, 4) for n in (1, 2, 3, 4, 5, 6, 9)] == [
         (1, 1), (1, 2), (1, 4), (1, 4), (2, 4), (2, 4), (3, 4),
     ]  # fmt: skip
     assert passes_of(3, 2) == (2, 2) and passes_of(3, 1) == (3, 1)

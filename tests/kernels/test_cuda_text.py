@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 
 import pytest
 
 from tests.kernels.compiled import HERE, KERNELS
-
-MISSING = [
-    name
-    for name in ("cuda.bindings", "nvidia")
-    if importlib.util.find_spec(name.partition(".")[0]) is None
-]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+from tests.kernels.cuda_units import ARCHITECTURES, need_nvrtc
+from twinml.engines.cuda.compiler import compiled
 
 
 def functions() -> list[tuple[str, str]]:
@@ -31,38 +25,18 @@ def source() -> str:
         f"  (void)y;\n  out[i] = {expression};\n}}"
         for name, expression in functions()
     )
-    return f'#include "math.h"\nnamespace tw {{\n{kernels}\n}}\n'
+    return f'#include "math.h"\n#include "step_log.h"\nnamespace tw {{\n{kernels}\n}}\n'
 
 
 def ptx(architecture: str, bits: int) -> str:
-    from cuda.bindings import nvrtc
-
-    headers = sorted(KERNELS.glob("*.h"))
-    _, program = nvrtc.nvrtcCreateProgram(
-        source().encode(),
-        b"math.cu",
-        len(headers),
-        [header.read_bytes() for header in headers],
-        [header.name.encode() for header in headers],
-    )
-    options = [
-        f"--gpu-architecture={architecture}".encode(),
-        b"--std=c++17",
-        b"-fmad=false",
-        f"-DTW_BITS={bits}".encode(),
-    ]
-    (error,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
-    _, length = nvrtc.nvrtcGetProgramLogSize(program)
-    log = b" " * length
-    nvrtc.nvrtcGetProgramLog(program, log)
-    assert error == nvrtc.nvrtcResult.NVRTC_SUCCESS, log.decode(errors="replace")
-    _, length = nvrtc.nvrtcGetPTXSize(program)
-    text = b" " * length
-    nvrtc.nvrtcGetPTX(program, text)
-    return text.decode(errors="replace")
+    need_nvrtc()
+    options = ("--std=c++17", "-fmad=false", f"-DTW_BITS={bits}")
+    found = compiled(source(), (f"--gpu-architecture={architecture}", *options), KERNELS)
+    assert found.binary, found.log
+    return found.assembly
 
 
-@pytest.mark.parametrize("architecture", ["compute_80", "compute_90"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_float32_kernels_hold_no_float64(architecture):
     text = ptx(architecture, 32)
     assert ".f32" in text
@@ -71,7 +45,7 @@ def test_float32_kernels_hold_no_float64(architecture):
     assert not re.search(r"\.(approx|ftz)\b", text)
 
 
-@pytest.mark.parametrize("architecture", ["compute_80", "compute_90"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_float64_kernels_compile_with_rounded_operations_only(architecture):
     text = ptx(architecture, 64)
     assert re.search(r"\bdiv\.rn\.f64", text)

@@ -25,7 +25,8 @@ from twinml.engines.cuda.packages import nvrtc_version
 
 GOLDEN = Path(__file__).resolve().parent / "golden" / "cuda_network.json"
 KEEPS = ("all", "final", "quantities")
-WAYS = [("rk4", True), ("tsit5", True), ("tsit5", False), ("vern7", False), ("auto", False)]
+# auto is tsit5 that hands over, and rodas5p.
+WAYS = [("tsit5", True), ("auto", False), ("vern7", False)]
 NOISY = [("euler_maruyama", True)]
 # The largest model whose kernels keep all in registers, and the one kernel that does not: with
 # events, three quantities and a factorisation one number is put aside.
@@ -35,10 +36,10 @@ PUT_ASIDE = {("BouncingBall", "auto", False, "quantities", 64, "sm_90"): 16}
 QUICK = {
     ("Lorenz", "tsit5", True, "final", 32, "sm_90"),
     ("Lorenz", "auto", False, "final", 64, "sm_90"),
-    ("CascadedTanks", "tsit5", False, "all", 32, "sm_80"),
-    ("BouncingBall", "tsit5", False, "all", 32, "sm_90"),
+    ("CascadedTanks", "tsit5", True, "all", 32, "sm_80"),
+    ("BouncingBall", "tsit5", True, "all", 32, "sm_90"),
     ("BrownianParticle", "euler_maruyama", True, "all", 64, "sm_80"),
-    ("Pendulum", "vern7", False, "quantities", 64, "sm_90"),
+    ("Pendulum", "vern7", False, "final", 64, "sm_90"),
 }
 
 
@@ -48,6 +49,8 @@ def cases() -> list:
     for name in library.__all__:
         ways = NOISY if getattr(library, name)().has_noise else WAYS
         for way, keep, bits, arch in itertools.product(ways, KEEPS, (64, 32), ARCHITECTURES):
+            if way[0] == "vern7" and keep != "final":
+                continue  # its interpolant has 16 slopes a state, which do not fit
             case = (name, *way, keep, bits, arch)
             marks = [] if case in QUICK else [pytest.mark.slow]
             found.append(pytest.param(*case, marks=marks, id="-".join(map(str, case))))
@@ -75,7 +78,7 @@ def test_a_unit_compiles_for_gpus(name, method, fixed, keep, bits, architecture)
             assert unit.usage.spills <= PUT_ASIDE.get(case, 0), unit.usage
 
 
-@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("bits", [32, pytest.param(64, marks=pytest.mark.slow)])
 def test_networks_and_tables_compile(bits):
     need_nvrtc()
     dtype = torch.float64 if bits == 64 else torch.float32
@@ -100,6 +103,7 @@ class Hybrid(tw.Physics):
         return dict(zip("abcd", self.net(a, b, c, d), strict=True))
 
 
+@pytest.mark.slow
 def test_the_network_kernels_take_what_they_took():
     """Registers, frame and spills of the hybrid; a change is looked at and written down."""
     need_nvrtc()

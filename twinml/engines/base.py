@@ -25,7 +25,7 @@ class Outcome:
         states: (n, B, T), or (n, B, 1) for the final states; None when quantities are kept.
         quantities: By name, (B,).
         outputs: By name at the saved states, (B, T) each; None where torch is to evaluate them.
-        derivatives: What took derivatives beside it: "kernel", or "torch: " and why; "" for nothing.
+        derivatives: What took derivatives: "kernel", or "torch: " and why; "" for nothing.
         note: How it ran, where that is not plain, for ``Solution.reason``.
         status, fail_time, steps, rejected: (B,).
         state: Where every row stopped.

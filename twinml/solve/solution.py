@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
@@ -71,7 +71,10 @@ class Solution:
     fail_time: Tensor
     steps: Tensor
     rejected: Tensor
-    method: Any = _Found()
+    if TYPE_CHECKING:
+        method: Any
+    else:
+        method: Any = _Found()
     engine: str
     reason: str
     state: LaneState

@@ -106,7 +106,7 @@ def _cupy(standin: Standin) -> types.ModuleType:
             self.entry.restype = None
 
         def __call__(self, grid: tuple[int], block: tuple[int], args: tuple[Any, ...]) -> None:
-            assert stream.current == [7], "not on torch's stream"
+            assert Stream.current == [7], "not on torch's stream"
             if standin.fail:
                 raise standin.fail.pop(0)
             (value,) = args
@@ -126,21 +126,26 @@ def _cupy(standin: Standin) -> types.ModuleType:
                 self.handle = ctypes.CDLL(self.path)
             return RawKernel(self.handle, name)
 
-    class stream:
+    class Stream:
         current: ClassVar[list[int]] = []
 
-        def __init__(self, pointer: int) -> None:
-            self.pointer = pointer
+        @classmethod
+        def from_external(cls, given: Any) -> Stream:
+            version, pointer = given.__cuda_stream__()
+            assert version == 0
+            found = cls()
+            found.pointer = pointer
+            return found
 
         def __enter__(self) -> None:
-            stream.current.append(self.pointer)
+            Stream.current.append(self.pointer)
 
         def __exit__(self, *_: object) -> None:
-            stream.current.pop()
+            Stream.current.pop()
 
     module.RawModule = RawModule
     module.cuda = types.SimpleNamespace(
-        ExternalStream=stream,
+        Stream=Stream,
         runtime=types.SimpleNamespace(
             runtimeGetVersion=lambda: standin.runtime,
             driverGetVersion=lambda: standin.driver,

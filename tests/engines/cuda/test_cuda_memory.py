@@ -45,7 +45,9 @@ def test_results_beyond_the_device_lie_in_the_memory_of_the_host(standin):
     same_bits(found, tw.simulate(library.Lorenz(), T, engine="native", **LORENZ))
 
 
-@pytest.mark.parametrize("name", ["BouncingBall", "BrownianParticle"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("BouncingBall", marks=pytest.mark.slow), "BrownianParticle"]
+)
 def test_events_and_noise_survive_being_parted(name, standin):
     model = getattr(library, name)()
     state = next(iter(model.declared.states))

@@ -27,10 +27,18 @@ EXTRAS = (
     Extra("native", (("ziglang", "ziglang"),), "a C++ compiler, where the machine has none"),
     Extra("ray", (("ray", "ray"),), "Ray (no task of this version uses it)"),
     Extra(
-        "cuda13", (("cupy", "cupy-cuda13x"),), "CUDA 13 kernels (no task of this version uses them)"
+        "cuda13",
+        (
+            ("cupy", "cupy-cuda13x"),
+            ("cuda.bindings", "cuda-bindings"),
+            ("nvidia", "nvidia-cuda-nvrtc"),
+        ),
+        "kernels on a GPU with CUDA 13",
     ),
     Extra(
-        "cuda12", (("cupy", "cupy-cuda12x"),), "CUDA 12 kernels (no task of this version uses them)"
+        "cuda12",
+        (("cupy", "cupy-cuda12x"), ("nvidia", "nvidia-cuda-nvrtc-cu12")),
+        "kernels on a GPU with CUDA 12",
     ),
     Extra(
         "serve",

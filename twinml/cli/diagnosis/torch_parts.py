@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,11 @@ TRIAL = (
     "t = torch.linspace(0, 1, 3, dtype=torch.float64)\n"
     "s = tw.simulate(tw.library.Pendulum(), t, engine={engine!r})\n"
     "assert s.ok.all(); print(f'a trial simulation with {{s.method}}')"
+)
+USABLE = (
+    "from twinml.engines.cuda.engine import unavailable\n"
+    "reason = unavailable()\n"
+    "assert reason is None, reason\n"
 )
 
 
@@ -53,8 +57,6 @@ def engines() -> Iterator[Finding]:
     ):
         works, detail = tried_in_python(here + TRIAL.format(engine=name))
         yield Finding(f"engine {name}", works, detail, advice)
-    if importlib.util.find_spec("twinml.engines.cuda") is None:
-        detail = "compiled on a GPU; not part of this version, engine=auto takes another"
-        yield Finding("engine cuda", False, detail)
-    else:
-        yield Finding("engine cuda", True, "compiled on a GPU; needs what is listed below")
+    works, detail = tried_in_python(here + USABLE + TRIAL.format(engine="cuda"))
+    detail = detail.removeprefix("AssertionError: ")
+    yield Finding("engine cuda", works, detail, "only for kernels on a GPU")

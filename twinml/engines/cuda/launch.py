@@ -138,13 +138,24 @@ class CudaLaunch:
         for name, place in places.items():
             kind = type(getattr(args, name))
             setattr(args, name, ctypes.cast(begin.data_ptr() + place, kind))
-        for name, kind in Args._fields_:
-            if issubclass(kind, ctypes._Pointer) and getattr(args, name):
-                assert name in places, f"args.{name} is no table of the launch"
+        for field in Args._fields_:
+            pointer = issubclass(field[1], ctypes._Pointer) and getattr(args, field[0])
+            assert not pointer or field[0] in places, f"args.{field[0]} is no table of the launch"
         # A numpy array of one element goes by value, into the kernel's own constant memory.
         value = numpy.frombuffer(bytes(args), dtype=f"V{ctypes.sizeof(Args)}")
-        with cupy().cuda.ExternalStream(device.stream(self.gpu)):
+        with cupy().cuda.Stream.from_external(_Stream(device.stream(self.gpu))):
             function((blocks,), (block,), (value,))
+
+
+@final
+class _Stream:
+    """A stream in the form in which CUDA's Python packages hand it to each other."""
+
+    def __init__(self, pointer: int) -> None:
+        self._pointer = pointer
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self._pointer
 
 
 def _sent(launch: Launch, gpu: Gpu) -> tuple[Tensor, dict[str, int]]:

@@ -22,7 +22,7 @@ def cupy() -> Any:
         MissingDependencyError: it is missing or broken.
     """
     try:
-        import cupy
+        import cupy  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingDependencyError(_missing("cupy", "cupy", error)) from error
     return cupy
@@ -35,7 +35,7 @@ def nvrtc() -> Any:
         MissingDependencyError: it is missing or broken.
     """
     try:
-        from cuda.bindings import nvrtc
+        from cuda.bindings import nvrtc  # pyright: ignore
     except ImportError as error:
         raise MissingDependencyError(_missing("cuda-bindings", "cuda", error)) from error
     return nvrtc
