@@ -9,7 +9,7 @@ from twinml import library
 from twinml.errors import DerivativeError
 from twinml.lowering import evaluate, lower, print_function
 from twinml.lowering.derive import jacobian, tangent
-from twinml.lowering.header import expanded
+from twinml.lowering.header import with_twins
 from twinml.lowering.points import sample
 from twinml.lowering.program import Call
 
@@ -31,15 +31,16 @@ def test_the_derivatives_of_a_twin_are_those_of_the_torch_model():
 
 
 def test_a_program_with_its_twin_computes_the_same():
-    program = expanded(lower(models.TwinLorenz()).programs["rhs"])
+    program = with_twins(lower(models.TwinLorenz()).programs["rhs"])
+    assert program is not None
     points = sample(library.Lorenz()).values
     wanted = lower(library.Lorenz()).programs["rhs"]
     for one, other in zip(evaluate(program, points), evaluate(wanted, points), strict=True):
         assert (one == other).all()
     assert calls(program) == []
-    alone = lower(models.Lorenz())
-    assert alone.followed() == alone.programs["rhs"]
-    assert lower(models.Tanks()).followed() is None
+    assert with_twins(lower(models.Tanks()).programs["rhs"]) is None
+    alone = lower(models.Lorenz()).programs["rhs"]
+    assert with_twins(alone) == alone
 
 
 def test_rhs_jvp_is_called_once_for_each_direction_and_has_no_derivative():

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from twinml.errors import EquationError, LoweringError
 from twinml.lowering.check import check_jacobian, check_values
-from twinml.lowering.header import expanded, header_program, header_text
+from twinml.lowering.header import header_program, header_text, with_twins
 from twinml.lowering.points import Points, sample
-from twinml.lowering.program import Call, Program
+from twinml.lowering.program import Program
 from twinml.lowering.recorder import Members
 from twinml.lowering.simplify import fused
 from twinml.lowering.trace import programs, rhs_program
@@ -62,13 +62,8 @@ class Lowered:
     twinless: str = ""
 
     def followed(self) -> Program | None:
-        """The right-hand side as it can be followed backward, a header by its twin.
-
-        A header alone stays as it is where it has ``rhs_jvp``; None where it has neither.
-        """
-        program = expanded(self.programs["rhs"])
-        calls = [node for node in program.nodes if isinstance(node, Call)]
-        return program if all(call.jvp for call in calls) else None
+        """The right-hand side as it can be followed backward, headers by their twins; or None."""
+        return with_twins(self.programs["rhs"])
 
     def read(self, dtype: torch.dtype) -> list[Tensor]:
         """Current values of the tensors, contiguous, in ``dtype``, on their own devices."""

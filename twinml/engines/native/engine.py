@@ -99,9 +99,7 @@ def _run(
         problem, bits,
         reuse=problem.disposable and len(methods) == 1 and records is None and memory is None,
     )  # fmt: skip
-    launch = Launch(problem, state, bits, lowered.read(problem.y0.dtype))
-    if memory is not None:
-        memory.fill(launch.args)
+    launch = Launch(problem, state, bits, lowered.read(problem.y0.dtype), memory)
     names: numpy.ndarray | str = methods[0]
     rows, reports = None, []
     for phase, name in enumerate(methods):
