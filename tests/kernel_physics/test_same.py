@@ -30,11 +30,10 @@ def agree(one: tw.Solution, other: tw.Solution, tolerance: float) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"keep": "all"},
-        {"keep": "final", "dt": 0.01, "method": "rk4", "dtype": torch.float32},
+        {"keep": "all", "dt": 0.01, "method": "rk4", "dtype": torch.float32},
         {"keep": {"peak": "max(x)", "when": "first_time(z > 20)"}},
     ],
-    ids=("trajectory", "float32", "quantity"),
+    ids=("float32", "quantity"),
 )
 def test_equal_arithmetic_gives_equal_bits(options):
     found, wanted = (
@@ -80,13 +79,13 @@ def test_events_and_noise_stay_torch_methods(engine):
 @pytest.mark.parametrize("header", [models.Robertson, models.TwinRobertson])
 def test_stiff_methods_take_the_jacobian_of_rhs_jvp_or_of_the_twin(header, engine):
     t = torch.tensor([0.0, 0.4, 40.0], dtype=torch.float64)
-    for method in ("rodas5p", "auto")[: 1 + (engine == "native")]:
-        options = {"method": method, "engine": engine, "rtol": 1e-5, "atol": 1e-9}
-        found, wanted = (tw.simulate(m(), t, **options) for m in (header, library.Robertson))
-        assert found.ok.all()
-        agree(found, wanted, 1e-4)
-        assert abs(int(found.steps) - int(wanted.steps)) <= 5
-        assert "rodas5p" in str(found.method)
+    method = "auto" if engine == "native" else "rodas5p"  # auto's second kernel is the same
+    options = {"method": method, "engine": engine, "rtol": 1e-5, "atol": 1e-9}
+    found, wanted = (tw.simulate(m(), t, **options) for m in (header, library.Robertson))
+    assert found.ok.all()
+    agree(found, wanted, 1e-4)
+    assert abs(int(found.steps) - int(wanted.steps)) <= 5
+    assert "rodas5p" in str(found.method)
 
 
 @first_dual
