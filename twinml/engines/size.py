@@ -7,9 +7,9 @@ from twinml.errors import LoweringError
 from twinml.solve.methods import AUTO, AUTO_PAIR, DENSE_STATES
 from twinml.solve.problem import Problem
 
-# A kernel's text names every state and writes every operation out. Measured (g++ 12, one core,
-# both methods of "auto"): 40 states of a rod and of a reactor 3 to 8 s, 200 of a rod 6 s, 400 of a
-# rod 17 s; 50 states that each depend on all (2,600 operations) 40 s, 100 of these over 3 min.
+# A kernel's text names every state and writes every operation out. Measured (g++ 12, a busy core,
+# both methods of "auto"): 200 states of a rod 6 s, 400 of a rod 17 s; 50 states that each depend on
+# all (2,600 operations) 19 s for tsit5 and 106 s for rodas5p, which only stiff rows ask for.
 MOST_STATES = 256
 MOST_OPERATIONS = 5_000
 _FEW_STATES = 32
