@@ -103,7 +103,7 @@ def reduced_solution(problem: Problem, reduce: Mapping[str, Reduction], run: Run
             part = _reduced(engine, reduction, outcome.quantities[name], failed, start)
             reduced[name] = reduced[name].merge(part) if name in reduced else part
         # A device tells when it is asked.
-        method = outcome.method() if callable(outcome.method) else outcome.method
+        method: Any = outcome.method() if callable(outcome.method) else outcome.method
         methods.update(numpy.atleast_1d(method).tolist())
         kernels = kernels or outcome.kernels
     none = torch.zeros(0, dtype=torch.int64)
