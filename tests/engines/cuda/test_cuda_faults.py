@@ -34,6 +34,19 @@ def test_a_device_lost_on_the_way_is_an_error_and_the_process_goes_on(standin):
     assert run().ok.all()
 
 
+def test_a_device_that_is_lost_after_the_call_is_told_where_values_are_found(standin, monkeypatch):
+    sol = tw.simulate(library.BouncingBall(), T, engine="cuda", method="tsit5", keep="final")
+
+    def lost(*_):
+        raise RuntimeError("CUDA error: the launch timed out and was terminated")
+
+    monkeypatch.setattr("twinml.engines.native.events.EventMemory.times_of", lost)
+    monkeypatch.setattr("tests.engines.cuda.standin.Clock.seconds", lost)
+    for read in (lambda: sol.events["impact"], lambda: sol.kernels[0].seconds, sol.explain):
+        with pytest.raises(DeviceError, match="failed or was lost during the run: CUDA error"):
+            read()
+
+
 def test_an_error_of_our_own_is_not_laid_at_the_door_of_the_device(standin):
     standin.fail = [ValueError("something else")]
     with pytest.raises(ValueError, match="something else"):

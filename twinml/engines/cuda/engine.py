@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TypeVar, final
+from typing import final
 
 import numpy
 import torch
@@ -20,6 +20,7 @@ from twinml.engines.base import AbstractEngine, Outcome
 from twinml.engines.chunks import rows_of
 from twinml.engines.cuda import device, packages
 from twinml.engines.cuda.device import Gpu
+from twinml.engines.cuda.faults import told
 from twinml.engines.cuda.launch import CudaLaunch, Handed
 from twinml.engines.cuda.parts import joined
 from twinml.engines.cuda.plan import cuda_kernel, cuda_spec, rows_at_once
@@ -31,18 +32,10 @@ from twinml.engines.native.moving import MovingMemory
 from twinml.engines.native.plan import moving_spec
 from twinml.engines.native.rows import RowState
 from twinml.engines.record import Record
-from twinml.errors import (
-    ArgumentError,
-    DeviceError,
-    MissingDependencyError,
-    OutOfMemoryError,
-    TwinmlError,
-)
+from twinml.errors import ArgumentError, MissingDependencyError
 from twinml.solve.event_times import EventTimes
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.status import FAILURE
-
-Found = TypeVar("Found")
 
 
 @final
@@ -76,7 +69,7 @@ class CudaEngine(AbstractEngine):
             )
         gpu = device.describe(problem.y0.device)
         with torch.no_grad(), device.guard(gpu):
-            return _told(gpu, lambda: _planned(problem, method, gpu))
+            return told(gpu.name, lambda: _planned(problem, method, gpu))
 
     def moved(self, problem: Problem, method: str, memory: MovingMemory) -> Outcome:
         """As ``run`` for all rows at once, with the derivatives along one pass in ``memory``."""
@@ -102,32 +95,6 @@ def unavailable() -> str | None:
         return packages.mismatch()
     except MissingDependencyError as error:
         return str(error).rstrip(".")
-
-
-def _told(gpu: Gpu, work: Callable[[], Found]) -> Found:
-    """The work's result; errors of the device in words."""
-    try:
-        return work()
-    except TwinmlError:
-        raise
-    except Exception as error:
-        if device.is_out_of_memory(error):
-            raise OutOfMemoryError(
-                f"{gpu.name} has no memory left for this run, not even for a few rows at once "
-                f"({_first(error)}). Free tensors that are not needed, end other programs there, "
-                "keep quantities or keep='final', or use engine='native'."
-            ) from error
-        if "cuda" not in f"{type(error).__name__} {error}".lower():
-            raise
-        raise DeviceError(
-            f"{gpu.name} failed or was lost during the run: {_first(error)}. Nothing of this run "
-            "can be used, and CUDA refuses further work in this process: start it again, see "
-            "nvidia-smi, or use engine='native'."
-        ) from error
-
-
-def _first(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _planned(problem: Problem, method: str, gpu: Gpu) -> Outcome:
@@ -189,7 +156,7 @@ def _run(
         handed = Handed.none_yet(problem) if specs[number].hand_over else None
         reports.append(launch.run(kernel, taken, handed))
         if handed is not None:
-            names = functools.partial(_names, tuple(methods), handed.rows, handed.count)
+            names = functools.partial(_names, gpu.name, tuple(methods), handed)
         taken = handed
     failed = (state.status & int(FAILURE)) != 0
     states = launch.launch.states
@@ -210,7 +177,7 @@ def _run(
             state.time, state.y, state.h.to(torch.float64), path,
             book and book.side, book and book.near.to(torch.float64),
         ),
-        events={} if book is None else _Events(book, problem),
+        events={} if book is None else _Events(book, problem, gpu.name),
         kernels=tuple(reports),
     )  # fmt: skip
 
@@ -220,12 +187,13 @@ def _aligned(weight: Tensor) -> Tensor:
     return weight if weight.data_ptr() % 16 == 0 else weight.clone()
 
 
-def _names(methods: tuple[str, ...], rows: Tensor, count: Tensor) -> str | numpy.ndarray:
+def _names(device_name: str, methods: tuple[str, ...], handed: Handed) -> str | numpy.ndarray:
     """The method of each row; waits for the device. One name where all rows share it."""
-    over = rows[: int(count)].cpu().numpy()
-    if over.shape[0] in (0, rows.shape[0]):
+    rows = handed.rows.shape[0]
+    over = told(device_name, lambda: handed.rows[: int(handed.count)].cpu().numpy())
+    if over.shape[0] in (0, rows):
         return methods[over.shape[0] > 0]
-    names = numpy.full(rows.shape[0], methods[0], dtype=object)
+    names = numpy.full(rows, methods[0], dtype=object)
     names[over] = methods[1]
     return names
 
@@ -234,14 +202,17 @@ def _names(methods: tuple[str, ...], rows: Tensor, count: Tensor) -> str | numpy
 class _Events(Mapping[str, EventTimes]):
     """Times of events by name, gathered when they are asked for: that waits for the device."""
 
-    def __init__(self, book: EventMemory, problem: Problem) -> None:
-        self._book, self._problem = book, problem
+    def __init__(self, book: EventMemory, problem: Problem, device_name: str) -> None:
+        self._book, self._problem, self._device = book, problem, device_name
         self._names = list(problem.model.declared.events)
         self._found: dict[str, EventTimes] = {}
 
     def __getitem__(self, name: str) -> EventTimes:
         if name not in self._found:
-            self._found[name] = self._book.times_of(self._names.index(name), self._problem)
+            number = self._names.index(name)
+            self._found[name] = told(
+                self._device, lambda: self._book.times_of(number, self._problem)
+            )
         return self._found[name]
 
     def __contains__(self, name: object) -> bool:

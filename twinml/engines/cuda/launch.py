@@ -12,6 +12,7 @@ from torch import Tensor
 
 from twinml.engines.cuda import device
 from twinml.engines.cuda.device import Clock, Gpu
+from twinml.engines.cuda.faults import told
 from twinml.engines.cuda.library import CudaLibrary
 from twinml.engines.cuda.packages import cupy
 from twinml.engines.native.launch import Launch
@@ -60,16 +61,18 @@ class Handed:
 class _Watch:
     """Asked for, waits for the device: seconds of a launch and use of its lanes."""
 
-    def __init__(self, clock: Clock, counters: Tensor) -> None:
-        self._clock, self._counters = clock, counters
+    def __init__(self, clock: Clock, counters: Tensor, gpu: Gpu) -> None:
+        self._clock, self._counters, self._device = clock, counters, gpu.name
         self._found: Measured | None = None
 
     def __call__(self) -> tuple[float, float | None]:
         if self._found is None:
-            _, useful, every, _ = self._counters.tolist()
-            share = useful / every if every else None
-            self._found = Measured(self._clock.seconds(), share)
+            self._found = told(self._device, self._measured)
         return self._found()
+
+    def _measured(self) -> Measured:
+        _, useful, every, _ = self._counters.tolist()
+        return Measured(self._clock.seconds(), useful / every if every else None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Elsewhere there is no such device to ask.
@@ -121,7 +124,7 @@ class CudaLaunch:
             text=kernel.text, source=str(library.source_path), library=str(library.path),
             command=" ".join(library.command), compile_seconds=library.compile_seconds,
             cached=library.cached, threads=blocks * block,
-            measured=_Watch(clock, counters),
+            measured=_Watch(clock, counters, self.gpu),
             occupancy=Occupancy(
                 library.usage.registers, library.usage.stack, library.usage.spills, block, blocks,
                 min(1.0, block * resident / self.gpu.threads),
