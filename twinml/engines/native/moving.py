@@ -84,7 +84,9 @@ class MovingMemory:
                 for place in moving.inputs
             ]
         )
-        args.moving_signals = self._columns([seeds.inputs.get(name) for name in signals])
+        args.moving_signals = self._columns(
+            [seeds.inputs.get(name) for name in signals], knots=True
+        )
         changes = []
         for direction in range(moving.directions):
             for number in range(len(problem.changes)):
@@ -93,15 +95,15 @@ class MovingMemory:
                 changes.append(ChangeSeedView(*(self._view(part, direction) for part in parts)))
         args.moving_changes = views(ChangeSeedView, changes)
 
-    def _columns(self, parts: list[Tensor | None]) -> object:
+    def _columns(self, parts: list[Tensor | None], knots: bool = False) -> object:
         every = [
-            self._view(part, direction)
+            self._view(part, direction, knots)
             for direction in range(self.moving.directions)
             for part in parts
         ]
         return views(ColumnView, every)
 
-    def _view(self, part: Tensor | None, direction: int) -> ColumnView:
+    def _view(self, part: Tensor | None, direction: int, knots: bool = False) -> ColumnView:
         """One direction of a seed; no data beyond the last, and where there is none."""
         if part is None or direction >= part.shape[0]:
             return ColumnView(None, 0)
@@ -110,7 +112,8 @@ class MovingMemory:
             values = values.contiguous()
             self._kept.append(values)
             return ColumnView(values.data_ptr(), values.stride(0))
-        shared = values.shape[0] != self.problem.rows
+        # There may be as many knots as rows.
+        shared = knots or values.shape[0] != self.problem.rows
         values = values.contiguous()
         self._kept.append(values)
         return column(values[:1], 1) if shared else column(values)
