@@ -30,7 +30,9 @@ def collected(net: nn.Module, loss: Tensor) -> Gradient:
 def simulated(windows: Windows, engine: str, compiled: bool) -> Callable[[], Gradient]:
     """``tw.simulate`` as a user writes it."""
     net = layers(windows.dtype)
-    model = Learned(torch.compile(net) if compiled else net)
+    used = torch.compile(net) if compiled else net
+    assert isinstance(used, nn.Module)
+    model = Learned(used)
     initial = dict(zip(NAMES, windows.start.T.contiguous(), strict=True))
 
     def run() -> Gradient:

@@ -22,7 +22,7 @@ SLOW = 15.0
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Time one training step of a hybrid.")
     parser.add_argument("--cores", type=int, default=2, choices=(1, 2))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int)

@@ -75,7 +75,7 @@ class CudaEngine(AbstractEngine):
         """As ``run`` for all rows at once, with the derivatives along one pass in ``memory``."""
         gpu = device.describe(problem.y0.device)
         with torch.no_grad(), device.guard(gpu):
-            return _told(gpu, lambda: _run(problem, method, gpu, memory))
+            return told(gpu.name, lambda: _run(problem, method, gpu, memory))
 
     def recorded(self, problem: Problem, method: str) -> tuple[Outcome, list[Record]]:
         """The eager engine's, which runs on the same device."""
