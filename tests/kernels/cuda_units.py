@@ -24,6 +24,8 @@ from twinml.lowering.unit import unit_text
 from twinml.solve.problem import Problem
 
 ARCHITECTURES = ("sm_80", "sm_90")
+# Models of fields have kernels of their own kind, over cells.
+WRITTEN_OUT = [n for n in library.__all__ if getattr(library, n)().declared.width <= 16]
 
 
 @dataclass(frozen=True)

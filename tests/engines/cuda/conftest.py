@@ -15,9 +15,9 @@ Agree = Callable[[tw.Solution, tw.Solution], None]
 
 
 @pytest.fixture
-def standin() -> Iterator[Standin]:
+def standin(monkeypatch) -> Iterator[Standin]:
     """Kernels for a GPU run on the CPU."""
-    with standing_in() as found:
+    with standing_in(monkeypatch) as found:
         yield found
 
 

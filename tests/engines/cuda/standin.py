@@ -175,14 +175,20 @@ class Clock:
 
 
 @contextmanager
-def standing_in(**settings: Any) -> Iterator[Standin]:
-    """A stand-in in the place of a GPU, for a block; skips where there is no g++."""
+def standing_in(given: pytest.MonkeyPatch | None = None, **settings: Any) -> Iterator[Standin]:
+    """A stand-in in the place of a GPU, for a block; skips where there is no g++.
+
+    Args:
+        given: What takes the patches back, where a test patches the same things with it: two of
+            them would restore each other's.
+        settings: Of the stand-in.
+    """
     if shutil.which("g++") is None:
         pytest.skip("needs g++")
     standin = Standin(**settings)
     place = torch.device("cpu")
     gpu = Gpu(place, NAME, "sm_90", standin.processors, 2048)
-    with pytest.MonkeyPatch.context() as patch:
+    with nullcontext(given) if given else pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "cupy", _cupy(standin))
         for module in (packages, library):
             patch.setattr(module, "nvrtc_version", lambda: (13, 0))

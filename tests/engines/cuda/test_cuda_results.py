@@ -13,6 +13,7 @@ from tests.engines.engines import same_bits
 from tests.engines.test_native_hybrid import Learned
 from tests.engines.test_native_library import KEEPS, NOISY, scenario
 from tests.kernel_physics.models import TwinLorenz
+from tests.kernels.cuda_units import WRITTEN_OUT
 from twinml import library
 
 pytestmark = pytest.mark.usefixtures("compiler")
@@ -105,7 +106,7 @@ def test_going_on_is_going_on(standin):
 WAYS = [("tsit5", True), ("tsit5", False), ("vern7", False), ("rodas5p", False), ("auto", False)]
 LIBRARY = [
     (name, *way, keep)
-    for name in library.__all__
+    for name in WRITTEN_OUT
     for way in (NOISY if getattr(library, name)().has_noise else WAYS)
     for keep in KEEPS
 ]

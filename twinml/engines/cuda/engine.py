@@ -107,13 +107,13 @@ def _planned(problem: Problem, method: str, gpu: Gpu) -> Outcome:
                 return _run(problem, method, gpu)
             place = gpu.device if here else torch.device("cpu")
             parts = list(_in_parts(problem, method, gpu, most, place))
-            told = (
+            note = (
                 f"in {len(parts)} parts of at most {most} rows, since the device's memory "
                 f"{'ran out' if short else 'does not hold all at once'}"
             )
             if not here:
-                told += "; the results are too large for it and lie in the CPU's memory"
-            return joined(parts, place).replace(note=told)
+                note += "; the results are too large for it and lie in the CPU's memory"
+            return joined(parts, place).replace(note=note)
         except Exception as error:
             if not device.is_out_of_memory(error) or most <= 1:
                 raise
