@@ -17,7 +17,6 @@ from twinml.engines.observe import outputs_at
 from twinml.engines.replay import replay
 from twinml.engines.saving import Trajectory
 from twinml.errors import ArgumentError
-from twinml.library import VanDerPol
 
 pytestmark = pytest.mark.usefixtures("compiler")
 
@@ -432,7 +431,8 @@ def test_auto_takes_kernels_for_gradients_and_says_where_it_does_not():
     moved = {"changes": [tw.Change(at, "add", "k", 1.0)], **TRAINED}
     kept = {"keep": {"q": "max(x)"}, **TRAINED}
     stiff = {"method": "rodas5p"}
-    for options, word in ((moved, "time of a change"), (kept, "quantities"), (stiff, "rodas5p")):
+    words = ("time of a change", "quantities", "rodas5p")
+    for options, word in zip((moved, kept, stiff), words, strict=True):
         sol = tw.simulate(Hybrid(), TIMES, **options)
         assert sol.engine == "eager" and word in sol.reason, sol.reason
         with pytest.raises(ArgumentError, match=word):
@@ -459,10 +459,53 @@ def test_every_target_gives_the_same_bits(kind, dtype):
         pytest.skip("this machine runs one target only")
 
 
+class Swing(tw.Physics):
+    """A van der Pol oscillator, stiff where mu is large; driven."""
+
+    x = tw.State("1", initial=2.0)
+    v = tw.State("1", initial=0.0)
+    mu = tw.Parameter("1", default=1.0)
+    u = tw.Input("1", default=0.0)
+    effort = tw.Output("1")
+
+    def rhs(self, x, v, mu, u):
+        return {"x": v, "v": mu * (1.0 - x * x) * v - x + u}
+
+    def outputs(self, x, mu):
+        return {"effort": mu * x}
+
+
 @pytest.mark.slow
-def test_rows_that_turn_stiff_go_to_the_reference():
-    name = next(iter(VanDerPol().declared.parameters))
-    mu = torch.tensor([1.0, 1000.0], dtype=torch.float64, requires_grad=True)
-    problem = build_problem(VanDerPol(), [0.0, 20.0], {name: mu})
-    with pytest.raises(ArgumentError, match="1 rows turned stiff"):
-        NativeEngine().run(problem, "auto", "frozen")
+@pytest.mark.parametrize(
+    ("method", "last"), [("rodas5p", [2.0, 5.0]), ("auto", [2.0, 1000.0])], ids=["named", "turned"]
+)
+def test_where_no_kernel_goes_backward_derivatives_are_carried_forward(method, last):
+    def run(engine):
+        leaves = [
+            torch.tensor(value, dtype=torch.float64, requires_grad=True)
+            for value in (last, [2.0, 1.8], [0.1, 0.3], 0.4, 0.55)
+        ]
+        mu, x, values, factor, at = leaves
+        sol = tw.simulate(
+            Swing(), [0.0, 0.5, 2.0], {"mu": mu}, {"x": x},
+            {"u": tw.Signal([0.0, 2.0], values, "linear")}, method=method, engine=engine,
+            changes=[tw.Change(at, "multiply", "u", factor)], rtol=1e-9, atol=1e-11,
+        )  # fmt: skip
+        return sol, torch.autograd.grad(loss_of(sol), leaves)
+
+    (sol, found), (_, want) = run("native"), run("eager")
+    assert sol.engine == "native"
+    for one, two in zip(found, want, strict=True):
+        assert one.shape == two.shape
+        assert torch.allclose(one, two, rtol=1e-5, atol=1e-8), (one, two)
+
+
+@pytest.mark.slow
+def test_a_failed_row_has_zero_gradient_forward_too_and_seconds_are_refused():
+    mu = torch.tensor([3.0, float("nan")], dtype=torch.float64, requires_grad=True)
+    sol = tw.simulate(Swing(), [0.0, 1.0], {"mu": mu}, method="rodas5p", engine="native")
+    assert sol.ok.tolist() == [True, False]
+    (found,) = torch.autograd.grad(sol["x"].nansum(), mu, create_graph=True)
+    assert found[1] == 0.0 and found[0] != 0.0
+    with pytest.raises(ArgumentError, match="second derivative"):
+        found.sum().backward()

@@ -50,7 +50,7 @@ def _function(
         vector = kind_of(program.nodes[place]) == "vector"
         if vector and not isinstance(program.nodes[place], Kept):
             homes.setdefault(place, f"{memory} + {block.offset}")
-    body, names = statements(program, homes)
+    body, names = statements(program, homes, joined=True)
     lines = [f"{marker} void {name}({_ARGUMENTS}, {more})", "{", *(f"  {line}" for line in body)]
     for place, block in zip(program.outputs[values:], blocks, strict=True):
         if block.size is None:

@@ -25,6 +25,7 @@ from twinml.lowering.program import (
     Truth,
     Wide,
     kind_of,
+    operands,
     width_of,
 )
 
@@ -126,18 +127,20 @@ def _hexadecimal(value: float) -> str:
 
 
 def statements(
-    program: Program, homes: Mapping[int, str] | None = None
+    program: Program, homes: Mapping[int, str] | None = None, joined: bool = False
 ) -> tuple[list[str], list[str]]:
     """Statements, and the name of each node's value.
 
     Args:
         program: What is computed.
         homes: Where vectors are to lie instead of in arrays of their own, by their places.
+        joined: Whether operations on vectors that only feed one other share its loop.
     """
     homes = homes or {}
+    inner = _fed_to_one(program, homes) if joined else frozenset[int]()
     names: list[str] = []
     lines: list[str] = []
-    counts = {"a": 0, "m": 0, "v": 0}
+    counts = {"a": 0, "b": 0, "m": 0, "v": 0}
     vectors: set[int] = set()
 
     def fresh(letter: str) -> str:
@@ -172,11 +175,14 @@ def statements(
                 name = fresh("a")
                 size = width_of(program.nodes[node.arg])
                 lines.append(f"const Real {name} = total<{size}>({names[node.arg]});")
+            case Wide() if place in inner:
+                name = fresh("b")
             case Pack() | Linear() | Wide() | Transposed() | Call():
                 name = fresh("v")
-                vectors.add(place)
                 home = homes.get(place)
-                lines += _vector(node, name, names, vectors, home)
+                first = _inner_text(program, node, names, vectors, inner)
+                lines += _vector(node, name, names, vectors, home, first)
+                vectors.add(place)
             case _:
                 test = kind_of(node) == "bool"
                 name = fresh("m" if test else "a")
@@ -215,6 +221,7 @@ def _vector(
     names: Sequence[str],
     vectors: set[int],
     home: str | None,
+    first: str = "",
 ) -> list[str]:
     declared = f"Real {name}[{width_of(node)}];"
     if home is not None:
@@ -240,10 +247,11 @@ def _vector(
             ]
         case Wide():
             args = [f"{names[p]}[i]" if p in vectors else names[p] for p in node.args]
+            last = f"{name}[i] = {_applied(node.op, args)};"
+            body = f"{{ {first}{last} }}" if first else last
             return [
                 declared,
-                f"TW_UNROLL for (int i = 0; i < {node.size}; ++i) "
-                f"{name}[i] = {_applied(node.op, args)};",
+                f"TW_UNROLL for (int i = 0; i < {node.size}; ++i) {body}",
             ]
         case Call():
             return _called(node, name, names)
@@ -277,3 +285,35 @@ def _called(node: Call, name: str, names: Sequence[str]) -> list[str]:
         f"Real {name}[{node.widths[0]}] = {{{unset}}};",
         f"model_{node.function}({', '.join(given)}, {name});",
     ]
+
+
+def _fed_to_one(program: Program, homes: Mapping[int, str]) -> frozenset[int]:
+    """Operations on vectors whose value only one other such operation reads."""
+    readers: dict[int, list[int]] = {}
+    for place, node in enumerate(program.nodes):
+        for arg in operands(node):
+            readers.setdefault(arg, []).append(place)
+    return frozenset(
+        place
+        for place, node in enumerate(program.nodes)
+        if isinstance(node, Wide)
+        and place not in homes
+        and place not in program.outputs
+        and len(set(readers.get(place, []))) == 1
+        and isinstance(program.nodes[readers[place][0]], Wide)
+    )
+
+
+def _inner_text(
+    program: Program, node: Node, names: Sequence[str], vectors: set[int], inner: frozenset[int]
+) -> str:
+    """Statements that come before an operation's own in its loop, for one element."""
+    text = ""
+    for place in dict.fromkeys(operands(node)):
+        below = program.nodes[place]
+        if place not in inner or not isinstance(below, Wide):
+            continue
+        args = [f"{names[p]}[i]" if p in vectors else names[p] for p in below.args]
+        text += _inner_text(program, below, names, vectors, inner)
+        text += f"const Real {names[place]} = {_applied(below.op, args)}; "
+    return text

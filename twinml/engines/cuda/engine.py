@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.chunks import rows_of
 from twinml.engines.cuda import device, packages
 from twinml.engines.cuda.device import Gpu
 from twinml.engines.cuda.launch import CudaLaunch, Handed
-from twinml.engines.cuda.parts import joined, part_of
+from twinml.engines.cuda.parts import joined
 from twinml.engines.cuda.plan import cuda_kernel, cuda_spec, rows_at_once
 from twinml.engines.derivatives import methods_for
 from twinml.engines.native.equations import equations
@@ -159,7 +160,7 @@ def _in_parts(
     problem: Problem, method: str, gpu: Gpu, most: int, place: torch.device
 ) -> Iterator[Outcome]:
     for begin in range(0, problem.rows, most):
-        part = part_of(problem, begin, min(begin + most, problem.rows))
+        part = rows_of(problem, begin, min(begin + most, problem.rows))
         yield joined([_run(part, method, gpu)], place)
 
 

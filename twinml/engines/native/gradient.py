@@ -16,7 +16,9 @@ from torch import Tensor
 from twinml.engines.base import Outcome
 from twinml.engines.derivatives import methods_for
 from twinml.engines.native.equations import equations
+from twinml.engines.native.forward_gradient import forward_gradient
 from twinml.engines.native.launch import Launch
+from twinml.engines.native.once import refused_again
 from twinml.engines.native.plan import kernel_for, spec_for
 from twinml.engines.native.reverse import Backward, Derivatives, reverse_kernel, tree
 from twinml.engines.native.rows import RowState
@@ -47,11 +49,23 @@ def no_gradient(problem: Problem) -> str | None:
     for name, value in problem.inputs.items():
         if isinstance(value, Signal) and value.times.requires_grad:
             return f"a gradient by the knots' times of input '{name}' is asked for"
+    return None
+
+
+def _forward_alone(problem: Problem, method: str) -> str | None:
+    """Why a problem cannot be followed backward from the start, or None."""
     for change in problem.changes:
         for time in (change.at, change.until):
             if isinstance(time, Tensor) and time.requires_grad:
-                return f"a gradient by the time of a change of '{change.target}' is asked for"
+                return f"the time of a change of '{change.target}' is among what it is asked by"
+    if not isinstance(method_named(method), ButcherTableau):
+        return f"method='{method}' is implicit"
     return None
+
+
+@final
+class _TurnedStiffError(Exception):
+    """Rows of a taped run turned stiff."""
 
 
 @final
@@ -185,29 +199,7 @@ class _Follow(torch.autograd.Function):
             return (None,) * (3 + len(leaves))
         with torch.no_grad():
             found = ctx.run.follow(seeds, ends)
-        if torch.is_grad_enabled():
-            given = [g for g in gradients if g is not None]
-            found = _Once.apply(len(found), *found, *leaves, *given)
-        return None, None, None, *found
-
-
-class _Once(torch.autograd.Function):
-    """Gradients that are to be differentiated again, which is refused when it is done.
-
-    They depend on the leaves and on what was given to follow; to let them stand as constants
-    would give a wrong number.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, count: int, *tensors: Tensor) -> Any:
-        return tuple(tensor.clone() for tensor in tensors[:count])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        raise NoGradientError(
-            "A second derivative of a simulation was asked for, and kernels have the first alone. "
-            "Use engine='eager', which has both."
-        )
+        return None, None, None, *refused_again(found, leaves, gradients)
 
 
 def gradient_run(problem: Problem, method: str, every: int | None = None) -> Outcome:
@@ -222,10 +214,17 @@ def gradient_run(problem: Problem, method: str, every: int | None = None) -> Out
         NoGradientError: kernels have no such derivative.
         LoweringError, NoCompilerError, CompileError: no kernel can be made.
     """
-    with torch.no_grad():
-        lowered = equations(problem)
-        leaves = Leaves(problem, lowered)
-        outcome, run = _taped(problem, method, lowered, leaves, every)
+    first = methods_for(problem, method)[0]
+    reason = _forward_alone(problem, first)
+    if reason is not None:
+        return forward_gradient(problem, method, reason)
+    try:
+        with torch.no_grad():
+            lowered = equations(problem)
+            leaves = Leaves(problem, lowered)
+            outcome, run = _taped(problem, method, lowered, leaves, every)
+    except _TurnedStiffError as error:
+        return forward_gradient(problem, method, str(error))
     if not leaves.tensors:
         return outcome
     assert outcome.states is not None
@@ -244,11 +243,6 @@ def _taped(
 ) -> tuple[Outcome, TapedRun]:
     bits = 64 if problem.y0.dtype == torch.float64 else 32
     names = methods_for(problem, method)
-    if not isinstance(method_named(names[0]), ButcherTableau):
-        raise NoGradientError(
-            f"A gradient is asked for with method='{names[0]}', which kernels have none along "
-            "yet. Use engine='eager', or an explicit method such as 'tsit5'."
-        )
     hand_over = len(names) > 1
     spec = replace(spec_for(problem, names[0], hand_over, False), outputs=0, tape=True)
     kernel = kernel_for(lowered, spec, None, None)
@@ -261,10 +255,7 @@ def _taped(
     report = tape.run(kernel)
     stiff = (state.status & _STIFF) != 0
     if bool(stiff.any()):
-        raise NoGradientError(
-            f"A gradient is asked for and {int(stiff.sum())} rows turned stiff, where kernels "
-            f"have none yet. Use engine='eager', or method='{names[0]}' for these rows too."
-        )
+        raise _TurnedStiffError(f"{int(stiff.sum())} rows turned stiff")
     outcome = _outcome(problem, launch, names[0], report)
     failed = (state.status & int(FAILURE)) != 0
     good = None
