@@ -5,6 +5,7 @@
  *   FD_DIMENSIONS                     1 or 2; cells lie line by line, x fastest
  *   FD_FIELDS FD_COEFFICIENTS         how many arguments: a number a cell; a number a row
  *   FD_RESULTS                        how many results, a number a cell
+ *   FD_ARGS_BYTES                     size of FieldArgs as the host has it
  *   FD_REACH                          how far a cell sees its neighbours, in cells
  *   FD_WRAP_X FD_WRAP_Y               whether the grid closes on itself; else the edge is repeated
  *
@@ -58,6 +59,7 @@ struct FieldArgs {
   real* sums; /* (tiles, coefficients, rows) */
   count* next;
 };
+static_assert(sizeof(FieldArgs) == FD_ARGS_BYTES, "twinml/fields/memory.py has another layout");
 
 /* A coordinate beyond the edge: the one it stands for. */
 template <int WRAP>

@@ -67,7 +67,7 @@ WAYS: dict[str, tuple[dict[str, Any], float]] = {
     "rodas5p": ({"method": "rodas5p", "rtol": 1e-9, "atol": 1e-11}, 1e-9),
     "auto": ({"method": "auto", "rtol": 1e-10, "atol": 1e-12}, 1e-9),
 }
-QUICK = (("wall", "rk4-fixed"), ("ending", "tsit5"))
+QUICK = (("wall", "rk4-fixed"),)
 
 
 @pytest.mark.parametrize(

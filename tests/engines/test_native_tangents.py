@@ -152,7 +152,12 @@ def test_fixed_steps_have_the_derivative_that_autograd_gives_of_the_reference(ki
 
 
 @pytest.mark.parametrize(
-    "name", ["rk4-fixed", "tsit5", pytest.param("rodas5p", marks=pytest.mark.slow)]
+    "name",
+    [
+        "tsit5",
+        pytest.param("rk4-fixed", marks=pytest.mark.slow),
+        pytest.param("rodas5p", marks=pytest.mark.slow),
+    ],
 )
 def test_they_are_those_of_central_differences(name):
     options = {**KINDS[name]}
@@ -204,6 +209,7 @@ def test_the_bits_do_not_depend_on_the_rows_beside_the_order_the_threads_or_the_
         assert torch.equal(narrow, whole[:, :9])
 
 
+@pytest.mark.slow
 def test_only_the_end_may_be_kept():
     def build(theta, keep):
         return driven(theta, True, method="tsit5", keep=keep)
@@ -214,7 +220,8 @@ def test_only_the_end_may_be_kept():
     assert torch.equal(ends[:, :, 0], whole[:, :, -1])
 
 
-@pytest.mark.parametrize("method", ["tsit5", pytest.param("rodas5p", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["tsit5", "rodas5p"])
 def test_float32_agrees_with_float64_to_its_own_rounding(method):
     found = [
         by_kernel(
@@ -310,3 +317,26 @@ def test_directions_share_passes_of_one_width():
         (1, 1), (1, 2), (1, 4), (1, 4), (2, 4), (2, 4), (3, 4),
     ]  # fmt: skip
     assert passes_of(3, 2) == (2, 2) and passes_of(3, 1) == (3, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["hold", "linear"])
+def test_a_signal_that_all_rows_share_may_have_as_many_knots_as_there_are_rows(kind):
+    values = torch.tensor([0.3, -0.4, 0.8], dtype=torch.float64)
+    times = torch.tensor([0.0, 0.35, 1.0], dtype=torch.float64)
+    p = torch.tensor([0.3, 0.5, 0.7], dtype=torch.float64)
+
+    def problem(values):
+        signal = tw.Signal(times, values, kind=kind)
+        return build_problem(
+            Forced(), [0.0, 0.5, 1.0], {"p": p}, inputs={"u": signal}, method="rk4", dt=0.1
+        )
+
+    seeds = Seeds(inputs={"u": torch.eye(3, dtype=torch.float64)})
+    _, found = tangent_run(problem(values), "rk4", seeds)
+    leaf = values.clone().requires_grad_()
+    states = EagerEngine().run(problem(leaf), "rk4", "frozen").states
+    assert states is not None
+    for row in range(3):
+        (want,) = torch.autograd.grad(states[0, row, -1], leaf, retain_graph=True)
+        assert torch.allclose(found[0, row, -1], want, rtol=1e-12, atol=1e-14)

@@ -79,7 +79,9 @@ def test_float32_runs_in_float32(spread):
     assert torch.allclose(found, in_torch(*given), rtol=1e-5, atol=1e-5)
     gradient = torch.autograd.grad(found.sum(), given)
     want = torch.autograd.grad(in_torch(*given).sum(), given)
-    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(gradient, want))
+    assert all(
+        torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(gradient, want, strict=True)
+    )
 
 
 @LOADS_FORWARD_MODE
@@ -134,7 +136,7 @@ def test_a_product_with_cotangents_is_derived_by_them_and_no_further(spread):
     (gradient,) = torch.autograd.grad((spread(u, s, d) * seed).sum(), u, create_graph=True)
     direction = torch.randn(3, 7, dtype=torch.float64)
     (along,) = torch.autograd.grad((gradient * direction).sum(), seed, retain_graph=True)
-    _, want = torch.func.jvp(lambda x: in_torch(x, s, d), (u,), (direction,))
+    want = torch.func.jvp(lambda x: in_torch(x, s, d), (u,), (direction,))[1]
     assert torch.allclose(along, want, rtol=1e-12, atol=1e-12)
     with pytest.raises(ArgumentError, match="second derivative of field_op 'spread'"):
         torch.autograd.grad(gradient.sum(), u)
@@ -177,11 +179,11 @@ def test_refusals_name_what_arrived(spread):
         spread(u, s, d[:2])
     with pytest.raises(ShapeError, match=r"'s' of shape \(3, 4\); expected \(\*batch, 5\)"):
         spread(u, s[:, :4], d)
-    with pytest.raises(ArgumentError, match="'s' of torch.float32 on cpu, and 'u' of torch.float64"):
+    with pytest.raises(ArgumentError, match=r"'s' of torch\.float32 .* 'u' of torch\.float64"):
         spread(u, s.float(), d)
-    with pytest.raises(ArgumentError, match="expected torch.float64 or torch.float32"):
+    with pytest.raises(ArgumentError, match=r"expected torch\.float64 or torch\.float32"):
         spread(u.long(), s, d)
-    with pytest.raises(ArgumentError, match="given 'dd'.*Did you mean 'd'"):
+    with pytest.raises(ArgumentError, match=r"given 'dd'.*Did you mean 'd'"):
         spread(u, s, dd=d)
     with pytest.raises(ArgumentError, match=r"not given \['d'\]"):
         spread(u, s)
@@ -218,5 +220,5 @@ def test_without_a_compiler_it_says_what_to_install(spread, monkeypatch):
     monkeypatch.setattr("twinml.engines.native.library.find_compiler", missing)
     library_for.cache_clear()
     assert compiler.find_compiler is not missing
-    with pytest.raises(NoCompilerError, match="field_op 'spread'.*apt-get install g"):
+    with pytest.raises(NoCompilerError, match=r"field_op 'spread'.*apt-get install g"):
         spread(*drawn(1, 5))

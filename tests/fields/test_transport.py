@@ -201,7 +201,7 @@ def test_a_reacting_field_on_a_rectangle_is_gradcheck_clean():
     assert torch.allclose(sheet(*wide), sheet(*wide, plain=True), rtol=1e-12, atol=1e-12)
 
 
-def line(scheme, u, length, d, v, low, high, plain=False):
+def line(scheme, u, length, d, v, low, high, *, plain=False):
     op = CLOSED[scheme].plain if plain else CLOSED[scheme]
     moved = {} if scheme is None else {"velocity": v}
     found = op(
@@ -252,11 +252,11 @@ def test_a_transport_can_be_sent_to_another_process():
 
 
 def test_refusals_name_the_side_the_field_or_the_line():
-    with pytest.raises(ArgumentError, match="left of 'u' is 'dirichlett'.*Did you mean"):
+    with pytest.raises(ArgumentError, match=r"left of 'u' is 'dirichlett'.*Did you mean"):
         transport("t", "u", left="dirichlett")
-    with pytest.raises(ArgumentError, match="left and right are .*a periodic axis closes"):
+    with pytest.raises(ArgumentError, match=r"left and right are .*a periodic axis closes"):
         transport("t", "u", left="periodic")
-    with pytest.raises(ArgumentError, match="advection='centrall'.*Did you mean 'central'"):
+    with pytest.raises(ArgumentError, match=r"advection='centrall'.*Did you mean 'central'"):
         transport("t", "u", advection="centrall")
     with pytest.raises(LoweringError, match=r"the reaction of transport 't'.*test_transport.py"):
         transport("t", "u", reaction=lambda u: torch.sort(u).values)

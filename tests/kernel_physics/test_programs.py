@@ -9,7 +9,7 @@ from twinml import library
 from twinml.errors import DerivativeError
 from twinml.lowering import evaluate, lower, print_function
 from twinml.lowering.derive import jacobian, tangent
-from twinml.lowering.header import expanded
+from twinml.lowering.header import with_twins
 from twinml.lowering.points import sample
 from twinml.lowering.program import Call
 
@@ -30,15 +30,17 @@ def test_the_derivatives_of_a_twin_are_those_of_the_torch_model():
         assert (one == other).all()
 
 
-def test_expanded_is_the_program_of_the_twin():
-    program = expanded(lower(models.TwinLorenz()).programs["rhs"])
+def test_a_program_with_its_twin_computes_the_same():
+    program = with_twins(lower(models.TwinLorenz()).programs["rhs"])
+    assert program is not None
     points = sample(library.Lorenz()).values
     wanted = lower(library.Lorenz()).programs["rhs"]
     for one, other in zip(evaluate(program, points), evaluate(wanted, points), strict=True):
         assert (one == other).all()
     assert calls(program) == []
+    assert with_twins(lower(models.Tanks()).programs["rhs"]) is None
     alone = lower(models.Lorenz()).programs["rhs"]
-    assert expanded(alone) == alone
+    assert with_twins(alone) == alone
 
 
 def test_rhs_jvp_is_called_once_for_each_direction_and_has_no_derivative():

@@ -43,9 +43,19 @@ def test_gradients_are_those_of_the_torch_model(header, gradient):
         torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("header", [models.Lorenz, models.TwinLorenz])
+def test_reverse_kernels_pull_through_a_header(header):
+    for options in ({"method": "tsit5"}, {"method": "rk4", "dt": 0.02}):
+        found = gradients(header(), engine="native", **options)
+        wanted = gradients(library.Lorenz(), engine="native", **options)
+        for one, other in zip(found, wanted, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
 def test_a_second_derivative_by_rhs_jvp_is_an_error_and_not_zero():
     rho = torch.tensor([10.0], dtype=torch.float64, requires_grad=True)
-    found = tw.simulate(models.Lorenz(), T, parameters={"rho": rho}, dt=0.1, method="rk4")
+    options = {"dt": 0.1, "method": "rk4", "engine": "eager"}
+    found = tw.simulate(models.Lorenz(), T, parameters={"rho": rho}, **options)
     (first,) = torch.autograd.grad(found["z"].sum(), rho, create_graph=True)
     with pytest.raises(DerivativeError, match="second derivative"):
         torch.autograd.grad(first.sum(), rho)

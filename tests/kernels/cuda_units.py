@@ -15,8 +15,8 @@ from twinml import library, resources
 from twinml.engines.cuda.compiler import Compiled, Usage, command_line, compiled, usage
 from twinml.engines.cuda.packages import nvrtc_version
 from twinml.engines.cuda.plan import cuda_spec
+from twinml.engines.derivatives import methods_for
 from twinml.engines.native.fragments import fragments
-from twinml.engines.native.plan import methods_for
 from twinml.engines.normalise import build_problem
 from twinml.errors import MissingDependencyError
 from twinml.lowering import lower

@@ -36,7 +36,9 @@ def ptx(architecture: str, bits: int) -> str:
     return found.assembly
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture", [ARCHITECTURES[1], pytest.param(ARCHITECTURES[0], marks=pytest.mark.slow)]
+)
 def test_float32_kernels_hold_no_float64(architecture):
     text = ptx(architecture, 32)
     assert ".f32" in text
@@ -45,7 +47,9 @@ def test_float32_kernels_hold_no_float64(architecture):
     assert not re.search(r"\.(approx|ftz)\b", text)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture", [ARCHITECTURES[1], pytest.param(ARCHITECTURES[0], marks=pytest.mark.slow)]
+)
 def test_float64_kernels_compile_with_rounded_operations_only(architecture):
     text = ptx(architecture, 64)
     assert re.search(r"\bdiv\.rn\.f64", text)

@@ -87,6 +87,36 @@ def test_networks_and_tables_compile(bits):
         check(unit, bits)
 
 
+class Full(tw.Physics):
+    """States of which each pulls all others: a full Jacobian."""
+
+    time_unit = "1"
+    y = tw.State("1", initial=0.3, size=6)
+
+    def rhs(self, y):
+        parts = y.unbind(-1)
+        pull = torch.stack([1.0 + part * part for part in parts], -1).prod(-1)
+        return {"y": torch.stack([0.1 * pull - (i + 1) * p for i, p in enumerate(parts)], -1)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("states", "bits", "loop"), [(6, 64, 0), (8, 64, 1), (8, 32, 0), (10, 32, 0), (12, 32, 1)]
+)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_full_factorisation_is_written_out_as_far_as_registers_go(
+    states, bits, loop, architecture
+):
+    need_nvrtc()
+    model = type("Own", (Full,), {"y": tw.State("1", initial=0.3, size=states)})()
+    dtype = torch.float64 if bits == 64 else torch.float32
+    problem = problem_of(model, [0.0, 1.0], "rodas5p", dtype=dtype, keep="final")
+    (unit,) = units(problem, "rodas5p", architecture)
+    check(unit, bits)
+    assert f"#define TW_LU_LOOP {loop}" in unit.text
+    assert unit.usage.spills == 0, unit.usage
+
+
 class Hybrid(tw.Physics):
     """Four states driven by a 4-32-32-4 network, as in experiments/ensemble_benchmark."""
 

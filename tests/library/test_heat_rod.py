@@ -104,7 +104,8 @@ def test_a_swept_rod_is_the_rod_of_each_row(tmp_path):
     row = 11
     sol = tw.simulate(
         FineRod(), [0.0, 0.1], {"convection": float(table["convection"][row])},
-        inputs={"power": float(table["power"][row])}, keep={"peak": "max(heated_end)"}, method="tsit5",
+        inputs={"power": float(table["power"][row])}, keep={"peak": "max(heated_end)"},
+        method="tsit5",
     )  # fmt: skip
     assert float(sol["peak"][0]) == pytest.approx(float(table["peak"][row]), rel=1e-9)
 

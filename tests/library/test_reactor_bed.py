@@ -21,7 +21,7 @@ def bed(cells: int) -> tw.Physics:
 
 def rates(model: tw.Physics, c: torch.Tensor, hot: torch.Tensor, **changed: float):
     names = [*model.declared.inputs, *model.declared.parameters]
-    given = {n: c.new_full(c.shape[:1], changed.get(n, model.default(n))) for n in names}
+    given = {n: c.new_full(c.shape[:1], changed.get(n, model.default(n) or 0.0)) for n in names}
     return model.forward("rhs", {**given, "concentration": c, "temperature": hot})
 
 

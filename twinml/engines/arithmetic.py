@@ -24,6 +24,15 @@ def arithmetic(engine: str) -> dict[str, str]:
             "target": default_target(),
             "math": f"kernels {KERNEL_MATH}, torch {torch.__version__}",
         }
+    if engine == "cuda":
+        from twinml.engines.cuda.device import current, describe
+        from twinml.engines.cuda.packages import nvrtc_version
+
+        compiler = ".".join(map(str, nvrtc_version()))
+        return {
+            "target": describe(current()).architecture,
+            "math": f"kernels {KERNEL_MATH}, NVRTC {compiler}, torch {torch.__version__}",
+        }
     return {
         "target": torch.backends.cpu.get_cpu_capability(),
         "math": f"torch {torch.__version__}",

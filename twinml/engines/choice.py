@@ -149,11 +149,15 @@ def moved_with(
         return None, "asked for"
     from twinml.engines.native.tangents import tangent_obstacle, tangent_run
 
-    reason = tangent_obstacle(problem)
+    check_derivatives(problem, method, derived=True)
+    asked = None if name == "auto" else name
+    reason = tangent_obstacle(problem, asked)
+    if reason is None and name == "auto":
+        reason = too_large(problem)
     if reason is not None:
         return None, reason
     if name != "auto":
-        return tangent_run(problem, method, seeds), ""
+        return tangent_run(problem, method, seeds, engine=asked), ""
     return _attempt(lambda: tangent_run(problem, method, seeds))
 
 

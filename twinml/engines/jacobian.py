@@ -11,10 +11,11 @@ from torch import Tensor
 
 from twinml.engines.base import Outcome
 from twinml.engines.choice import moved_with
+from twinml.engines.derivatives import check_derivatives
 from twinml.engines.eager import EagerEngine
 from twinml.engines.normalise import build_problem
 from twinml.engines.observe import outputs_at
-from twinml.engines.seeds import seeds_along
+from twinml.engines.seeds import NoSeedsError, seeds_along
 from twinml.engines.tangent import observed_tangents
 from twinml.errors import ArgumentError, nearest
 from twinml.physics import Signal
@@ -46,6 +47,7 @@ class Derivatives:
         """
         with torch.no_grad():
             problem = build_problem(**self.arguments)
+            check_derivatives(problem, self.arguments["method"], derived=True)
             _check_of(problem, of)
             theta = _unknowns(problem, by)
             found, failed = self._by_kernel(problem, theta, of, by)
@@ -126,7 +128,10 @@ class Derivatives:
             values = _values(some, states, of)
             return values.permute(1, 2, 0).reshape(-1, values.shape[0])
 
-        seeds = seeds_along(build, theta)
+        try:
+            seeds = seeds_along(build, theta)
+        except NoSeedsError:
+            return None, nothing
         result, _ = moved_with("auto", problem, self.arguments["method"], seeds)
         if result is None:
             return None, nothing

@@ -83,14 +83,18 @@ def seeds_along(build: Callable[[Tensor], Problem], theta: Tensor) -> Seeds:
         theta: Unknowns, (B, p).
 
     Raises:
-        NoSeedsError: a knot of an input moves, or a value that all rows share does.
+        NoSeedsError: a knot of an input moves, a value that all rows share does, or what ties
+            initial values has no forward derivative in torch.
     """
     rows, unknowns = theta.shape
     prepare_forward_mode()
     along = torch.eye(unknowns, dtype=theta.dtype, device=theta.device)
     with torch.no_grad(), forward_ad.dual_level():
         point = theta.repeat(unknowns, 1)
-        problem = build(forward_ad.make_dual(point, along.repeat_interleave(rows, 0)))
+        try:
+            problem = build(forward_ad.make_dual(point, along.repeat_interleave(rows, 0)))
+        except NotImplementedError as error:
+            raise NoSeedsError(f"an operation has no forward derivative ({error})") from error
 
         def moves(value: object) -> Tensor | None:
             if not isinstance(value, Tensor):

@@ -16,7 +16,7 @@ _FEW_STATES = 32
 
 
 def too_large(problem: Problem) -> str | None:
-    """Why a model is better not written out as a kernel, or None. What has no kernel is not asked."""
+    """Why a model is better not written out as a kernel, or None."""
     states = problem.y0.shape[0]
     if states > MOST_STATES:
         return (

@@ -1,4 +1,4 @@
-"""Operations on fields: kernels over the cells of a grid, as functions that torch differentiates."""
+"""Kernels over the cells of a grid, as functions that torch differentiates."""
 
 from twinml.fields.op import FieldOp, field_op
 from twinml.fields.transport import Transport, transport

@@ -1,4 +1,4 @@
-"""What a field operation is made of: names of its arguments and results, and texts of its kernels."""
+"""What a field operation is made of: names of arguments and results, texts of its kernels."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import final
 
 from twinml.errors import ArgumentError
+from twinml.lowering.recorder import words
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # Members of the generated types, and words of C++ and CUDA that are likely as names of quantities.
-_TAKEN = frozenset(
+_TAKEN = words(
     "field coefficient cotangent first last first_y last_y column line inside place args at out "
     "grad Number Real Mask Int real count auto bool break case char class const default delete do "
     "double else enum explicit export extern false float for friend goto if inline int long "
     "namespace new operator private protected public register return short signed sizeof static "
-    "struct switch template this throw true try typedef typename union unsigned using virtual void "
-    "volatile while".split()
+    "struct switch template this throw true try typedef typename union unsigned using virtual "
+    "void volatile while"
 )
 
 

@@ -1,4 +1,4 @@
-"""A field operation compiled: for the CPU by the compiler of this machine, out of the kernel cache."""
+"""A field operation compiled for the CPU, or taken out of the kernel cache."""
 
 from __future__ import annotations
 
@@ -28,13 +28,17 @@ def library_for(spec: FieldSpec, kind: Kind, bits: int) -> Library:
             "No engine runs it without."
         ) from error
     except CompileError as error:
-        raise CompileError(_worded(spec, kind, str(error))) from error
+        raise CompileError(worded(spec, kind, str(error))) from error
 
 
-def _worded(spec: FieldSpec, kind: Kind, told: str) -> str:
+# Lines of a message that name files and not what the compiler said.
+_FILES = ("  source:", "  log:", "  command:", "  options:")
+
+
+def worded(spec: FieldSpec, kind: Kind, told: str) -> str:
     """The compiler's own lines, which name the user's text, without advice for generated units."""
     lines = [line for line in told.splitlines() if line.startswith("  ")]
-    said = [line for line in lines if not line.startswith(("  source:", "  log:", "  command:"))]
+    said = [line for line in lines if not line.startswith(_FILES)]
     files = [line for line in lines if line not in said]
     if not said or "error" not in told:
         return told

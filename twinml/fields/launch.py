@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from twinml.errors import ArgumentError, CompileError
+from twinml.errors import ArgumentError
 from twinml.fields.declaration import FieldSpec
+from twinml.fields.gpu import on_gpu
 from twinml.fields.kernel import library_for
 from twinml.fields.layout import Layout
 from twinml.fields.memory import fill, layout, target
@@ -112,12 +113,15 @@ def _launch(
         target(place, value)
     args.sums = None if sums is None else sums.data_ptr()
     bits = 64 if values[0].dtype == torch.float64 else 32
-    if device.type != "cpu":
+    if device.type == "cpu":
+        _on_cpu(spec, kind, entry, bits, args, at.rows * at.cells)
+    elif device.type == "cuda":
+        on_gpu(spec, kind, entry, bits, args, at, device)
+    else:
         raise ArgumentError(
-            f"field_op '{spec.name}' was given tensors on {device}, and this version runs field "
-            "operations on the CPU. Move them by .cpu(), or leave device out."
+            f"field_op '{spec.name}' was given tensors on {device}; expected the CPU or a CUDA "
+            "GPU, which its kernels are compiled for. Move them by .cpu()."
         )
-    _on_cpu(spec, kind, entry, bits, args, at.rows * at.cells)
 
 
 def _on_cpu(
@@ -129,20 +133,16 @@ def _on_cpu(
     function, pointer = getattr(library.handle, entry), ctypes.byref(args)
     threads = 1 if work < _FEW_CELLS else torch.get_num_threads()
     if threads == 1:
-        codes = [function(pointer)]
-    else:
-        codes: list[int] = []
-        team = [
-            threading.Thread(target=lambda: codes.append(function(pointer)), daemon=True)
-            for _ in range(threads - 1)
-        ]
+        function(pointer)
+        return
+    team = [
+        threading.Thread(target=lambda: function(pointer), daemon=True) for _ in range(threads - 1)
+    ]
+    try:
         for thread in team:
             thread.start()
-        codes.append(function(pointer))
+        function(pointer)
+    finally:  # the arguments stay until nobody reads them, whatever interrupts the call
         for thread in team:
-            thread.join()
-    if any(codes):
-        raise CompileError(
-            f"The compiled field_op '{spec.name}' and this version of twinml disagree on the layout "
-            f"of their arguments ({library.path}). Empty the kernel cache and run again."
-        )
+            if thread.ident is not None:
+                thread.join()

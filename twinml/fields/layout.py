@@ -13,6 +13,8 @@ _LEAST_ROWS = 8
 # Cells a sum of coefficients runs over before it is written: the order of sums depends on nothing
 # but these and the layout.
 _TILE_ALONG_CELLS, _TILE_ALONG_ROWS = 8192, 64
+# On a GPU a tile is one block's or one thread's: smaller, so that there are enough of them.
+_GPU_TILE_ALONG_CELLS, _GPU_TILE_ALONG_ROWS = 1024, 16
 
 
 @final
@@ -24,11 +26,13 @@ class Layout:
         rows: B.
         shape: Cells along x and y.
         along_rows: Whether rows lie side by side, as the states of a simulation do.
+        gpu: Whether they lie on one.
     """
 
     rows: int
     shape: tuple[int, int]
     along_rows: bool
+    gpu: bool = False
 
     @classmethod
     def of(cls, fields: Sequence[Tensor], shape: tuple[int, int]) -> Layout:
@@ -38,7 +42,8 @@ class Layout:
         for field in fields:
             if field.stride(0) != 0 and field.shape[1] > 1 and rows > 1:
                 votes += 1 if field.stride(0) == 1 and field.stride(1) != 1 else -1
-        return cls(rows, shape, votes > 0 and rows >= _LEAST_ROWS)
+        along_rows = votes > 0 and rows >= _LEAST_ROWS
+        return cls(rows, shape, along_rows, fields[0].device.type == "cuda")
 
     @property
     def cells(self) -> int:
@@ -46,6 +51,8 @@ class Layout:
 
     @property
     def tile(self) -> int:
+        if self.gpu:
+            return _GPU_TILE_ALONG_ROWS if self.along_rows else _GPU_TILE_ALONG_CELLS
         return _TILE_ALONG_ROWS if self.along_rows else _TILE_ALONG_CELLS
 
     @property

@@ -80,8 +80,8 @@ def reaction_of(function: Callable[..., Any], results: tuple[str, ...], what: st
         "TW_FN void sources(const Dual* y, Dual* out) {\n"
         f"  Real v[{max(size, 1)}], d[{max(size, 1)}], r[{count}], s[{count}];\n"
         f"  for (int k = 0; k < {size}; ++k) v[k] = y[k].v, d[k] = y[k].d;\n"
-        f"  reaction_tangent(Real(real(0)), v, {nothing}, nullptr, Real(real(0)), d, nullptr, r, s);"
-        f"\n  for (int k = 0; k < {count}; ++k) out[k] = Dual(r[k], s[k]);\n}}",
+        f"  reaction_tangent(Real(real(0)), v, {nothing}, nullptr, Real(real(0)), d, nullptr, r, "
+        f"s);\n  for (int k = 0; k < {count}; ++k) out[k] = Dual(r[k], s[k]);\n}}",
         "TW_FN void sources_vjp(const Real* y, const Real* bar, Real* grad) {\n"
         "  reaction_vjp(Real(real(0)), y, bar, nullptr, nullptr, nullptr, grad);\n}",
     ]

@@ -1,11 +1,13 @@
-"""The text of a field kernel: numbers fixed at compile time, names, the user's functions, entries."""
+"""The text of a field kernel: numbers, names, the user's functions, entries."""
 
 from __future__ import annotations
 
+import ctypes
 import json
 from typing import Literal
 
 from twinml.fields.declaration import FieldSpec, Text
+from twinml.fields.memory import layout
 
 # "pair" is forward and vector-Jacobian product; "tangent" the derivative along one direction.
 Kind = Literal["pair", "tangent"]
@@ -22,6 +24,9 @@ def unit_text(spec: FieldSpec, kind: Kind, bits: int) -> str:
         "FD_FIELDS": len(spec.fields),
         "FD_COEFFICIENTS": len(spec.coefficients),
         "FD_RESULTS": len(spec.results),
+        "FD_ARGS_BYTES": ctypes.sizeof(
+            layout(len(spec.fields), len(spec.coefficients), len(spec.results))
+        ),
         "FD_REACH": spec.reach,
         "FD_WRAP_X": int(spec.periodic[0]),
         "FD_WRAP_Y": int(spec.periodic[1]),

@@ -291,5 +291,3 @@ def transport(
     further = tuple(n for n in asked if n not in carried and n not in extra)
     op = transport_op(name, carried, sides, scheme, shape, reaction, extra, further)
     return Transport(name, carried, sides, scheme, extra, further, reaction, op)
-
-

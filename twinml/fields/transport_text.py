@@ -27,7 +27,7 @@ def transport_op(
     sources: tuple[str, ...],
     further: tuple[str, ...],
 ) -> FieldOp:
-    """The operation; its coefficients are ``d0_u a0_u left_u right_u d1_u ...``, then ``further``."""
+    """The operation; its coefficients are ``d0_u a0_u left_u right_u ...``, then ``further``."""
     axes = 1 if shape is None else 2
     coefficients: list[str] = []
     for field in fields:

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
+from twinml.lowering.derive import called
 from twinml.lowering.program import (
     Apply,
     Builder,
+    Call,
     Item,
     Kept,
     Linear,
@@ -236,6 +238,8 @@ class _Reverse:
                 if self.active[node.arg]:
                     shape = (node.inputs, node.outputs)
                     self._give(node.arg, builder.add(Transposed(node.weight, bar, *shape)))
+            case Call():
+                self._called(node, bar)
             case Load():
                 self.found.append((node, -1, bar))
             case Table(slope=False):
@@ -243,6 +247,28 @@ class _Reverse:
                 if node.values in self.wanted.tensors:
                     self.found.append((node, self.places[node.arg], bar))
                 self._give(node.arg, arithmetic.mul(builder.add(slope), bar))
+
+    def _called(self, node: Call, bar: int) -> None:
+        """A function of a header without a twin: its ``rhs_jvp`` along each argument in turn."""
+        builder, arithmetic = self.builder, self.arithmetic
+        own = [self.places[i] for i in node.args]
+        for number, arg in enumerate(node.args):
+            if not self.active[arg]:
+                continue
+            moves: list[dict[int, int]] = [{} for _ in own]
+            moves[number] = {0: builder.constant(1.0)}
+            slope = called(builder, node, own, moves)[0]
+            total: Tangent = None
+            for row in range(node.widths[0]):
+                part = arithmetic.mul(self._element(bar, row), self._element(slope, row))
+                total = part if total is None else arithmetic.add(total, part)
+            self._give(arg, total)
+
+    def _element(self, vector: int, index: int) -> int:
+        inner = self.builder.nodes[vector]
+        if isinstance(inner, Pack):
+            return inner.args[index]
+        return self.builder.add(Item(vector, index))
 
     def _combined(self, place: int, node: Apply | Wide, bar: int) -> None:
         """What each operand moves the value by, times what the value has collected."""

@@ -40,6 +40,8 @@ def check_adjoint(model: Physics, lowered: Lowered, wanted: Wanted) -> None:
     if key in _checked:
         return
     points = sample(model)
+    if "rhs" not in points.expected:
+        return  # of a header alone, whose rhs_jvp was compared with differences
     states = points.expected["rhs"].shape[0]
     program = lowered.followed()
     assert program is not None

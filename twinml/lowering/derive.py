@@ -146,7 +146,7 @@ def _forward(
         place = builder.add(with_operands(node, own)) if known is None else known
         places.append(place)
         if isinstance(node, Call):
-            moves.append(_called(builder, node, own, [moves[i] for i in args]))
+            moves.append(called(builder, node, own, [moves[i] for i in args]))
         elif isinstance(node, Symbol):
             moves.append(dict(seeds.get(node, {})))
         elif kind_of(node) == "bool" or not args:
@@ -156,7 +156,7 @@ def _forward(
     return [places[i] for i in program.outputs], [moves[i] for i in program.outputs]
 
 
-def _called(builder: Builder, node: Call, args: list[int], moves: list[Moves]) -> Moves:
+def called(builder: Builder, node: Call, args: list[int], moves: list[Moves]) -> Moves:
     """Derivatives of a function in a header: of its twin, or by its own ``rhs_jvp``.
 
     Raises:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from twinml.lowering.program import Builder, Call, Item, Program, operands, with_operands
+from twinml.lowering.program import (
+    Builder,
+    Call,
+    Item,
+    Pack,
+    Program,
+    operands,
+    with_operands,
+)
 from twinml.physics.declarations import Declarations
 from twinml.physics.kernel_source import JVP, RHS, KernelSource
 
@@ -22,20 +31,30 @@ def header_program(declared: Declarations, source: KernelSource, twin: Program |
     return builder.program([builder.add(Item(call, i)) for i in range(widths[0])])
 
 
-def expanded(program: Program) -> Program:
-    """The program with the twins of a header in place of its functions, where there are twins."""
-    builder, places = Builder(), list[int]()
-    twins: dict[int, tuple[int, ...]] = {}
-    for number, node in enumerate(program.nodes):
+def is_header(program: Program) -> bool:
+    """Whether a program calls a header."""
+    return any(isinstance(node, Call) for node in program.nodes)
+
+
+def with_twins(program: Program) -> Program | None:
+    """The program with every call of a header replaced by its twin, as it can be followed backward.
+
+    A call without a twin stays where its header has ``rhs_jvp``; None where one has neither.
+    """
+    builder = Builder()
+    places: list[int] = []
+    for node in program.nodes:
         own = [places[i] for i in operands(node)]
-        if isinstance(node, Item) and node.arg in twins:
-            places.append(twins[node.arg][node.index])
-            continue
+        if isinstance(node, Call) and node.twin is None and not node.jvp:
+            return None
         if isinstance(node, Call) and node.twin is not None:
-            call = with_operands(node, own)
-            assert isinstance(call, Call)
-            twins[number] = builder.inline(node.twin, call.argument)
-        places.append(builder.add(with_operands(node, own)))
+            inner = replace(node, args=tuple(own))
+            place = builder.add(Pack(builder.inline(node.twin, inner.argument)))
+        elif isinstance(node, Item) and isinstance(pack := builder.nodes[own[0]], Pack):
+            place = pack.args[node.index]
+        else:
+            place = builder.add(with_operands(node, own))
+        places.append(place)
     return builder.program([places[i] for i in program.outputs])
 
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from twinml.errors import EquationError, LoweringError
 from twinml.lowering.check import check_jacobian, check_values
-from twinml.lowering.header import expanded, header_program, header_text
+from twinml.lowering.header import header_program, header_text, with_twins
 from twinml.lowering.points import Points, sample
-from twinml.lowering.program import Call, Program
+from twinml.lowering.program import Program
 from twinml.lowering.recorder import Members
 from twinml.lowering.simplify import fused
 from twinml.lowering.trace import programs, rhs_program
@@ -63,8 +63,7 @@ class Lowered:
 
     def followed(self) -> Program | None:
         """The right-hand side as it can be followed backward, headers by their twins; or None."""
-        program = expanded(self.programs["rhs"])
-        return None if any(isinstance(node, Call) for node in program.nodes) else program
+        return with_twins(self.programs["rhs"])
 
     def read(self, dtype: torch.dtype) -> list[Tensor]:
         """Current values of the tensors, contiguous, in ``dtype``, on their own devices."""

@@ -21,6 +21,9 @@ from typing import final
 GROWTH_LIMIT = 1e3
 # Up to so many operations of a factorisation and a solve are written out.
 WRITTEN_OUT = 400
+# The same for a thread of a GPU, by the width of numbers: what its registers hold, 6 states with a
+# full Jacobian in float64 and 10 in float32 (127 and 485 operations).
+WRITTEN_OUT_CUDA = {64: 200, 32: 500}
 # A solve of more than so many is a function of its own, instead of standing in every stage.
 _INLINED = 48
 

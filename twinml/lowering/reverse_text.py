@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 
 from twinml.lowering.adjoint import Wanted, pulled
 from twinml.lowering.adjoint_text import pull_text
+from twinml.lowering.program import Call
 from twinml.lowering.tableau_text import moment, point, tableau_text, weighted
 from twinml.lowering.tableau_text import number as coefficient
 from twinml.lowering.unit import UnitSpec, forcing_tables, table_text
@@ -91,6 +92,7 @@ def reverse_unit(lowered: Lowered, spec: UnitSpec, wanted: Wanted) -> ReverseUni
         '#include "prelude.h"\n#include "outer.h"\n',
         "namespace tw {\n",
         forcing_tables(spec, inputs) + "\n".join(tables) + "\n",
+        *([lowered.header] if any(isinstance(node, Call) for node in program.nodes) else []),
         functions,
         "}  // namespace tw\n",
         '#include "reverse.h"',

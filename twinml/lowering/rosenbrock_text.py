@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twinml.lowering.derive import jacobian
-from twinml.lowering.lu import lu_text, plan
+from twinml.lowering.lu import WRITTEN_OUT, WRITTEN_OUT_CUDA, lu_text, plan
 from twinml.lowering.printer import Dialect, print_function
 from twinml.lowering.program import Program
 from twinml.lowering.simplify import fused, simplified
@@ -30,6 +30,7 @@ def rosenbrock_text(
     moving: Sequence[int],
     dialect: Dialect = "cpp",
     dense: bool = True,
+    bits: int = 64,
 ) -> tuple[str, list[str]]:
     """The macros and functions of a method for one right-hand side.
 
@@ -39,10 +40,12 @@ def rosenbrock_text(
         moving: Inputs that rise or fall inside a step: those of linear signals.
         dialect: "cpp" or "cuda".
         dense: Whether the interpolant is needed.
+        bits: Width of numbers.
     """
+    written_out = WRITTEN_OUT_CUDA[bits] if dialect == "cuda" else WRITTEN_OUT
     derived = jacobian(rhs, moving)
     program = fused(simplified(derived.program))
-    lu_macros, lu_functions = lu_text(plan(derived.width, derived.pattern))
+    lu_macros, lu_functions = lu_text(plan(derived.width, derived.pattern), written_out)
     macros = [
         *_method(tableau, dense),
         f"#define TW_AUTONOMOUS {int(derived.autonomous)}",

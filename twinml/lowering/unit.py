@@ -168,7 +168,7 @@ def _method(
             macros, functions = macros + more, [*functions, text]
         return macros, functions
     moving = [place for place, linear in spec.signals if linear]
-    return rosenbrock_text(method, lowered.programs["rhs"], moving, dialect, dense)
+    return rosenbrock_text(method, lowered.programs["rhs"], moving, dialect, dense, spec.bits)
 
 
 def forcing_tables(spec: UnitSpec, inputs: int) -> str:

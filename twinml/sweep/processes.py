@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,10 @@ def run_processes(
         threads = [
             threading.Thread(
                 target=_serve,
-                args=(task_file, out, waiting, finished, stop, processes),
+                args=(task_file, out, waiting, finished, stop, processes, _device(task, number)),
                 daemon=True,
             )
-            for _ in range(workers)
+            for number in range(workers)
         ]
         try:
             for thread in threads:
@@ -76,6 +76,15 @@ def run_processes(
                 process.kill()
             for thread in threads:
                 thread.join()
+
+
+def _device(task: Task, worker: int) -> dict[str, str]:
+    """What the environment of a worker says of its device: each has one GPU to itself."""
+    if task.settings.engine != "cuda":
+        return {}
+    from twinml.engines.cuda.device import share_of
+
+    return share_of(worker)
 
 
 def _pickled(task: Task) -> bytes:
@@ -100,6 +109,7 @@ def _serve(
     finished: queue.SimpleQueue[ShardReport | BaseException],
     stop: threading.Event,
     processes: list[subprocess.Popen[bytes]],
+    device: Mapping[str, str],
 ) -> None:
     """Feed one worker until nothing waits; runs in a thread."""
     process: subprocess.Popen[bytes] | None = None
@@ -110,7 +120,7 @@ def _serve(
             except queue.Empty:
                 break
             if process is None:
-                process = _start(task_file, out)
+                process = _start(task_file, out, device)
                 processes.append(process)
                 if stop.is_set():
                     break
@@ -140,10 +150,11 @@ def _serve(
             _end(process)
 
 
-def _start(task_file: Path, out: Path) -> subprocess.Popen[bytes]:
+def _start(task_file: Path, out: Path, device: Mapping[str, str]) -> subprocess.Popen[bytes]:
     # the caller's import path, so that a model found here is found there
     paths = [os.getcwd() if entry == "" else entry for entry in sys.path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    environment.update(device)
     environment.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     return subprocess.Popen(
         # -P: without it the working directory would go first, before Python's own modules

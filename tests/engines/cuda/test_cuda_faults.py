@@ -104,6 +104,7 @@ def test_a_unit_that_nvrtc_refuses_is_told_with_its_line_and_kept(standin, monke
         run()
     text = str(caught.value)
     assert 'mine.h(12): error: identifier "frictoin" is undefined' in text
+    assert caught.value.log == log
     assert "out[0] = frictoin;" in text and "source: " in text and "a file of your own" in text
     source = next(line for line in text.splitlines() if "source: " in line).split("source: ")[1]
     with open(source) as file:

@@ -12,6 +12,7 @@ from tests.engines.cuda.standin import standing_in
 from tests.engines.engines import same_bits
 from tests.engines.test_native_hybrid import Learned
 from tests.engines.test_native_library import KEEPS, NOISY, scenario
+from tests.kernel_physics.models import TwinLorenz
 from twinml import library
 
 pytestmark = pytest.mark.usefixtures("compiler")
@@ -50,6 +51,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "noise": (library.BrownianParticle, {"t": T, "dt": 0.07, "seed": 5,
               "ids": torch.arange(100, 180)}),
     "network": (Learned, {"t": T, "dt": 0.05, "initial": {"x": spread(-1, 1, 40)}}),
+    "header": (TwinLorenz, {"t": T, "parameters": {"rho": spread(1, 30, 40)}}),
     "backward": (library.Lorenz, {"t": [1.0, 0.4, 0.0], "parameters": {"rho": spread(1, 9, 40)},
                  "method": "rodas5p"}),
     "failing": (library.PredatorPrey, {"t": [0.0, 20.0], "max_steps": 84, "method": "tsit5",
@@ -86,6 +88,7 @@ def test_rows_do_not_hang_on_how_threads_share_them(warp):
     same_bits(found, tw.simulate(library.Lorenz(), T, engine="native", **given))
 
 
+@pytest.mark.slow
 def test_going_on_is_going_on(standin):
     """A solution of one call goes on in the next: sides of guards, steps and noise with it."""
     model = library.BouncingBall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, final
@@ -56,6 +57,14 @@ def describe(device: torch.device) -> Gpu:
         torch.device("cuda", number), found.name, f"sm_{found.major}{found.minor}",
         found.multi_processor_count, found.max_threads_per_multi_processor,
     )  # fmt: skip
+
+
+def share_of(worker: int) -> dict[str, str]:
+    """Environment in which a process sees one GPU alone; workers go round among those seen here."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    seen = [name.strip() for name in named.split(",") if name.strip()]
+    seen = seen or [str(number) for number in range(torch.cuda.device_count())]
+    return {"CUDA_VISIBLE_DEVICES": seen[worker % len(seen)]} if seen else {}
 
 
 def guard(gpu: Gpu) -> AbstractContextManager[Any]:

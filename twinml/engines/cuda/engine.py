@@ -17,15 +17,18 @@ import torch
 from torch import Tensor
 
 from twinml.engines.base import AbstractEngine, Outcome
+from twinml.engines.chunks import rows_of
 from twinml.engines.cuda import device, packages
 from twinml.engines.cuda.device import Gpu
 from twinml.engines.cuda.launch import CudaLaunch, Handed
-from twinml.engines.cuda.parts import joined, part_of
+from twinml.engines.cuda.parts import joined
 from twinml.engines.cuda.plan import cuda_kernel, cuda_spec, rows_at_once
 from twinml.engines.derivatives import methods_for
 from twinml.engines.native.equations import equations
 from twinml.engines.native.events import EventMemory, room_for_events
 from twinml.engines.native.fragments import fragments
+from twinml.engines.native.moving import MovingMemory
+from twinml.engines.native.plan import moving_spec
 from twinml.engines.native.rows import RowState
 from twinml.engines.record import Record
 from twinml.errors import (
@@ -74,6 +77,12 @@ class CudaEngine(AbstractEngine):
         gpu = device.describe(problem.y0.device)
         with torch.no_grad(), device.guard(gpu):
             return _told(gpu, lambda: _planned(problem, method, gpu))
+
+    def moved(self, problem: Problem, method: str, memory: MovingMemory) -> Outcome:
+        """As ``run`` for all rows at once, with the derivatives along one pass in ``memory``."""
+        gpu = device.describe(problem.y0.device)
+        with torch.no_grad(), device.guard(gpu):
+            return _told(gpu, lambda: _run(problem, method, gpu, memory))
 
     def recorded(self, problem: Problem, method: str) -> tuple[Outcome, list[Record]]:
         """The eager engine's, which runs on the same device."""
@@ -151,18 +160,22 @@ def _in_parts(
     problem: Problem, method: str, gpu: Gpu, most: int, place: torch.device
 ) -> Iterator[Outcome]:
     for begin in range(0, problem.rows, most):
-        part = part_of(problem, begin, min(begin + most, problem.rows))
+        part = rows_of(problem, begin, min(begin + most, problem.rows))
         yield joined([_run(part, method, gpu)], place)
 
 
-def _run(problem: Problem, method: str, gpu: Gpu) -> Outcome:
+def _run(
+    problem: Problem, method: str, gpu: Gpu, memory: MovingMemory | None = None
+) -> Outcome:  # fmt: skip
     bits = 64 if problem.y0.dtype == torch.float64 else 32
     lowered = equations(problem)
     texts = fragments(problem, lowered)
-    methods = methods_for(problem, method)
+    methods = methods_for(problem, method, derived=memory is not None)
     specs = [
         cuda_spec(problem, name, number + 1 < len(methods)) for number, name in enumerate(methods)
     ]
+    if memory is not None:
+        specs = [moving_spec(spec, memory.moving) for spec in specs]
     kernels = [cuda_kernel(lowered, spec, *texts, gpu) for spec in specs]
     weights = [
         _aligned(weight.to(gpu.device, non_blocking=True))
@@ -170,7 +183,7 @@ def _run(problem: Problem, method: str, gpu: Gpu) -> Outcome:
     ]
     # Never in the problem's own memory: a run that finds too little begins again with fewer rows.
     state = RowState.of(problem, bits)
-    launch = CudaLaunch(problem, state, bits, weights, gpu)
+    launch = CudaLaunch(problem, state, bits, weights, gpu, memory)
     reports, names, taken = [], methods[0], None
     for number, kernel in enumerate(kernels):
         handed = Handed.none_yet(problem) if specs[number].hand_over else None

@@ -16,6 +16,7 @@ from twinml.engines.cuda.library import CudaLibrary
 from twinml.engines.cuda.packages import cupy
 from twinml.engines.native.launch import Launch
 from twinml.engines.native.memory import Args
+from twinml.engines.native.moving import MovingMemory
 from twinml.engines.native.rows import RowState
 from twinml.lowering.unit import UnitSpec
 from twinml.solve.kernel import KernelReport, Measured, Occupancy
@@ -80,10 +81,16 @@ class CudaLaunch:
     """Launches over the rows of one problem; nothing here waits for the device."""
 
     def __init__(
-        self, problem: Problem, state: RowState, bits: int, weights: list[Tensor], gpu: Gpu
+        self,
+        problem: Problem,
+        state: RowState,
+        bits: int,
+        weights: list[Tensor],
+        gpu: Gpu,
+        moving: MovingMemory | None = None,
     ) -> None:
         self.problem, self.gpu = problem, gpu
-        self.launch = Launch(problem, state, bits, weights)
+        self.launch = Launch(problem, state, bits, weights, moving)
         self._tables = _sent(self.launch, gpu)
 
     def run(

@@ -103,7 +103,7 @@ def _not_taken(error: Exception, library: CudaLibrary, gpu: Gpu) -> DeviceError:
 
 
 _loaded: dict[str, CudaLibrary] = {}
-_failed: dict[str, str] = {}
+_failed: dict[str, tuple[str, str]] = {}
 
 
 def load(text: str, architecture: str, headers: Path | None = None) -> CudaLibrary:
@@ -141,7 +141,7 @@ def binary(
 ) -> tuple[Entry, bool]:  # fmt: skip
     """The checked entry of the cache, and whether it was there before."""
     if key in _failed:  # a compiler that said no says no again
-        raise CompileError(_failed[key])
+        raise CompileError(*_failed[key])
     compile_in: Callable[[Cache], Entry] = lambda cache: _compiled(  # noqa: E731
         cache, text, command, headers, key
     )
@@ -158,8 +158,9 @@ def _compiled(
         found = compiler.compiled(text, command, headers)
         if not found.binary:
             log.write_text(found.log, encoding="utf-8")
-            _failed[key] = _told(found.log, command, *cache.keep_failure(key, unit, log))
-            raise CompileError(_failed[key])
+            kept = cache.keep_failure(key, unit, log)
+            _failed[key] = _told(found.log, command, *kept), found.log
+            raise CompileError(*_failed[key])
         binary.write_bytes(found.binary)
         # Another process may have been faster; one entry is then read by both.
         return cache.find(key) or cache.put(

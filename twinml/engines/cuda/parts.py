@@ -1,4 +1,4 @@
-"""Rows of a problem as a problem of their own, and the outcomes of all such parts as one."""
+"""The outcomes of a problem's parts as one."""
 
 from __future__ import annotations
 
@@ -11,45 +11,8 @@ import torch
 from torch import Tensor
 
 from twinml.engines.base import Outcome
-from twinml.physics import Signal
-from twinml.solve.change import Change
 from twinml.solve.event_times import EventTimes
-from twinml.solve.problem import LaneState, Problem
-
-
-def part_of(problem: Problem, begin: int, end: int) -> Problem:
-    """The rows from ``begin`` up to ``end``."""
-
-    def column(value: Any) -> Any:
-        return value[begin:end] if isinstance(value, Tensor) and value.shape[0] > 1 else value
-
-    def later(value: Tensor | None) -> Tensor | None:
-        return None if value is None else value[..., begin:end]
-
-    def given(value: Signal | Tensor) -> Signal | Tensor:
-        if not isinstance(value, Signal):
-            return column(value)
-        return replace(value, values=value.values[begin:end]) if value.values.ndim == 2 else value
-
-    path = problem.path
-    if path is not None:
-        path = replace(
-            path, ids=path.ids[begin:end], origin=path.origin[begin:end], cell=path.cell[begin:end]
-        )
-    return replace(
-        problem,
-        t=problem.t[begin:end] if problem.t.ndim == 2 else problem.t,
-        y0=problem.y0[:, begin:end],
-        parameters={name: column(value) for name, value in problem.parameters.items()},
-        inputs={name: given(value) for name, value in problem.inputs.items()},
-        constants={name: column(value) for name, value in problem.constants.items()},
-        changes=tuple(
-            Change(column(c.at), c.action, c.target, column(c.value), column(c.until))
-            for c in problem.changes
-        ),
-        h0=later(problem.h0), side=later(problem.side), near=later(problem.near),
-        path=path, disposable=False,
-    )  # fmt: skip
+from twinml.solve.problem import LaneState
 
 
 def joined(parts: Sequence[Outcome], place: torch.device) -> Outcome:

@@ -92,16 +92,14 @@ def _run(
 ) -> Outcome:  # fmt: skip
     bits = 64 if problem.y0.dtype == torch.float64 else 32
     lowered = equations(problem)
-    methods = methods_for(problem, method, derived=records is not None)
+    methods = methods_for(problem, method, derived=records is not None or memory is not None)
     # With more than one kernel to come, a second one that cannot be made leaves the problem to the
     # eager engine, from its start.
     state = RowState.of(
         problem, bits,
         reuse=problem.disposable and len(methods) == 1 and records is None and memory is None,
     )  # fmt: skip
-    launch = Launch(problem, state, bits, lowered.read(problem.y0.dtype))
-    if memory is not None:
-        memory.fill(launch.args)
+    launch = Launch(problem, state, bits, lowered.read(problem.y0.dtype), memory)
     names: numpy.ndarray | str = methods[0]
     rows, reports = None, []
     for phase, name in enumerate(methods):

@@ -19,6 +19,7 @@ from twinml.engines.native.memory import (
     column,
     views,
 )
+from twinml.engines.native.moving import MovingMemory
 from twinml.engines.native.plan import Kernel
 from twinml.engines.native.quantities import QuantityMemory
 from twinml.engines.native.room import trajectory
@@ -59,7 +60,10 @@ class Launch:
     it, which lie on the host.
     """
 
-    def __init__(self, problem: Problem, state: RowState, bits: int, weights: list[Tensor]) -> None:
+    def __init__(
+        self, problem: Problem, state: RowState, bits: int, weights: list[Tensor],
+        moving: MovingMemory | None = None,
+    ) -> None:  # fmt: skip
         self.problem, self.state, self.bits = problem, state, bits
         self.events = EventMemory.of(problem, bits)
         self.quantities = QuantityMemory.of(problem, bits)
@@ -72,6 +76,10 @@ class Launch:
         self.states: Tensor | None = None
         self.observed: tuple[Tensor, Tensor] | None = None
         self._fill(weights)
+        if moving is not None:
+            self.kept.append(moving)
+            for name, table in moving.fill(self.args).items():
+                self._table(name, table)
 
     def _keep(self, value: Tensor) -> Tensor:
         self.kept.append(value)

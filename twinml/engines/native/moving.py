@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import final
 
 import torch
@@ -55,18 +56,23 @@ class MovingMemory:
         self.problem, self.seeds = problem, seeds
         dtype, many = problem.y0.dtype, moving.directions
         n, rows = problem.y0.shape
-        self.y = torch.zeros((many, n, rows), dtype=dtype)
+        place = problem.y0.device
+        self.y = torch.zeros((many, n, rows), dtype=dtype, device=place)
         if seeds.y0 is not None:
             self.y[: seeds.y0.shape[0]] = seeds.y0
-        self.t = torch.zeros((many, rows) if moving.time else (1,), dtype=dtype)
-        self.grazes = torch.zeros(len(problem.model.declared.events) + 1, dtype=torch.int64)
+        self.t = torch.zeros((many, rows) if moving.time else (1,), dtype=dtype, device=place)
+        self.grazes = torch.zeros(
+            len(problem.model.declared.events) + 1, dtype=torch.int64, device=place
+        )
         self.states: Tensor | None = None
         if problem.keep == "all":
-            self.states = torch.zeros((many, n, rows, problem.t.shape[-1]), dtype=dtype)
+            self.states = torch.zeros(
+                (many, n, rows, problem.t.shape[-1]), dtype=dtype, device=place
+            )
         self._kept: list[Tensor] = []
 
-    def fill(self, args: Args) -> None:
-        """Tell a launch where it all is."""
+    def fill(self, args: Args) -> dict[str, ctypes.Array]:
+        """Tell a launch where it all is; its tables by name."""
         problem, seeds, moving = self.problem, self.seeds, self.moving
         declared = problem.model.declared
         parameters, inputs = list(declared.parameters), list(declared.inputs)
@@ -75,27 +81,27 @@ class MovingMemory:
         if self.states is not None:
             args.moving_states = self.states.data_ptr()
         signals = [name for name, v in problem.inputs.items() if isinstance(v, Signal)]
-        args.moving_parameters = self._columns(
-            [seeds.parameters.get(parameters[place]) for place in moving.parameters]
-        )
-        args.moving_inputs = self._columns(
-            [
-                None if inputs[place] in signals else seeds.inputs.get(inputs[place])
-                for place in moving.inputs
-            ]
-        )
-        args.moving_signals = self._columns(
-            [seeds.inputs.get(name) for name in signals], knots=True
-        )
+        constant = [
+            None if inputs[place] in signals else seeds.inputs.get(inputs[place])
+            for place in moving.inputs
+        ]
+        moved = [seeds.parameters.get(parameters[place]) for place in moving.parameters]
         changes = []
         for direction in range(moving.directions):
             for number in range(len(problem.changes)):
                 seed = seeds.changes[number] if seeds.changes else ChangeSeed()
                 parts = (seed.at, seed.until, seed.value)
                 changes.append(ChangeSeedView(*(self._view(part, direction) for part in parts)))
-        args.moving_changes = views(ChangeSeedView, changes)
+        return {
+            "moving_parameters": self._columns(moved),
+            "moving_inputs": self._columns(constant),
+            "moving_signals": self._columns(
+                [seeds.inputs.get(name) for name in signals], knots=True
+            ),
+            "moving_changes": views(ChangeSeedView, changes),
+        }
 
-    def _columns(self, parts: list[Tensor | None], knots: bool = False) -> object:
+    def _columns(self, parts: list[Tensor | None], knots: bool = False) -> ctypes.Array:
         every = [
             self._view(part, direction, knots)
             for direction in range(self.moving.directions)

@@ -8,7 +8,6 @@ from typing import final
 
 import torch
 
-from twinml.engines.derivatives import methods_for
 from twinml.engines.native.library import Library, load
 from twinml.engines.native.targets import current_target
 from twinml.lowering import Lowered
@@ -18,8 +17,6 @@ from twinml.physics import Signal
 from twinml.solve.methods import method_named
 from twinml.solve.problem import Problem
 from twinml.solve.rosenbrock import RosenbrockTableau
-
-__all__ = ["Kernel", "kernel_for", "methods_for", "spec_for"]
 
 # Vector registers of a pack, by the most states they are for: independent chains of arithmetic hide
 # the latency of each, until they spill. Measured on Lorenz, van der Pol and Robertson; plain steps

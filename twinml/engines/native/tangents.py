@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,24 +21,36 @@ from twinml.errors import ArgumentError
 from twinml.solve.problem import Problem
 from twinml.solve.status import FAILURE
 
+if TYPE_CHECKING:
+    from twinml.engines.cuda.engine import CudaEngine
+
 __all__ = ["ChangeSeed", "Seeds", "tangent_obstacle", "tangent_run"]
 
 # Most directions of a pass, by the most states they are for. On two AVX2 cores a direction of four
 # side by side took 0.8 to 1.5 times the run without derivatives, of two 1.0 to 2.0, of one 1.5 to
 # 3.1, whatever the model (2 to 40 states, tsit5 and rodas5p); above 16 states the kernel of four
-# took twice the time to compile, 4 to 7 s.
+# took twice the time to compile, 4 to 7 s. A thread of a GPU has registers for two.
 _WIDEST = {16: 4}
 _WIDE = 2
 
 
-def tangent_obstacle(problem: Problem) -> str | None:
-    """Why kernels cannot take a problem's derivatives, or None."""
+def tangent_obstacle(problem: Problem, engine: str | None = None) -> str | None:
+    """Why kernels cannot take a problem's derivatives, or None; ``engine`` as below."""
     if problem.path is not None:
         return "kernels follow no derivatives along a Brownian path"
     if problem.keep == "quantities":
         return "kernels take derivatives of states, and quantities are kept"
     with torch.no_grad():
-        return NativeEngine().obstacle(problem, "frozen")
+        return _engine(problem, engine).obstacle(problem, "frozen")
+
+
+def _engine(problem: Problem, name: str | None) -> NativeEngine | CudaEngine:
+    """The engine of that name, else that of the device where the rows lie."""
+    if name == "native" or (name is None and problem.y0.device.type == "cpu"):
+        return NativeEngine()
+    from twinml.engines.cuda.engine import CudaEngine
+
+    return CudaEngine()
 
 
 def widest_for(states: int) -> int:
@@ -53,7 +66,11 @@ def passes_of(directions: int, widest: int) -> tuple[int, int]:
 
 
 def tangent_run(
-    problem: Problem, method: str, seeds: Seeds, widest: int | None = None
+    problem: Problem,
+    method: str,
+    seeds: Seeds,
+    widest: int | None = None,
+    engine: str | None = None,
 ) -> tuple[Outcome, Tensor]:
     """A simulation, and the derivative of its saved states along the directions of ``seeds``.
 
@@ -62,6 +79,7 @@ def tangent_run(
         method: A method's name, or "auto".
         seeds: The directions, S of them.
         widest: Most directions of a pass, 1, 2 or 4; None to choose.
+        engine: "native" or "cuda"; None for that of the device where the rows lie.
 
     Returns:
         The outcome as of ``NativeEngine.run``, and derivatives (n, B, T, S), T = 1 for ends; zero
@@ -71,24 +89,25 @@ def tangent_run(
         ArgumentError: a problem whose derivatives kernels do not take.
         LoweringError, NoCompilerError, CompileError: no kernel can be made.
     """
-    reason = tangent_obstacle(problem)
+    reason = tangent_obstacle(problem, engine)
     if reason is not None:
-        raise ArgumentError(f"engine='native' cannot take these derivatives: {reason}.")
+        raise ArgumentError(f"Kernels cannot take these derivatives: {reason}.")
     problem = replace(problem, disposable=False)
     total = seeds.directions
-    engine = NativeEngine()
+    executor = _engine(problem, engine)
     if not total:
         with torch.no_grad():
-            outcome = engine.run(problem, method, "frozen")
+            outcome = executor.run(problem, method, "frozen")
         assert outcome.states is not None
         return outcome, outcome.states.new_zeros((*outcome.states.shape, 0))
-    passes, width = passes_of(total, widest or widest_for(problem.y0.shape[0]))
+    few = widest_for(problem.y0.shape[0]) if executor.name == "native" else _WIDE
+    passes, width = passes_of(total, widest or few)
     first: Outcome | None = None
     found = []
     for number in range(passes):
         part = slice(number * width, min((number + 1) * width, total))
         memory = MovingMemory(problem, seeds.select(part), moving_for(problem, seeds, width))
-        outcome = engine.moved(problem, method, memory)
+        outcome = executor.moved(problem, method, memory)
         if first is None:
             first = outcome
             _warn_of_grazing(problem, memory)
