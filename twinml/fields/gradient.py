@@ -44,7 +44,45 @@ class FieldFunction(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *along: Any) -> tuple[Tensor, ...]:
-        return launch.tangent(ctx.spec, ctx.at, ctx.saved_tensors, along[2:])
+        arguments = ctx.saved_tensors
+        # Without a tangent is zero; as a function of its own, so that what derives the derivative
+        # (a stiff method's Jacobian inside a gradient) is told that it cannot.
+        moves = tuple(m if isinstance(m, Tensor) else None for m in along[2:])
+        return _Tangent.apply(ctx.spec, ctx.at, *arguments, *moves)
+
+
+@final
+class _Tangent(torch.autograd.Function):
+    """The derivative along a direction, linear in it: backward by that is the adjoint."""
+
+    @staticmethod
+    def forward(spec: FieldSpec, at: Layout, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+        count = len(spec.arguments)
+        return launch.tangent(spec, at, tensors[:count], tensors[count:])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.spec, ctx.at, *tensors = inputs
+        ctx.save_for_backward(*tensors[: len(ctx.spec.arguments)])
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Any, ...]:
+        count = len(ctx.spec.arguments)
+        if any(ctx.needs_input_grad[2 : 2 + count]):
+            raise ArgumentError(
+                f"A second derivative of field_op '{ctx.spec.name}' was asked for: the gradient of "
+                "a run by a stiff method takes that of its Jacobian, and a field operation has "
+                "none. Use an explicit method such as 'tsit5'; a grid of few cells has its "
+                "gradient with engine='native'."
+            )
+        if ctx.spec.vjp is None:
+            raise ArgumentError(
+                f"A gradient through field_op '{ctx.spec.name}' was asked for, and it has no vjp. "
+                "Pass vjp=..., the product of cotangents with its Jacobian."
+            )
+        wanted = tuple(ctx.needs_input_grad[2 + count :])
+        found = launch.adjoint(ctx.spec, ctx.at, ctx.saved_tensors, cotangents, wanted)
+        return None, None, *(None for _ in range(count)), *found
 
 
 @final
