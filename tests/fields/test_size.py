@@ -78,3 +78,17 @@ def test_norms_of_many_states_are_those_of_few():
     assert torch.allclose(found, want, rtol=1e-14)
     alone = control.scaled_norm(error[:, :1], size[:, :1], 1e-3, atol.double())
     assert torch.equal(alone, found[:1])
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_the_gradient_of_a_stiff_run_of_a_field_is_refused_where_its_jacobian_has_none():
+    d = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
+    given = {"t": [0.0, 0.1], "parameters": {"d": d}, "engine": "eager", "keep": "final"}
+    stiff = tw.simulate(bar(6), method="rodas5p", **given)
+    with pytest.raises(ArgumentError, match="second derivative of field_op 'bar' was asked for"):
+        torch.autograd.grad(stiff["u"].sum(), d)
+    explicit = tw.simulate(bar(6), method="tsit5", **given)
+    (gradient,) = torch.autograd.grad(explicit["u"].sum(), d)
+    native = tw.simulate(bar(6), method="rodas5p", **{**given, "engine": "native"})
+    (want,) = torch.autograd.grad(native["u"].sum(), d)
+    assert torch.allclose(gradient, want, rtol=1e-5)
