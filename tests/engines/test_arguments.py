@@ -68,7 +68,7 @@ GIVEN = {"parameters": {"k": 1.0}, "initial": {"x": 1.0}, "inputs": {"u": 0.0}}
         (ArgumentError, r"atol of 'x' is -1", {"atol": -1}),
         (ArgumentError, r"dtype=torch.float16; expected torch.float64 or torch.float32",
          {"dtype": torch.float16}),
-        (ArgumentError, r"engine='cuda' is not part of this version", {"engine": "cuda"}),
+        (ArgumentError, r"engine='tpu' is not part of this version", {"engine": "tpu"}),
         (ArgumentError, r"keep='last'; expected 'all', 'final', or quantities", {"keep": "last"}),
         (ArgumentError, r"keep=\{\}; expected", {"keep": {}}),
         (ArgumentError, r"quantity 'q': 'x' changes along the path and stands alone",

@@ -174,7 +174,7 @@ def test_the_jacobian_of_observations_is_that_of_autograd(name):
         return torch.cat([outputs["energy"].T, states[0].T])
 
     theta = torch.tensor([[-0.1, 0.2, 0.4, 1.2], [-0.2, 0.1, 0.7, 0.3]], dtype=torch.float64)
-    outcome, values, jacobian = linearise(build, observe, theta, method)
+    outcome, values, jacobian = linearise(build, observe, theta, method, "eager")
     point = theta.clone().requires_grad_()
     problem = build(point)
     solved = EagerEngine().run(problem, method, "frozen")

@@ -15,6 +15,7 @@ from twinml.errors import OutOfMemoryError
 
 # Below this it is not worth a look: reading the figures takes longer than a short run.
 _SMALL = 2**28
+CPU = torch.device("cpu")
 MEMINFO = Path("/proc/meminfo")
 # Limit and use of a container, as control groups of version 2 and 1 tell them.
 GROUPS = (
@@ -27,8 +28,11 @@ GROUPS = (
 
 
 def trajectory(
-    shape: tuple[int, int, int], outputs: int, dtype: torch.dtype, device: torch.device
-) -> Tensor:  # fmt: skip
+    shape: tuple[int, int, int],
+    outputs: int,
+    dtype: torch.dtype,
+    device: torch.device = CPU,
+) -> Tensor:
     """Memory for states (n, B, T), not set to anything.
 
     Args:
