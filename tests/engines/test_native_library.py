@@ -21,7 +21,8 @@ NOISY = [("euler_maruyama", True), ("auto", True)]
 # The span, in each model's own time unit, in which something happens.
 SPANS = {
     "Lorenz": 1.0, "Robertson": 1e-3, "BrownianParticle": 20.0, "DcMotor": 0.05, "ServoAxis": 0.02,
-    "Building2r2c": 50.0, "BouncingBall": 1.3, "VanDerPol": 4.0,
+    "Building2r2c": 50.0, "BouncingBall": 1.3, "VanDerPol": 4.0, "ReactorBed": 1500.0,
+    "HeatRod": 600.0,
 }  # fmt: skip
 KEEPS = ("all", "final", "quantities")
 
@@ -66,18 +67,22 @@ def test_the_library_means_the_same_by_kernels(name, method, fixed, keep):
     if fixed:
         given["dt"] = span / 50
     if keep == "quantities":
-        # A quantity is of one number; grids declare outputs for theirs.
+        # A quantity is of one number; grids declare outputs for theirs, whose least value is what
+        # they begin with, here zero to rounding.
         scalars = [name for name, state in model.declared.states.items() if state.size is None]
         state = [*scalars, *model.declared.outputs][0]
         given["keep"] = {
             "top": f"max({state})",
-            "when": f"time_of_min({state})",
+            "when": f"time_of_{'min' if scalars else 'max'}({state})",
             "mean": f"mean({state})",
         }
     else:
         given["keep"] = keep
     native, eager = (tw.simulate(model, engine=e, **given) for e in ("native", "eager"))
-    assert_same_meaning(native, eager, rtol=1e-11 if fixed else 1e-6, spare=0 if fixed else 2)
+    # Over the hundreds of steps of a grid rounding moves the time of its peak a little more.
+    adaptive = 1e-5 if name in ("HeatRod", "ReactorBed") else 1e-6
+    rtol = 1e-11 if fixed else adaptive
+    assert_same_meaning(native, eager, rtol=rtol, spare=0 if fixed else 2)
     for name, log in eager.events.items():
         assert torch.equal(native.events[name].count, log.count)
         assert torch.allclose(
