@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import final
 
 from twinml.engines.cuda.device import Gpu
 from twinml.engines.cuda.launch import CudaKernel
 from twinml.engines.cuda.library import load
-from twinml.engines.native.plan import spec_for
+from twinml.engines.native.plan import Held, spec_for
 from twinml.lowering import Lowered
 from twinml.lowering.unit import Fragment, UnitSpec, unit_text
 from twinml.solve.problem import Problem
@@ -29,27 +28,13 @@ def cuda_kernel(
     gpu: Gpu,
 ) -> CudaKernel:  # fmt: skip
     """The compiled kernel; text and library are kept for the next call."""
-    return _kernel(lowered.digest, spec, events, functionals, gpu.architecture, _Held(lowered))
-
-
-@final
-class _Held:
-    """Keeps the programs out of the key, which their digest stands for."""
-
-    def __init__(self, lowered: Lowered) -> None:
-        self.lowered = lowered
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held)
-
-    def __hash__(self) -> int:
-        return 0
+    return _kernel(lowered.digest, spec, events, functionals, gpu.architecture, Held(lowered))
 
 
 @functools.lru_cache(maxsize=256)
 def _kernel(
     digest: str, spec: UnitSpec, events: Fragment | None, functionals: Fragment | None,
-    architecture: str, held: _Held,
+    architecture: str, held: Held,
 ) -> CudaKernel:  # fmt: skip
     text = unit_text(held.lowered, spec, events, functionals, "cuda")
     return CudaKernel(spec, text, load(text, architecture))

@@ -95,18 +95,18 @@ def kernel_for(
 ) -> Kernel:
     """The compiled kernel; text and library are kept for the next call."""
     target = target or current_target()
-    return _kernel(lowered.digest, spec, events, functionals, target, _Held(lowered))
+    return _kernel(lowered.digest, spec, events, functionals, target, Held(lowered))
 
 
 @final
-class _Held:
-    """Keeps the programs out of the key, which their digest stands for."""
+class Held:
+    """Keeps the programs out of the key of a cache, which their digest stands for."""
 
     def __init__(self, lowered: Lowered) -> None:
         self.lowered = lowered
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held)
+        return isinstance(other, Held)
 
     def __hash__(self) -> int:
         return 0
@@ -115,7 +115,7 @@ class _Held:
 @functools.lru_cache(maxsize=256)
 def _kernel(
     digest: str, spec: UnitSpec, events: Fragment | None, functionals: Fragment | None,
-    target: str, held: _Held,
+    target: str, held: Held,
 ) -> Kernel:  # fmt: skip
     text = unit_text(held.lowered, spec, events, functionals)
     return Kernel(spec, text, load(text, target))

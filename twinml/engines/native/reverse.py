@@ -13,7 +13,7 @@ from torch import Tensor
 
 from twinml.engines.native.launch import Launch
 from twinml.engines.native.library import load
-from twinml.engines.native.plan import Kernel
+from twinml.engines.native.plan import Held, Kernel
 from twinml.engines.native.tape import Tape
 from twinml.engines.native.targets import current_target
 from twinml.lowering import Lowered
@@ -74,30 +74,16 @@ class Derivatives:
 
 def reverse_kernel(lowered: Lowered, spec: UnitSpec, wanted: Wanted) -> ReverseKernel:
     """The compiled kernel; kept for the next call."""
-    return _kernel(lowered.digest, _shapes(lowered), spec, wanted, current_target(), _Held(lowered))
+    return _kernel(lowered.digest, _shapes(lowered), spec, wanted, current_target(), Held(lowered))
 
 
 def _shapes(lowered: Lowered) -> tuple[tuple[int, ...], ...]:
     return tuple(ref.shape for ref in lowered.tensors)
 
 
-@final
-class _Held:
-    """Keeps the programs out of the key, which their digest and shapes stand for."""
-
-    def __init__(self, lowered: Lowered) -> None:
-        self.lowered = lowered
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held)
-
-    def __hash__(self) -> int:
-        return 0
-
-
 @functools.lru_cache(maxsize=256)
 def _kernel(
-    digest: str, shapes: tuple, spec: UnitSpec, wanted: Wanted, target: str, held: _Held
+    digest: str, shapes: tuple, spec: UnitSpec, wanted: Wanted, target: str, held: Held
 ) -> ReverseKernel:
     unit = reverse_unit(held.lowered, spec, wanted)
     return ReverseKernel(unit, wanted, Kernel(spec, unit.text, load(unit.text, target)))
