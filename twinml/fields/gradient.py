@@ -58,7 +58,8 @@ class _Tangent(torch.autograd.Function):
     @staticmethod
     def forward(spec: FieldSpec, at: Layout, *tensors: Tensor | None) -> tuple[Tensor, ...]:
         count = len(spec.arguments)
-        return launch.tangent(spec, at, tensors[:count], tensors[count:])
+        arguments = [tensor for tensor in tensors[:count] if tensor is not None]
+        return launch.tangent(spec, at, arguments, tensors[count:])
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
