@@ -130,3 +130,29 @@ def test_the_text_of_a_pull_names_its_memory():
     text = pull_text(pull, {})
     assert "kept[0] = a0;" in text and "rhs_pull" in text and "gather_shares" in text
     assert text.count(" exp(") == 1  # kept, not computed again
+
+
+@pytest.mark.parametrize("name", ["clamp", "clamp_min", "clamp_max", "hardtanh", "relu6"])
+def test_a_value_on_its_bound_has_the_slope_that_torch_gives_it(name):
+    bound = {
+        "clamp": lambda x: torch.clamp(x, -1.0, 2.0),
+        "clamp_min": lambda x: torch.clamp_min(x, 2.0),
+        "clamp_max": lambda x: torch.clamp_max(x, 2.0),
+        "hardtanh": lambda x: torch.nn.functional.hardtanh(x, -1.0, 2.0),
+        "relu6": lambda x: torch.nn.functional.relu6(x + 4.0),
+    }[name]
+
+    class Bounded(tw.Physics):
+        x = tw.State("1", initial=2.0)
+
+        def rhs(self, x):
+            return {"x": bound(x)}
+
+    start = torch.tensor([2.0, -1.0, 0.5, 3.0, -4.0], dtype=torch.float64)
+    slopes = []
+    for engine in ("native", "eager"):
+        x = start.clone().requires_grad_()
+        given = {"initial": {"x": x}, "method": "euler", "dt": 0.1, "engine": engine}
+        sol = tw.simulate(Bounded(), [0.0, 0.1], **given)
+        slopes.append(torch.autograd.grad(sol["x"][:, -1].sum(), x)[0])
+    assert torch.equal(*slopes)

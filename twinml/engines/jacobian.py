@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import torch
@@ -19,6 +19,7 @@ from twinml.engines.seeds import NoSeedsError, seeds_along
 from twinml.engines.tangent import observed_tangents
 from twinml.errors import ArgumentError, nearest
 from twinml.physics import Signal
+from twinml.solve.change import Change
 from twinml.solve.problem import LaneState, Problem
 from twinml.solve.status import FAILURE
 
@@ -38,6 +39,10 @@ class Derivatives:
 
     arguments: Mapping[str, Any]
     engine: str
+    versions: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "versions", _versions(self.arguments))
 
     def __call__(self, of: Sequence[str], by: Sequence[str]) -> Tensor:
         """Derivatives (B, T, len(of), len(by)) along frozen steps; T = 1 for ends and quantities.
@@ -45,6 +50,12 @@ class Derivatives:
         Raises:
             ArgumentError: a name that is not known, or has no derivative.
         """
+        if _versions(self.arguments) != self.versions:
+            raise ArgumentError(
+                "A tensor that this simulation was given has been changed in place since; jacobian "
+                "simulates again, and would differentiate another run. Ask for it before, or give "
+                "simulate a copy (tensor.clone())."
+            )
         with torch.no_grad():
             problem = build_problem(**self.arguments)
             check_derivatives(problem, self.arguments["method"], derived=True)
@@ -247,3 +258,18 @@ def _unknowns(problem: Problem, by: Sequence[str]) -> Tensor:
                 + nearest(str(name), known)
             )
     return torch.stack([column.expand(rows) for column in columns], dim=1).to(problem.y0.dtype)
+
+
+def _versions(value: Any) -> tuple[int, ...]:
+    """How often each tensor among arguments has been written to."""
+    if isinstance(value, Tensor):
+        return () if value.is_inference() else (value._version,)
+    if isinstance(value, Mapping):
+        return tuple(v for part in value.values() for v in _versions(part))
+    if isinstance(value, (list, tuple)):
+        return tuple(v for part in value for v in _versions(part))
+    if isinstance(value, Signal):
+        return _versions((value.times, value.values))
+    if isinstance(value, Change):
+        return _versions((value.at, value.value, value.until))
+    return ()

@@ -141,6 +141,8 @@ def _device(device: Any) -> torch.device | None:
         return None
     try:
         found = torch.device(device)
+        if found.type == "meta":
+            raise ValueError("tensors there have no numbers")
         torch.zeros(1, device=found)
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -193,7 +193,7 @@ class Transport:
                     f"{self._what} was given {type(first).__name__} as '{self.fields[0]}'; "
                     "expected a tensor (*batch, cells)."
                 )
-            return [length / first.shape[-1]]
+            return [_side(length, self._what) / first.shape[-1]]
         if not isinstance(length, (tuple, list)) or len(length) != 2:
             raise ArgumentError(
                 f"{self._what} was given length {length!r}; expected a pair (x, y), the sides of "
@@ -201,7 +201,8 @@ class Transport:
             )
         assert self.op.shape is not None
         lines, columns = self.op.shape
-        return [length[0] / columns, length[1] / lines]
+        sides = [_side(side, self._what) for side in length]
+        return [sides[0] / columns, sides[1] / lines]
 
     def _number(self, side: str, field: str, given: Any, width: Any) -> Any:
         """A boundary's number as the kernel takes it; None where there is none."""
@@ -223,6 +224,16 @@ class Transport:
         if kind == "dirichlet":
             return value
         return value * width if kind == "neumann" else value / width
+
+
+def _side(length: Any, what: str) -> Any:
+    """A side of the domain, refused where it is no number or not above 0."""
+    other = isinstance(length, (str, tuple, list, bool)) or length is None
+    if other or (isinstance(length, (int, float)) and not length > 0):
+        raise ArgumentError(
+            f"{what} was given length {length!r}; expected a number above 0 or a tensor (*batch,)."
+        )
+    return length
 
 
 def transport(
@@ -274,6 +285,15 @@ def transport(
         raise ArgumentError(
             f"{what} has advection={advection!r}; expected 'central', 'upwind' or None."
             + nearest(str(advection), ("central", "upwind"))
+        )
+    if shape is not None and not (
+        isinstance(shape, (tuple, list))
+        and len(shape) == 2
+        and all(isinstance(n, int) and n > 0 for n in shape)
+    ):
+        raise ArgumentError(
+            f"{what} has shape={shape!r}; expected (ny, nx), the whole numbers of lines and of "
+            "cells in one, or None for a line."
         )
     carried, extra = names(fields), names(sources)
     given: dict[str, str | Mapping[str, str]] = {"left": left, "right": right}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from twinml.lowering.operations import Handler, operation, plain, pointwise
@@ -19,12 +20,23 @@ from twinml.lowering.values import (
 @operation("clamp", "clip")
 def _clamp(recorder: Recorder, input: Any, min: Any = None, max: Any = None) -> Traced:
     found = recorder.value(input)
-    # As torch does: first up to the low bound, then down to the high one; nan goes through.
-    for op, bound in (("maximum", min), ("minimum", max)):
+    # As torch does: first up to the low bound, then down to the high one; nan goes through. At a
+    # tie with a number the derivative is that of the value.
+    for op, beyond, bound in (("maximum", "lt", min), ("minimum", "gt", max)):
         if bound is not None:
             values = [found, recorder.value(bound)]
-            found = elementwise(recorder, lambda emit, x, b, op=op: emit(op, x, b), values)
+            test = beyond if isinstance(bound, (int, float)) and not math.isnan(bound) else None
+            found = elementwise(recorder, _up_to(op, test), values)
     return found
+
+
+def _up_to(op: str, beyond: str | None) -> Callable[[Emit, int, int], int]:
+    """A bound by ``op``, or by the test that says where a value lies beyond it."""
+
+    def bound(emit: Emit, x: int, b: int) -> int:
+        return emit(op, x, b) if beyond is None else emit("select", emit(beyond, x, b), b, x)
+
+    return bound
 
 
 @operation("clamp_min")
@@ -42,12 +54,16 @@ def _hardtanh(
     recorder: Recorder, input: Any, min_val: float = -1.0, max_val: float = 1.0,
     inplace: bool = False,
 ) -> Traced:  # fmt: skip
-    return _clamp(recorder, input, min_val, max_val)
+    # Torch takes a value on a bound as one beyond it.
+    found = recorder.value(input)
+    for beyond, bound in (("le", min_val), ("ge", max_val)):
+        found = elementwise(recorder, _up_to("", beyond), [found, recorder.value(bound)])
+    return found
 
 
 @operation("relu6")
 def _relu6(recorder: Recorder, input: Any, inplace: bool = False) -> Traced:
-    return _clamp(recorder, input, 0.0, 6.0)
+    return _hardtanh(recorder, input, 0.0, 6.0)
 
 
 def bounded(emit: Emit, x: int, low: float, high: float) -> int:

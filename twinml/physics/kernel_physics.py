@@ -25,6 +25,7 @@ volatile wchar_t xor xor_eq
 Real Int Mask State Rates Parameters Inputs
 """
 _TAKEN = frozenset(_WORDS.split())
+_SHOWN = 10  # headers that an error lists
 
 
 class KernelPhysics(Physics):
@@ -58,7 +59,8 @@ class KernelPhysics(Physics):
     which is compared with the twin, or with differences. Without either a gradient is an error,
     and rows that turn stiff stay on the explicit method.
 
-    The eager engine evaluates the twin where there is one, else the compiled header.
+    The eager engine evaluates the twin where there is one, which takes no compiler and so is not
+    compared; else the compiled header.
 
     Raises:
         DeclarationError: when the class is made, if names, units or bounds contradict.
@@ -142,9 +144,10 @@ def _found(cls: type[KernelPhysics]) -> Path:
         if path.is_file():
             return path
     near = sorted({header.name for folder in folders for header in folder.glob("*.h")})
+    shown = [*near[:_SHOWN], f"and {len(near) - _SHOWN} more"] if len(near) > _SHOWN else near
     looked = " or ".join(dict.fromkeys(map(str, folders)))
     raise KernelError(
-        f"{cls.__name__}.kernel = '{name}' is not in {looked}; headers there: {near or 'none'}."
+        f"{cls.__name__}.kernel = '{name}' is not in {looked}; headers there: {shown or 'none'}."
         f"{nearest(name, near)} The name is relative to the file of the class, else "
         "to the working directory; a wheel must list the header as package data."
     )

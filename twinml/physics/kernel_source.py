@@ -101,7 +101,7 @@ class _Reader:
     def file(self, path: Path, asked: str, depth: int) -> str:
         try:
             stamp = _stamp(path)
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = "is no text in UTF-8" if isinstance(error, UnicodeError) else error.strerror
             raise KernelError(f"{asked}: {path} cannot be read ({reason}).") from error

@@ -8,6 +8,7 @@ from typing import final
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from twinml.expression import Expression
 from twinml.physics import Physics, Signal
@@ -123,4 +124,7 @@ class Problem:
                 if isinstance(part, Tensor):
                     tensors.append(part)
         tensors.extend(self.model.parameters())
-        return any(tensor.requires_grad for tensor in tensors)
+        return any(
+            tensor.requires_grad or forward_ad.unpack_dual(tensor).tangent is not None
+            for tensor in tensors
+        )

@@ -27,6 +27,7 @@ from twinml.engines.native.recording import recorded_run
 from twinml.engines.native.rows import RowState
 from twinml.engines.record import Record
 from twinml.engines.stepper import stepper_for
+from twinml.engines.transforms import transform_of
 from twinml.errors import ArgumentError, DerivativeError, LoweringError
 from twinml.solve.methods import method_named
 from twinml.solve.problem import LaneState, Problem
@@ -49,6 +50,9 @@ class NativeEngine(AbstractEngine):
             return f"the rows lie on {problem.y0.device}, and the kernels run on the CPU"
         if gradient == "adjoint":
             return "gradient='adjoint' belongs to the eager engine"
+        reason = transform_of(problem)
+        if reason is not None:
+            return reason
         reason = no_gradient(problem) if problem.differentiable() else None
         if reason is not None:
             return f"{reason} (torch.no_grad() would say that none is needed)"

@@ -19,6 +19,7 @@ from twinml.engines.native.equations import equations
 from twinml.engines.native.forward_gradient import forward_gradient
 from twinml.engines.native.launch import Launch
 from twinml.engines.native.once import refused_again
+from twinml.engines.native.own import owned, owned_tensors
 from twinml.engines.native.plan import kernel_for, spec_for
 from twinml.engines.native.reverse import Backward, Derivatives, reverse_kernel, tree
 from twinml.engines.native.rows import RowState
@@ -250,7 +251,9 @@ def _taped(
     check_adjoint(problem.model, lowered, leaves.wanted)
     back = reverse_kernel(lowered, replace(spec, registers=1), leaves.wanted)
     state = RowState.of(problem, bits)
-    launch = Launch(problem, state, bits, lowered.read(problem.y0.dtype))
+    # What the way back reads again must be what the run read.
+    weights = owned_tensors(lowered, lowered.read(problem.y0.dtype))
+    launch = Launch(owned(problem), state, bits, weights)
     tape = Tape(launch, spec.plain, every)
     report = tape.run(kernel)
     stiff = (state.status & _STIFF) != 0
