@@ -15,12 +15,8 @@ from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.cli.tasks.calibrate import fit_record, tight
 from twinml.cli.tasks.export import TargetKeys
-from twinml.cli.tasks.sweep import (
-    check_base_samples,
-    sensitivity_metrics,
-    solver_arguments,
-    summary_metrics,
-)
+from twinml.cli.tasks.sweep import check_base_samples, solver_arguments
+from twinml.cli.tasks.sweep_outcome import sensitivity_metrics, summary_metrics
 from twinml.cli.tasks.train import SURROGATE, surrogate_metrics
 from twinml.cli.twin import TwinKeys, build_model, build_record
 from twinml.errors import ConfigError, WorkError, nearest

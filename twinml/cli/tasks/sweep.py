@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,15 @@ from typing import TYPE_CHECKING, Any
 from twinml.cli.common import Common, ExecutorKeys, SolverKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
+from twinml.cli.tasks.sweep_outcome import (
+    draw,
+    not_finite_lines,
+    reasons,
+    risk_lines,
+    sensitivity_metrics,
+    summary_metrics,
+    summary_table,
+)
 from twinml.cli.twin import (
     TwinKeys,
     build_model,
@@ -24,7 +32,6 @@ from twinml.errors import ConfigError, DataError, SweepError
 if TYPE_CHECKING:
     from twinml.physics import Physics
     from twinml.scenario import Scenario
-    from twinml.sweep import SobolIndices, Sweep
 
 TABLE = "table.parquet"
 MANIFEST = "manifest.json"
@@ -208,116 +215,6 @@ def _keeping(job: Job, path: Path) -> Iterator[None]:
         if (path / MANIFEST).is_file():
             job.console.notice(f"finished rows are kept; twinml sweep resume={path} goes on.")
         raise
-
-
-def summary_metrics(done: Sweep) -> dict[str, Any]:
-    """``sweep.*``: counts, moments, quantiles, probabilities and the digest of every row."""
-    summary = done.summary
-    metrics: dict[str, Any] = {
-        "sweep.samples": summary["done"],
-        "sweep.failed": summary["failed"],
-    }
-    for name, found in summary["quantities"].items():
-        for what in ("mean", "sd", "min", "max"):
-            if what in found:
-                metrics[f"sweep.{name}.{what}"] = found[what]
-        for percent, value in found.get("quantiles", {}).items():
-            metrics[f"sweep.{name}.q{percent}"] = value
-    for name, listed in summary["exceedance"].items():
-        for found in listed:
-            if "probability" in found:
-                stem = f"sweep.{name}.above_{_number(found['threshold'])}"
-                metrics[f"{stem}.probability"] = found["probability"]
-                metrics[f"{stem}.low"], metrics[f"{stem}.high"] = found["low"], found["high"]
-    total = hashlib.sha256()
-    table = done.table()
-    for name in table.names:
-        total.update(table[name].tobytes())
-    metrics["sweep.sha256"] = total.hexdigest()
-    return metrics
-
-
-def _number(value: float) -> str:
-    """A threshold inside a dotted key: 2.5 becomes 2_5."""
-    return f"{value:g}".replace(".", "_")
-
-
-def sensitivity_metrics(indices: SobolIndices) -> dict[str, Any]:
-    """``sensitivity.<quantity>.<input>.total`` and its companions.
-
-    The label of a group lists its members; its first word is the key.
-    """
-    return {
-        f"sensitivity.{quantity}.{factor.partition('(')[0]}.{kind}": value
-        for quantity, factors in indices.to_mapping().items()
-        for factor, found in factors.items()
-        for kind, value in found.items()
-    }
-
-
-def summary_table(done: Sweep) -> tuple[tuple[str, ...], list[list[Any]]]:
-    """Columns and rows of the table that ends a sweep."""
-    summary = done.summary
-    rows = [
-        [name, summary["units"][name], found.get("mean"), found.get("sd"),
-         *(found.get("quantiles", {}).get(q) for q in ("5", "50", "95")), found.get("max")]
-        for name, found in summary["quantities"].items()
-    ]  # fmt: skip
-    return ("quantity", "unit", "mean", "s.d.", "5 %", "50 %", "95 %", "max"), rows
-
-
-def risk_lines(done: Sweep) -> list[tuple[str, str]]:
-    """One line per probability: what is exceeded and how likely."""
-    lines = []
-    for name, listed in done.summary["exceedance"].items():
-        for found in listed:
-            if "probability" in found:
-                lines.append(
-                    (
-                        f"P({name} > {found['threshold']:g})",
-                        f"= {found['probability']:.4f}, {100 * found['level']:g} % interval "
-                        f"{found['low']:.4f} to {found['high']:.4f}",
-                    )
-                )
-    return lines
-
-
-def not_finite_lines(done: Sweep) -> list[str]:
-    """One line per quantity that some samples have no number for: its moments lack them."""
-    lines = []
-    for name, found in done.summary["quantities"].items():
-        absent, of = found["not_finite"], found["count"] + found["not_finite"]
-        if absent:
-            rest = f"mean, s.d. and quantiles are of the other {found['count']:,}"
-            lines.append(
-                f"{name} is no finite number in {absent:,} of {of:,} samples (a time of something "
-                f"that never happened is inf); {rest if found['count'] else 'it has no mean'}."
-            )
-    return lines
-
-
-def reasons(done: Sweep) -> str:
-    """Why samples failed, and how many for each reason."""
-    return "; ".join(
-        f"{found['count']:,} with {name} ({found['reason']})"
-        for name, found in done.summary["failures"].items()
-    )
-
-
-def draw(done: Sweep, indices: SobolIndices | None, folder: Path) -> list[tuple[str, Path]]:
-    """The figures of a sweep: distributions, and sensitivities where they were asked for."""
-    from twinml.report.risk import distribution_figure, sensitivity_figure
-
-    table = done.table()
-    names = done.quantities
-    path = folder / "distributions.png"
-    distribution_figure(path, {n: table[n] for n in names}, {n: table.units[n] for n in names})
-    figures = [("figure", path)]
-    if indices is not None:
-        path = folder / "sensitivity.png"
-        sensitivity_figure(path, indices)
-        figures.append(("figure", path))
-    return figures
 
 
 TASK = Task(
