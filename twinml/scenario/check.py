@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from twinml.errors import ScenarioError, nearest
 from twinml.expression import Binary, Expression, Functional, Name, Number, check_names
 from twinml.scenario.distribution import Calibrated
-from twinml.scenario.draw import draw, draw_at, drawn_posterior, factors
+from twinml.scenario.draw import draw, draw_at, draw_normal, drawn_posterior, factors
+from twinml.scenario.tilt import bind_tilt
 from twinml.units import conversion
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class BoundScenario:
     def draw_at(self, points: np.ndarray) -> dict[str, np.ndarray]:
         """Values at points of the unit cube (N, d), in the model's units, each (N,)."""
         return self._converted(draw_at(self.scenario, self.posterior, points))
+
+    def draw_normal(self, normals: np.ndarray) -> dict[str, np.ndarray]:
+        """Values at independent standard normals (N, d), in the model's units, each (N,)."""
+        return self._converted(draw_normal(self.scenario, self.posterior, normals))
 
     def arguments(self, values: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """The arguments of ``simulate`` that differ by row.
@@ -151,6 +156,8 @@ def bind(
     """
     if posterior is not None:
         drawn_posterior(scenario, posterior)
+    if posterior is not None or not scenario.calibrated:
+        bind_tilt(scenario, posterior, factors(scenario, posterior))
     horizon = scenario.horizon
     time_scale = 1.0
     if horizon.unit is not None:

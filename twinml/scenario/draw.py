@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from twinml.errors import ScenarioError, nearest
 from twinml.scenario.design import Grid
-from twinml.scenario.distribution import Calibrated, Fixed, Tabled
+from twinml.scenario.distribution import Calibrated, Distribution, Fixed, Tabled
+from twinml.scenario.tilt import WEIGHT, bind_tilt
 
 if TYPE_CHECKING:
     from twinml.data.posterior import Posterior
@@ -99,6 +101,14 @@ def draw(
     """Values of samples ``start`` to ``stop``; see ``Scenario.draw``."""
     check_total(scenario, posterior, n_total)
     count = sum(len(factor.dimensions) for factor in factors(scenario, posterior))
+    tilt = bind_tilt(scenario, posterior, factors(scenario, posterior))
+    if tilt is not None:
+        from scipy.special import ndtri
+
+        # the coordinate after all others says whether the sample is tilted
+        points = scenario.rule.points(start, stop, n_total, count + 1, seed)
+        moved = tilt.move(ndtri(points[:, :count]), points[:, count])
+        return {WEIGHT: tilt.weight(moved), **draw_normal(scenario, posterior, moved)}
     points = scenario.rule.points(start, stop, n_total, count, seed)
     rows = np.arange(start, stop) if scenario.design == "table" else None
     return draw_at(scenario, posterior, points, rows)
@@ -143,26 +153,52 @@ def draw_at(
     """
     from scipy.special import ndtri
 
+    def value(entry: Distribution, u: np.ndarray) -> np.ndarray:
+        if rows is not None and isinstance(entry, Tabled):
+            return entry.values[np.minimum(rows, len(entry.values) - 1)]
+        return entry.quantile(u)
+
+    return _values(scenario, posterior, points, ndtri, value)
+
+
+def draw_normal(
+    scenario: Scenario, posterior: Posterior | None, normals: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Values at given independent standard normals (N, d), as ``draw_at`` at Phi of them.
+
+    Digits are kept in both tails, where Phi rounds to 1.
+    """
+
+    def value(entry: Distribution, score: np.ndarray) -> np.ndarray:
+        return entry.from_normal(score)
+
+    return _values(scenario, posterior, normals, lambda scores: scores, value)
+
+
+def _values(
+    scenario: Scenario,
+    posterior: Posterior | None,
+    coordinates: np.ndarray,
+    normal: Callable[[np.ndarray], np.ndarray],
+    value: Callable[[Distribution, np.ndarray], np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Every drawn quantity, from coordinates that ``normal`` turns into standard normals."""
     columns: dict[str, np.ndarray] = {}
     drawn = drawn_posterior(scenario, posterior)
     for factor in factors(scenario, posterior):
+        picked = np.ascontiguousarray(coordinates[:, list(factor.dimensions)])
         if factor.calibrated and drawn is not None:
-            values = drawn.draw(ndtri(np.ascontiguousarray(points[:, list(factor.dimensions)])))
+            values = drawn.draw(normal(picked))
             columns.update({name: values[:, j] for j, name in enumerate(drawn.names)})
             continue
-        u = np.ascontiguousarray(points[:, factor.dimensions[0]])
         for name in factor.names:
-            entry = scenario.vary[name].distribution
-            if rows is not None and isinstance(entry, Tabled):
-                columns[name] = entry.values[np.minimum(rows, len(entry.values) - 1)]
-            else:
-                columns[name] = entry.quantile(u)
+            columns[name] = value(scenario.vary[name].distribution, picked[:, 0])
     for name, varied in scenario.vary.items():
         if isinstance(varied.distribution, Fixed):
-            columns[name] = varied.distribution.quantile(np.empty(len(points)))
+            columns[name] = varied.distribution.quantile(np.empty(len(coordinates)))
     if posterior is not None:
         for name in scenario.except_:
             estimate = posterior.values[posterior.names.index(name)]
-            columns[name] = np.full(len(points), estimate)
+            columns[name] = np.full(len(coordinates), estimate)
     order = dict.fromkeys([*scenario.vary, *(() if posterior is None else posterior.names)])
     return {name: np.ascontiguousarray(columns[name]) for name in order if name in columns}

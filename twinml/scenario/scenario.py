@@ -17,6 +17,7 @@ from twinml.scenario.design import Design, find_design
 from twinml.scenario.distribution import Calibrated, Distribution, Tabled, read_distribution
 from twinml.scenario.keys import check_keys, check_number
 from twinml.scenario.rows import digest_file
+from twinml.scenario.tilt import DEFENSIVE, WEIGHT, check_design, read_defensive, read_tilt
 from twinml.scenario.yaml_file import load_yaml
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Scenario:
         design: ``sobol halton random latin grid table``.
         except_: Fitted quantities fixed at their estimate (``except:`` in YAML).
         exceedance: Quantity to one or more thresholds whose exceedance the summary reports.
+        tilt: Name to shift of its samples, in s.d. of its normal score, for rare events; every
+            sample then has a ``weight``, its likelihood ratio, as a column of its own.
+        defensive: Share of samples that the tilt leaves alone; bounds the weights by its inverse.
 
     Raises:
         ScenarioError: A key, name or number that cannot be used.
@@ -75,6 +79,8 @@ class Scenario:
     design: str = "sobol"
     except_: tuple[str, ...] = ()
     exceedance: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    tilt: Mapping[str, float] = field(default_factory=dict)
+    defensive: float = DEFENSIVE
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -87,6 +93,14 @@ class Scenario:
         put("design", find_design(self.design).name)
         put("except_", _read_names(self.except_, self.vary))
         put("exceedance", _read_exceedance(self.exceedance, self.quantities))
+        put("tilt", read_tilt(self.tilt, self.vary))
+        put("defensive", read_defensive(self.defensive, self.tilt))
+        check_design(self.design, self.tilt)
+        if self.tilt and WEIGHT in (*self.vary, *self.quantities):
+            raise ScenarioError(
+                f"The name '{WEIGHT}' is taken: the table of a tilted scenario has the likelihood "
+                "ratio of each sample there. Choose another."
+            )
         tabled = [n for n, v in self.vary.items() if isinstance(v.distribution, Tabled)]
         if self.design == "table" and not tabled:
             raise ScenarioError(
@@ -106,7 +120,7 @@ class Scenario:
         Raises:
             ScenarioError: An unknown or missing key; names the nearest.
         """
-        optional = ("vary", "changes", "design", "except", "exceedance")
+        optional = ("vary", "changes", "design", "except", "exceedance", "tilt", "defensive")
         given = check_keys(data, ("horizon", "quantities"), optional, where)
         if "except" in given:
             given["except_"] = given.pop("except")
@@ -121,6 +135,7 @@ class Scenario:
         for name, varied in self.vary.items():
             unit = {} if varied.unit is None else {"unit": varied.unit}
             vary[name] = {**varied.distribution.to_mapping(), **unit}
+        tilt = {"tilt": dict(self.tilt), "defensive": self.defensive} if self.tilt else {}
         return {
             "horizon": horizon,
             "vary": vary,
@@ -129,6 +144,7 @@ class Scenario:
             "design": self.design,
             "except": list(self.except_),
             "exceedance": {name: list(levels) for name, levels in self.exceedance.items()},
+            **tilt,
         }
 
     @cached_property
@@ -161,6 +177,7 @@ class Scenario:
         the calibration's order. Coordinates of the design are given out in the same order, first
         to the quantities that are not calibrated, then to the calibrated ones in the
         calibration's order; columns of one table share one coordinate, fixed ones take none.
+        A tilted scenario has ``weight`` before them, the likelihood ratio of each sample.
 
         Raises:
             ScenarioError: A calibrated quantity and no posterior that has it.
