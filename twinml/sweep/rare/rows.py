@@ -1,0 +1,70 @@
+"""Rows of a sweep's task at points of standard normal space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from twinml.errors import ArgumentError
+from twinml.scenario.tilt import DEFENSIVE
+from twinml.sweep.rare.event import Event, read_event
+from twinml.sweep.task import BLOCK
+
+if TYPE_CHECKING:
+    from twinml.sweep.block import Rows
+    from twinml.sweep.task import Task
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class EventRows:
+    """The limit state of an event as a function of coordinates, by the task's own kernel.
+
+    Args:
+        task: With the limit state among its quantities and no tilt.
+        event: What is asked.
+    """
+
+    task: Task
+    event: Event
+    _sized: dict[int, Task] = field(default_factory=dict, repr=False)
+
+    @property
+    def dimensions(self) -> int:
+        """Independent coordinates of the varied quantities."""
+        return sum(len(factor.dimensions) for factor in self.task.bound.factors)
+
+    def limit_state(self, normals: np.ndarray) -> np.ndarray:
+        """Of points (N, d) of standard normal space, (N,); nan where a row failed."""
+        rows = self.simulate(self.task.bound.draw_normal(normals))
+        return self.event.values(rows.quantities, rows.failed)
+
+    def simulate(self, values: dict[str, np.ndarray]) -> Rows:
+        """Rows at given values (N,), as one batch: few rows must not pay for a whole block."""
+        from twinml.sweep.block import simulate_values
+
+        count = min(len(next(iter(values.values()))), BLOCK)
+        if count not in self._sized:
+            self._sized[count] = replace(self.task, block=count)
+        return simulate_values(self._sized[count], values)
+
+
+def event_rows(task: Task, event: str) -> EventRows:
+    """Tie an event to a task.
+
+    Raises:
+        ScenarioError, ExpressionError: The event does not fit the scenario.
+        ArgumentError: The model has noise, or samples are not drawn at random.
+    """
+    found = read_event(event, task.scenario)
+    if task.model.has_noise:
+        raise ArgumentError(
+            f"{type(task.model).__name__} has noise, so that the varied quantities do not settle "
+            f"whether '{event}' happens. Estimate it by a sweep with exceedance, or model the "
+            "disturbance by varied quantities."
+        )
+    scenario = replace(found.scenario, tilt={}, defensive=DEFENSIVE)
+    task = replace(task, scenario=scenario)
+    return EventRows(task, replace(found, scenario=scenario))
