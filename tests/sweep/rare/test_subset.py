@@ -79,7 +79,8 @@ def test_failed_rows_are_outside_the_event_and_counted():
 
     run = subset_simulation(failing, 2, 2000)
     assert run.probability == pytest.approx(0.5e-3, rel=0.5)
-    assert run.levels[0].failed == pytest.approx(1000, abs=100) and run.failed > run.levels[0].failed
+    assert run.levels[0].failed == pytest.approx(1000, abs=100)
+    assert run.failed > run.levels[0].failed
     assert not run.reliable and "failed" in run.diagnosis
 
 

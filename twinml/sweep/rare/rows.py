@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from twinml.errors import ArgumentError
+from twinml.errors import ArgumentError, ScenarioError
+from twinml.expression import check_names, parse
 from twinml.scenario.tilt import DEFENSIVE
 from twinml.sweep.rare.event import Event, read_event
 from twinml.sweep.task import BLOCK
@@ -65,6 +66,13 @@ def event_rows(task: Task, event: str) -> EventRows:
             f"whether '{event}' happens. Estimate it by a sweep with exceedance, or model the "
             "disturbance by varied quantities."
         )
+    declared = task.model.declared
+    known = (*task.scenario.quantities, *declared.names, *(c.name for c in task.bound.columns), "t")
+    check_names(parse(event), known, "event")
     scenario = replace(found.scenario, tilt={}, defensive=DEFENSIVE)
     task = replace(task, scenario=scenario)
+    try:
+        _ = task.bound
+    except ScenarioError as error:  # in the user's words: they wrote an event
+        raise ScenarioError(str(error).replace(f"quantity {found.name}:", "event:")) from None
     return EventRows(task, replace(found, scenario=scenario))
