@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import twinml as tw
-from twinml.errors import ArgumentError, LoweringError
+from twinml.errors import ArgumentError, LoweringError, ShapeError
 from twinml.fields import Transport, transport
 
 PI, D, V = math.pi, 0.1, 0.4
@@ -310,4 +310,10 @@ def test_refusals_name_the_side_the_field_or_the_line():
         CLOSED[None](dict.fromkeys(PAIRS, u), 1.0, 1.0, velocity=1.0)
     with pytest.raises(ArgumentError, match=r"not given \['fluxes'\] for fields"):
         CLOSED[None](dict.fromkeys(list(PAIRS)[:3], u), 1.0, 1.0)
+    with pytest.raises(ArgumentError, match=r"was given -0.1 as diffusivity of 'u'.*0 or more"):
+        RING(u, 1.0, -0.1, velocity=1.0)
+    with pytest.raises(ArgumentError, match="was given 'fast' as velocity of 'u'"):
+        RING(u, 1.0, 1.0, velocity="fast")
+    with pytest.raises(ShapeError, match=r"velocity/width of 'u' \(3,\)"):
+        RING(u, 1.0, 1.0, velocity=torch.ones(3, dtype=torch.float64))
     assert isinstance(tw.fields.transport("t", "u"), Transport)
