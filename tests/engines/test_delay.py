@@ -25,7 +25,9 @@ class Leak(tw.Physics):
 
 
 def rows(signal: Signal, engine: str, **options):
-    return tw.simulate(Leak(), [0.0, 5.0], inputs={"u": signal}, engine=engine, keep=KEEP, **options)
+    return tw.simulate(
+        Leak(), [0.0, 5.0], inputs={"u": signal}, engine=engine, keep=KEEP, **options
+    )
 
 
 @pytest.mark.parametrize("kind", ["hold", "linear"])
@@ -82,7 +84,7 @@ def test_gradients_by_the_values_see_the_delay():
 
 
 def test_a_bad_delay_is_refused():
-    with pytest.raises(ArgumentError, match="no.*|gradient"):
+    with pytest.raises(ArgumentError, match="asks for a gradient"):
         Signal(TIMES, VALUES, "hold", DELAYS.clone().requires_grad_())
     with pytest.raises(ShapeError, match="delay of shape"):
         Signal(TIMES, VALUES, "hold", DELAYS.reshape(1, -1))

@@ -288,7 +288,7 @@ class Forcing:
 
 
 def _behind_delayed(knots: Tensor, delay: Tensor, t: Tensor, including: bool) -> Tensor:
-    """How many of ``knots + delay`` lie before ``t``, by the very sums that ``next_knots`` forms."""
+    """How many of ``knots + delay`` lie before ``t``, by the sums that ``next_knots`` forms."""
 
     def counted(index: Tensor) -> Tensor:
         knot = knots[index.clamp(0, knots.shape[0] - 1)] + delay

@@ -155,7 +155,6 @@ def _supports(
             declared = model.declared.parameters[column.name]
             low = low if declared.low is None else declared.low
             high = high if declared.high is None else declared.high
-        known[column.name] = tuple(
-            sorted(x * column.scale + column.offset for x in (low, high))
-        )  # type: ignore[assignment]
+        ends = [x * column.scale + column.offset for x in (low, high)]
+        known[column.name] = min(ends), max(ends)
     return known

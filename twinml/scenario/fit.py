@@ -65,7 +65,9 @@ def role_of(name: str, model: Physics) -> Role:
     return "free"
 
 
-def columns_of(scenario: Scenario, model: Physics, posterior: Posterior | None) -> tuple[Column, ...]:
+def columns_of(
+    scenario: Scenario, model: Physics, posterior: Posterior | None
+) -> tuple[Column, ...]:
     fitted = {} if posterior is None else dict(zip(posterior.names, posterior.units, strict=True))
     times = [time for change in scenario.changes for time in change.times]
     times += [profile.delay for profile in scenario.profiles.values()]
@@ -133,8 +135,13 @@ def check_profiles(
                 f"Its inputs are {', '.join(declared.inputs) or 'none'}."
             )
         if name in given:
+            raise ScenarioError(f"{where}: '{name}' is also given by inputs=; keep one of them.")
+        starts = "initial" in type(model)._arguments and name in model.arguments("initial")
+        if starts and profile.names:
             raise ScenarioError(
-                f"{where}: '{name}' is also given by inputs=; keep one of them."
+                f"{where}: initial() of {type(model).__name__} reads '{name}', and would see the "
+                "file's values before they are scaled, shifted or delayed. Vary the initial values "
+                "themselves (initial.<state>), or write numbers for scale, shift and delay."
             )
         for key, expression in profile.expressions.items():
             _check_fixed(expression, known, declared, f"{where}, {key}", "a profile")

@@ -77,7 +77,7 @@ def read_rows(profile: Profile, where: str) -> Rows:
     if len(empty):
         text = (
             "the value is missing; a profile must be known throughout. Fill the cell, or leave "
-            f"the row out and state the longest time between rows that is no gap: gap."
+            "the row out and state the longest time between rows that is no gap: gap."
         )
         refuse(
             found.source,
