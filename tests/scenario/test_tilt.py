@@ -84,14 +84,14 @@ def test_a_tilted_sample_is_a_function_of_its_index():
 
 def test_jointly_drawn_quantities_follow_the_one_that_is_moved(model, posterior):
     bound = scenario(tilt={"beta": 2.0}).check(model, posterior)
-    tilt = bind_tilt(bound.scenario, posterior, bound.factors)
-    shifts = name_shifts(tilt.shift, posterior, bound.factors)
+    tilt = bind_tilt(bound.scenario, posterior)
+    shifts = name_shifts(tilt.shift, bound.scenario, posterior)
     assert shifts["beta"] == pytest.approx(2.0)
     assert shifts["gamma"] == pytest.approx(0.3 * 2.0)
     assert shifts["initial.infected"] == pytest.approx(-0.96 * 2.0)
     assert np.linalg.norm(tilt.shift) == pytest.approx(2.0)  # no shift that does so is shorter
     both = scenario(tilt=shifts).check(model, posterior)
-    again = bind_tilt(both.scenario, posterior, both.factors)
+    again = bind_tilt(both.scenario, posterior)
     np.testing.assert_allclose(again.shift, tilt.shift, atol=1e-12)
 
 
@@ -135,3 +135,38 @@ def test_a_tilt_of_what_is_not_drawn_names_the_nearest(model, posterior):
 def test_weights_of_a_far_tilt_stay_finite():
     values = scenario(tilt={"effect": 20, "day": 20}).draw(None, 0, 256, 256, 0)
     assert np.isfinite(values["weight"]).all() and math.isclose(values["weight"].max(), 10)
+
+
+def test_correlated_quantities_follow_and_keep_their_correlation():
+    entry = {"distribution": "normal", "mean": 0, "std": 1}
+    moved = tw.Scenario.from_mapping(
+        {
+            **BASE,
+            "vary": {"day": {"distribution": "normal", "mean": 5, "std": 1}, "effect": entry},
+            "correlation": {"day": {"effect": 0.8}},
+            "tilt": {"effect": 3.0},
+            "defensive": 0,
+        }
+    )
+    values = moved.draw(None, 0, 8192, 8192, 0)
+    day, effect, weight = values["day"] - 5, values["effect"], values["weight"]
+    assert effect.mean() == pytest.approx(3.0, abs=0.01)
+    assert day.mean() == pytest.approx(0.8 * 3.0, abs=0.01)
+    assert np.corrcoef(day, effect)[0, 1] == pytest.approx(0.8, abs=0.01)
+    # |s|^2 = 9 whatever follows, and the weight depends on the tilted quantity alone
+    np.testing.assert_allclose(weight, np.exp(4.5 - 3 * effect), rtol=1e-9)
+
+
+def test_constraints_hold_beside_a_tilt_and_refuse_one_of_their_own():
+    spread = {"distribution": "uniform", "low": 0, "high": 10}
+    vary = {**BASE["vary"], "low": spread, "high": spread}
+    quantities = {"peak": "max(in_bed) * (high - low)"}
+    beside = scenario(
+        vary=vary, quantities=quantities, constraints=["low < high"], tilt={"effect": 2}
+    )
+    values = beside.draw(None, 0, 2048, 2048, 0)
+    assert (values["low"] < values["high"]).all()
+    assert (values["weight"] * values["low"]).mean() == pytest.approx(10 / 3, rel=0.03)
+    own = scenario(vary=vary, quantities=quantities, constraints=["low < high"], tilt={"low": 2})
+    with pytest.raises(ScenarioError, match="known by trial only"):
+        own.draw(None, 0, 8, 8, 0)

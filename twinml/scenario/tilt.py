@@ -25,6 +25,7 @@ import numpy as np
 
 from twinml.errors import ScenarioError, nearest
 from twinml.scenario.distribution import Choice, Fixed, Tabled
+from twinml.scenario.factor import factors, sources
 from twinml.scenario.keys import check_number
 
 if TYPE_CHECKING:
@@ -127,69 +128,86 @@ def read_defensive(value: Any, tilt: Mapping[str, float]) -> float:
     return share
 
 
-def check_design(design: str, tilt: Mapping[str, float]) -> None:
-    """Refuse a tilt of samples that are not drawn at random.
+def check_tilt(scenario: Scenario) -> None:
+    """Refuse a tilt that leaves a sample without a likelihood ratio.
 
     Raises:
-        ScenarioError: The design is a grid or a table's rows.
+        ScenarioError: The design is a grid or a table's rows, a constraint names a tilted
+            quantity, or a quantity is called as the weights are.
     """
-    if tilt and design not in DESIGNS:
+    if not scenario.tilt:
+        return
+    if WEIGHT in (*scenario.vary, *scenario.quantities):
         raise ScenarioError(
-            f"design: {design} cannot be tilted: its samples are not drawn from the distributions, "
-            f"so they have no likelihood ratio. Use design: {' or '.join(DESIGNS)}."
+            f"The name '{WEIGHT}' is taken: the table of a tilted scenario has the likelihood "
+            "ratio of each sample there. Choose another."
+        )
+    if scenario.design not in DESIGNS:
+        raise ScenarioError(
+            f"design: {scenario.design} cannot be tilted: its samples are not drawn from the "
+            f"distributions, so they have no likelihood ratio. Use design: {' or '.join(DESIGNS)}."
         )
 
 
-def bind_tilt(
-    scenario: Scenario, posterior: Posterior | None, factors: tuple[Factor, ...]
-) -> Tilt | None:
-    """The scenario's tilt in the factors' coordinates, or None.
+def bind_tilt(scenario: Scenario, posterior: Posterior | None) -> Tilt | None:
+    """The scenario's tilt in the coordinates of what varies, or None.
 
     A quantity is moved by the shift given for it. Quantities that are drawn jointly with it and
     not named follow by their correlation: of all shifts of the coordinates that move the named
     ones as asked, the least is taken, which keeps the weights as even as can be.
 
     Raises:
-        ScenarioError: A name that is not drawn.
+        ScenarioError: A name that is not drawn, or that a constraint ties.
     """
     if not scenario.tilt:
         return None
-    shift = np.zeros(sum(len(factor.dimensions) for factor in factors))
-    drawn = [name for factor in factors for name in factor.names]
+    independent = sources(scenario, posterior)
+    shift = np.zeros(sum(len(source.dimensions) for source in independent))
+    drawn = [name for source in independent for name in source.names]
     for name in scenario.tilt:
         if name not in drawn:
             raise ScenarioError(
                 f"tilt names '{name}', which is not drawn.{nearest(name, drawn)} "
                 f"Drawn are {', '.join(drawn) or 'none'}."
             )
-    for factor in factors:
-        named = [i for i, name in enumerate(factor.names) if name in scenario.tilt]
+    for factor in factors(scenario, posterior):
+        for name in factor.names:
+            if name in scenario.tilt and factor.conditions:
+                raise ScenarioError(
+                    f"tilt {name}: the constraint '{factor.conditions[0].text}' rejects some of "
+                    "its samples, and how many of the tilted ones is known by trial only, so that "
+                    "their likelihood ratio is not. Tilt quantities without constraints, or use "
+                    "subset simulation (tw.rare_event), which takes both."
+                )
+    for source in independent:
+        named = [i for i, name in enumerate(source.names) if name in scenario.tilt]
         if named:
-            wanted = np.array([scenario.tilt[factor.names[i]] for i in named])
-            rows = loadings(factor, posterior)[named]
-            shift[list(factor.dimensions)] = rows.T @ np.linalg.solve(rows @ rows.T, wanted)
+            wanted = np.array([scenario.tilt[source.names[i]] for i in named])
+            rows = loadings(source, posterior)[named]
+            shift[list(source.dimensions)] = rows.T @ np.linalg.solve(rows @ rows.T, wanted)
     return Tilt(shift, scenario.defensive)
 
 
 def name_shifts(
-    shift: np.ndarray, posterior: Posterior | None, factors: tuple[Factor, ...]
+    shift: np.ndarray, scenario: Scenario, posterior: Posterior | None
 ) -> dict[str, float]:
     """Shifts by name for shifts of coordinates (d,): what ``bind_tilt`` turns back."""
     result: dict[str, float] = {}
-    for factor in factors:
-        if not shift[list(factor.dimensions)].any():
-            continue
-        moved = loadings(factor, posterior) @ shift[list(factor.dimensions)]
-        result.update(zip(factor.names, moved.tolist(), strict=True))
+    for source in sources(scenario, posterior):
+        if shift[list(source.dimensions)].any():
+            moved = loadings(source, posterior) @ shift[list(source.dimensions)]
+            result.update(zip(source.names, moved.tolist(), strict=True))
     return result
 
 
-def loadings(factor: Factor, posterior: Posterior | None) -> np.ndarray:
-    """Normal scores of a factor's quantities by its coordinates, (names, coordinates).
+def loadings(source: Factor, posterior: Posterior | None) -> np.ndarray:
+    """Normal scores of a source's quantities by its coordinates, (names, coordinates).
 
     Rows have length 1: each score is a standard normal.
     """
-    if not factor.calibrated or posterior is None:
-        return np.eye(len(factor.dimensions))
-    cholesky = posterior.subset(factor.names).factor
+    if source.correlated is not None:
+        return np.array(source.correlated.lower)
+    if not source.calibrated or posterior is None:
+        return np.eye(len(source.dimensions))
+    cholesky = posterior.subset(source.names).factor
     return cholesky / np.linalg.norm(cholesky, axis=1, keepdims=True)

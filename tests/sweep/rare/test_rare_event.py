@@ -146,3 +146,16 @@ def test_an_event_that_is_none_is_refused_in_words(event, error, words):
 def test_an_unknown_estimator_names_the_known():
     with pytest.raises(ArgumentError, match="Did you mean 'subset'"):
         tw.rare_event(Decay(), scenario(), "end > 1", "subsets")
+
+
+def test_constraints_condition_every_level():
+    # given x0 < 1 the event needs the rate alone: P(-2 rate' > b | x0 < 1), by quadrature
+    conditioned = scenario(constraints=["initial.x < 1"])
+    limit = threshold(1e-4)
+    z = np.linspace(-8, 0, 4001)
+    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * 2
+    # log x = 0.2 z - 2 - 0.2 y > log(limit)
+    exact = np.trapezoid(density * ndtr((-math.log(limit) - 2 + 0.2 * z) / 0.2), z)
+    found = tw.rare_event(Decay(), conditioned, f"end > {limit!r}", samples=1000, **OPTIONS)
+    assert found.low < exact < found.high
+    assert (found.cases["initial.x"] < 1).all()

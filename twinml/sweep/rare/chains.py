@@ -18,6 +18,7 @@ import numpy as np
 from twinml.scenario.design import philox_points
 
 LimitState = Callable[[np.ndarray], np.ndarray]
+Admissible = Callable[[np.ndarray], np.ndarray]
 
 ACCEPTANCE = 0.44
 SPREAD = 0.6
@@ -51,10 +52,20 @@ class Population:
 
 
 def first_population(
-    limit_state: LimitState, dimensions: int, samples: int, seed: int
+    limit_state: LimitState,
+    dimensions: int,
+    samples: int,
+    seed: int,
+    admissible: Admissible | None = None,
 ) -> Population:
-    """Independent samples."""
+    """Independent samples; those that are not admissible are drawn again."""
     points = _normals(samples, dimensions, seed, "level 0")
+    left = np.flatnonzero(~admissible(points)) if admissible else np.arange(0)
+    attempt = 0
+    while len(left) and admissible:  # a scenario whose constraints leave nothing was refused
+        attempt += 1
+        points[left] = _normals(samples, dimensions, seed, f"level 0 attempt {attempt}")[left]
+        left = left[~admissible(points[left])]
     values, failed = _evaluated(limit_state, points)
     nowhere = np.arange(samples)
     return Population(points, values, samples, nowhere, math.nan, SPREAD, failed, samples)

@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
 from twinml.errors import SweepError
 from twinml.scenario.distribution import Choice, Tabled
-from twinml.scenario.tilt import name_shifts
+from twinml.scenario.tilt import bind_tilt, name_shifts
 from twinml.sweep.rare.rows import EventRows
-from twinml.sweep.rare.subset import SubsetSimulation, subset_simulation
+from twinml.sweep.rare.subset import SubsetSimulation
 
 LEAST_CONCENTRATION = 0.8
 NOISE = 3.0  # standard errors below which a coordinate is left where it is
@@ -50,7 +50,7 @@ class TiltProposal:
     diagnosis: str
 
 
-def propose(rows: EventRows, samples: int = 1000, seed: int = 0) -> TiltProposal:
+def propose(rows: EventRows, samples: int = 1000) -> TiltProposal:
     """The tilt for an event from ``samples`` pilot rows per level.
 
     Raises:
@@ -58,23 +58,19 @@ def propose(rows: EventRows, samples: int = 1000, seed: int = 0) -> TiltProposal
     """
     from scipy.special import ndtri
 
-    pilot = subset_simulation(rows.limit_state, rows.dimensions, samples, seed)
+    pilot = rows.subset(samples)
     count = len(pilot.points)
     if count == 0:
         raise SweepError(f"No tilt can be proposed for '{rows.event.text}': {pilot.diagnosis}")
-    factors, posterior = rows.task.bound.factors, rows.task.posterior
     mean = pilot.points.mean(axis=0)
     spread = pilot.points.std(axis=0) if count > 1 else np.ones_like(mean)
     worth = max(count / (1.0 + pilot.levels[-1].correlation), 1.0)
     shift = np.where(np.abs(mean) > NOISE * spread / math.sqrt(worth), mean, 0.0)
-    for factor in factors:
-        entries = [rows.task.scenario.vary.get(name) for name in factor.names]
-        if any(v is not None and isinstance(v.distribution, Choice | Tabled) for v in entries):
-            shift[list(factor.dimensions)] = 0.0
+    tilt = _by_name(rows, shift)
+    shift = _coordinates(rows, tilt)  # of what can be tilted
     beta = -float(ndtri(min(pilot.probability, 0.5)))
     longest = math.exp(-0.5 * beta * beta) / math.sqrt(2 * math.pi) / min(pilot.probability, 0.5)
     concentration = float(np.linalg.norm(shift)) / longest
-    tilt = {n: float(f"{x:.3g}") for n, x in name_shifts(shift, posterior, factors).items()}
     diagnosis = pilot.diagnosis
     if not diagnosis and (concentration < LEAST_CONCENTRATION or not tilt):
         diagnosis = (
@@ -84,3 +80,21 @@ def propose(rows: EventRows, samples: int = 1000, seed: int = 0) -> TiltProposal
             f"{pilot.probability:.2g} in the pilot."
         )
     return TiltProposal(tilt, concentration, pilot, not diagnosis, diagnosis)
+
+
+def _by_name(rows: EventRows, shift: np.ndarray) -> dict[str, float]:
+    """Shifts of the quantities that can be tilted, to three digits."""
+    task = rows.task
+    tied = {name for f in task.bound.factors if f.conditions for name in f.names}
+    steps = {
+        name
+        for name, varied in task.scenario.vary.items()
+        if isinstance(varied.distribution, Choice | Tabled)
+    }
+    found = name_shifts(shift, task.scenario, task.posterior)
+    return {n: float(f"{x:.3g}") for n, x in found.items() if n not in tied | steps}
+
+
+def _coordinates(rows: EventRows, tilt: Mapping[str, float]) -> np.ndarray:
+    bound = bind_tilt(replace(rows.task.scenario, tilt=tilt), rows.task.posterior)
+    return np.zeros(rows.dimensions) if bound is None else bound.shift

@@ -11,6 +11,7 @@ from twinml.errors import ArgumentError, ScenarioError
 from twinml.expression import check_names, parse
 from twinml.scenario.tilt import DEFENSIVE
 from twinml.sweep.rare.event import Event, read_event
+from twinml.sweep.rare.subset import SubsetSimulation, subset_simulation
 from twinml.sweep.task import BLOCK
 
 if TYPE_CHECKING:
@@ -38,9 +39,27 @@ class EventRows:
         return sum(len(factor.dimensions) for factor in self.task.bound.factors)
 
     def limit_state(self, normals: np.ndarray) -> np.ndarray:
-        """Of points (N, d) of standard normal space, (N,); nan where a row failed."""
-        rows = self.simulate(self.task.bound.draw_normal(normals))
-        return self.event.values(rows.quantities, rows.failed)
+        """Of points (N, d) of standard normal space, (N,).
+
+        nan where a row failed, -inf where it breaks a constraint and is not simulated.
+        """
+        values, good = self.task.bound.draw_normal(normals)
+        result = np.full(len(normals), -np.inf)
+        if good.any():
+            rows = self.simulate({name: column[good] for name, column in values.items()})
+            result[good] = self.event.values(rows.quantities, rows.failed)
+        return result
+
+    def admissible(self, normals: np.ndarray) -> np.ndarray:
+        """Which points meet the scenario's constraints, (N,) bool."""
+        return self.task.bound.draw_normal(normals)[1]
+
+    def subset(self, samples: int, share: float = 0.1, level: float = 0.9) -> SubsetSimulation:
+        """Subset simulation of the event; see ``subset_simulation``."""
+        return subset_simulation(
+            self.limit_state, self.dimensions, samples, self.task.seed, share, level,
+            self.admissible if self.task.scenario.constraints else None,
+        )  # fmt: skip
 
     def simulate(self, values: dict[str, np.ndarray]) -> Rows:
         """Rows at given values (N,), as one batch: few rows must not pay for a whole block."""

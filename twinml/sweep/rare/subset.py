@@ -21,7 +21,13 @@ import numpy as np
 
 from twinml.errors import ArgumentError, SweepError
 from twinml.sweep.intervals import wilson_interval
-from twinml.sweep.rare.chains import LimitState, Population, first_population, next_population
+from twinml.sweep.rare.chains import (
+    Admissible,
+    LimitState,
+    Population,
+    first_population,
+    next_population,
+)
 from twinml.sweep.rare.lineage import Generation, relative_variance
 
 MOST_LEVELS = 20
@@ -103,6 +109,7 @@ def subset_simulation(
     seed: int = 0,
     share: float = 0.1,
     confidence: float = 0.9,
+    admissible: Admissible | None = None,
 ) -> SubsetSimulation:
     """P(limit state > 0) for independent standard normal coordinates.
 
@@ -113,13 +120,15 @@ def subset_simulation(
         seed: Of everything random.
         share: Of the samples that a threshold keeps.
         confidence: Level of the interval.
+        admissible: (N, d) coordinates to (N,) bool: condition all of it on points that are. The
+            first level draws again those that are not; later ``limit_state`` is -inf there.
 
     Raises:
         ArgumentError: No coordinates, too few samples, or a share outside (0, 0.5].
         SweepError: Nothing to climb: no sample has a finite limit state.
     """
     _check(dimensions, samples, share, confidence)
-    population = first_population(limit_state, dimensions, samples, seed)
+    population = first_population(limit_state, dimensions, samples, seed, admissible)
     if not np.isfinite(population.values).any():
         raise SweepError(
             f"None of the {samples:,} first samples says how far the event is: "

@@ -12,7 +12,7 @@ import numpy as np
 from twinml.errors import ArgumentError, nearest
 from twinml.sweep.rare.propose import TiltProposal, propose
 from twinml.sweep.rare.rows import EventRows, event_rows
-from twinml.sweep.rare.subset import SubsetSimulation, subset_simulation
+from twinml.sweep.rare.subset import SubsetSimulation
 from twinml.sweep.rare.weighted import WeightedProbability, weighted_probability
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def propose_tilt(
         As ``rare_event``; SweepError also where the pilot met no event.
     """
     task = _task(model, scenario, seed, calibration, inputs, solver)
-    return propose(event_rows(task, event), samples, seed)
+    return propose(event_rows(task, event), samples)
 
 
 def estimate_rare_event(
@@ -179,8 +179,8 @@ def estimate_rare_event(
     rows = event_rows(task, event)
     if estimator == "importance":
         return _importance(rows, samples, level)
-    run = subset_simulation(rows.limit_state, rows.dimensions, samples, task.seed, share, level)
-    cases = _cases(rows, rows.task.bound.draw_normal(run.points), run.values, None)
+    run = rows.subset(samples, share, level)
+    cases = _cases(rows, rows.task.bound.draw_normal(run.points)[0], run.values, None)
     return RareEvent(
         event, estimator, run.probability, run.variation, run.low, run.high, level,
         run.evaluations, run.failed, run.reliable, run.diagnosis, cases, run,
@@ -193,7 +193,7 @@ def _importance(rows: EventRows, samples: int, level: float) -> RareEvent:
     task, seed = rows.task, rows.task.seed
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
         raise ArgumentError(f"samples is {samples!r}; expected a whole number, at least 1.")
-    proposal = propose(rows, min(PILOT, max(samples, 100)), seed)
+    proposal = propose(rows, min(PILOT, max(samples, 100)))
     scenario = replace(task.scenario, tilt=proposal.tilt)
     tilted = replace(task, scenario=scenario, samples=samples)
     values = tilted.bound.draw(0, samples, samples, seed)
