@@ -122,6 +122,14 @@ class SweepError(WorkError):
     """A sweep could not be executed or its stored result is not whole."""
 
 
+class WorkerError(SweepError):
+    """A worker cannot compute a sweep's rows as it was planned; the text names its host."""
+
+
+class LockedError(SweepError):
+    """Another process works in the same directory."""
+
+
 class SurrogateError(WorkError):
     """A surrogate could not be fitted to the rows it was given."""
 
