@@ -143,7 +143,7 @@ def exceedance_curve(
     tail = np.geomspace(0.5, max(1.0 / found.count, 1e-9), points // 2)
     if rows.weighted:
         smallest = probability[probability > 0]
-        tail = np.geomspace(0.5, float(smallest.min()) if len(smallest) else 0.5, points // 2)
+        tail = np.geomspace(0.5, float(smallest.min()) if len(smallest) else 0.5, points)
     wanted = np.concatenate([np.linspace(0, 1, points), tail, 1 - tail])
     # the last of equal values stands for all of them
     last = np.flatnonzero(np.diff(found.values, append=math.inf) > 0)

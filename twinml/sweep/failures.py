@@ -32,6 +32,7 @@ class Failures:
     reasons: dict[str, int] = field(default_factory=dict)
     every: dict[str, QuantileSketch] = field(default_factory=dict)
     lost: dict[str, QuantileSketch] = field(default_factory=dict)
+    ends: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for held in (self.every, self.lost):
@@ -50,9 +51,12 @@ class Failures:
                     np.count_nonzero(status & int(bit))
                 )
         for name in self.inputs:
-            self.every[name].add(columns[name])
+            values = columns[name]
+            low, high = self.ends.get(name, (np.inf, -np.inf))
+            self.ends[name] = (min(low, float(values.min())), max(high, float(values.max())))
+            self.every[name].add(values)
             if count:
-                self.lost[name].add(columns[name][failed])
+                self.lost[name].add(values[failed])
 
     def by_reason(self) -> dict[str, Any]:
         """Status bit -> how many rows carry it, and what it means."""
@@ -76,7 +80,8 @@ class Failures:
         found = {}
         for name in self.inputs:
             every, lost = self.every[name].ordered(), self.lost[name].ordered()
-            if not len(every.values) or every.values[0] == every.values[-1]:
+            low, high = self.ends[name]
+            if low == high:
                 continue
             distance = self._distance(every, lost)
             good = self.rows - self.count
@@ -84,7 +89,7 @@ class Failures:
             found[name] = {
                 "distance": distance,
                 "notable": bool(distance > limit),
-                "bins": _bins(every, lost),
+                "bins": _bins(every, lost, low, high),
             }
         return dict(sorted(found.items(), key=lambda item: -item[1]["distance"]))
 
@@ -101,7 +106,7 @@ def _below(found: Ordered, places: np.ndarray) -> np.ndarray:
     return total[np.searchsorted(found.values, places, side="right")]
 
 
-def _bins(every: Ordered, lost: Ordered) -> list[dict[str, Any]]:
+def _bins(every: Ordered, lost: Ordered, low: float, high: float) -> list[dict[str, Any]]:
     distinct = np.unique(every.values)
     if len(distinct) <= BINS:
         starts = ends = distinct
@@ -110,8 +115,8 @@ def _bins(every: Ordered, lost: Ordered) -> list[dict[str, Any]]:
         ranks = np.cumsum(every.weights)
         share = ranks[-1] * np.arange(1, BINS) / BINS
         inner = np.unique(every.values[np.searchsorted(ranks, share)])
-        tops = np.unique(np.append(inner, every.values[-1]))
-        starts, ends = np.append(every.values[0], tops[:-1]), tops
+        tops = np.append(inner[inner < high], high)
+        starts, ends = np.append(low, tops[:-1]), tops
     rows = np.diff(_below(every, tops), prepend=0.0)
     failed = np.diff(_below(lost, tops), prepend=0.0)
     return [

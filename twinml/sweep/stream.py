@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from twinml.scenario import Scenario
 
 WEIGHT = "weight"  # column of a tilted sweep: the row's likelihood ratio
-SKETCH_BYTES = 160 * 2**20  # what all sketches together may hold
+SKETCH_BYTES = 96 * 2**20  # what all sketches together may hold
 MOST_ROOM, LEAST_ROOM = 1 << 20, 1 << 14
 
 
