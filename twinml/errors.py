@@ -122,6 +122,10 @@ class SweepError(WorkError):
     """A sweep could not be executed or its stored result is not whole."""
 
 
+class LauncherError(WorkError):
+    """A batch system did not take a job, lost it or killed it."""
+
+
 class SurrogateError(WorkError):
     """A surrogate could not be fitted to the rows it was given."""
 
