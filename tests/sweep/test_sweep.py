@@ -49,7 +49,7 @@ def whole(tmp_path_factory):
 
 def test_rows_are_the_scenarios_they_name(whole):
     table = whole.table()
-    assert table.names == ("sample", "status", "rate", "initial.x", "when", "end", "half")
+    assert table.names == ("sample", "status", "rung", "rate", "initial.x", "when", "end", "half")
     assert table.units["end"] == "cm" and table.units["half"] == "s"
     assert table["sample"].tolist() == list(range(N))
     rate, start, when = table["rate"], table["initial.x"], np.minimum(table["when"], 2)
@@ -266,7 +266,7 @@ def test_open_sweep_names_what_is_wrong_with_a_folder(tmp_path):
     with pytest.raises(DataError, match=r"no manifest\.json"):
         tw.open_sweep(tmp_path)
     (tmp_path / "manifest.json").write_text('{"schema": "sweep/9"}')
-    with pytest.raises(DataError, match="reads 'sweep/1'"):
+    with pytest.raises(DataError, match="reads 'sweep/2'"):
         tw.open_sweep(tmp_path)
 
 

@@ -10,18 +10,16 @@ arithmetic on the same batches.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, final
+from dataclasses import dataclass, field
+from typing import Any, final
 
 import numpy as np
 
-from twinml.solve.methods import DENSE_STATES
+from twinml.sweep.ladder import RUNGS, ladder
 from twinml.sweep.task import SolverSettings, Task
-
-if TYPE_CHECKING:
-    from twinml.data.table import Table
 
 
 @final
@@ -31,13 +29,17 @@ class Rows:
 
     Args:
         status: Bits of ``twinml.solve.Status``, (B,) int64.
+        rung: Number in ``ladder.RUNGS`` of what gave the row, (B,) int8.
         quantities: Name to (B,) float64; nan in failed rows.
         engine: What computed them.
+        kernel: Digest of the generated text and its headers; "" where there is none.
     """
 
     status: np.ndarray
+    rung: np.ndarray
     quantities: dict[str, np.ndarray]
     engine: str = ""
+    kernel: str = ""
 
     @property
     def failed(self) -> np.ndarray:
@@ -47,22 +49,45 @@ class Rows:
         return (self.status & int(FAILURE)) != 0
 
 
-def simulate_range(task: Task, start: int, stop: int) -> Table:
-    """The sweep's rows ``start`` to ``stop`` as a table, however they lie across blocks.
+@final
+@dataclass
+class Tally:
+    """Counts over the rows of a shard: failed ones, and those that a rung of the ladder saved."""
 
-    Columns: sample, status, the varied quantities, the quantities of interest.
+    failed: int = 0
+    mended: dict[str, int] = field(default_factory=dict)
+
+    def add(self, status: np.ndarray, rung: np.ndarray) -> None:
+        from twinml.solve.status import FAILURE
+
+        self.failed += int(np.count_nonzero(status & int(FAILURE)))
+        if not rung.any():
+            return
+        for number, name in enumerate(RUNGS):
+            count = int(np.count_nonzero(rung == number)) if number else 0
+            if count:
+                self.mended[name] = self.mended.get(name, 0) + count
+
+
+def simulate_blocks(
+    task: Task, start: int, stop: int, tally: Tally | None = None
+) -> Iterator[dict[str, np.ndarray]]:
+    """The sweep's rows ``start`` to ``stop``, one piece per block they lie in.
+
+    Columns: sample, status, rung (which rung of the ladder gave the row, 0 for none), the varied
+    quantities, the quantities of interest.
     """
-    from twinml.data.table import Table
-
-    parts: list[dict[str, np.ndarray]] = []
-    with one_thread():
-        for index in range(start // task.block, -(-stop // task.block)):
-            first = index * task.block
+    for index in range(start // task.block, -(-stop // task.block)):
+        first = index * task.block
+        with one_thread():
             columns = _block_columns(task, first)
-            keep = slice(max(start, first) - first, min(stop, first + task.block) - first)
-            parts.append({name: values[keep] for name, values in columns.items()})
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Table(columns, table_units(task))
+        keep = slice(max(start, first) - first, min(stop, first + task.block) - first)
+        piece = {name: values[keep] for name, values in columns.items()}
+        if tally is not None:
+            tally.add(piece["status"], columns["rung"][keep])
+        if not task.rungs:
+            del piece["rung"]
+        yield piece
 
 
 def simulate_values(
@@ -82,16 +107,17 @@ def simulate_values(
     names = parts[0].quantities
     return Rows(
         np.concatenate([part.status for part in parts])[:count],
+        np.concatenate([part.rung for part in parts])[:count],
         {n: np.concatenate([part.quantities[n] for part in parts])[:count] for n in names},
     )
 
 
-def probe(task: Task) -> str:
-    """The engine that simulates the first two samples; the user's errors come up here."""
+def probe(task: Task) -> Rows:
+    """The first two samples, with engine and kernel; the user's errors come up here."""
     stop = min(2, task.samples)
     values = task.bound.draw(0, stop, task.samples, task.seed)
     with one_thread():
-        return _run(task, values, task.settings, np.arange(stop)).engine
+        return _run(task, values, task.settings, np.arange(stop))
 
 
 def table_units(task: Task) -> dict[str, str]:
@@ -131,13 +157,17 @@ def _block_columns(task: Task, first: int) -> dict[str, np.ndarray]:
         values = {name: column[index] for name, column in values.items()}
     sample = np.arange(first, first + task.block, dtype=np.int64)
     rows = _simulate(task, values, sample)
-    return {"sample": sample, "status": rows.status, **values, **rows.quantities}
+    return {
+        "sample": sample, "status": rows.status, "rung": rows.rung, **values, **rows.quantities,
+    }  # fmt: skip
 
 
 def _simulate(task: Task, values: Mapping[str, np.ndarray], ids: np.ndarray) -> Rows:
     """One batch, its failed rows tried again by the ladder."""
     result = _run(task, values, task.settings, ids)
-    for settings in ladder(task.settings, task.model.declared.width):
+    if not result.failed.any():
+        return result
+    for name, settings in ladder(task.settings, task.model.declared.width).items():
         again = np.flatnonzero(result.failed)
         if len(again) == 0:
             break
@@ -146,31 +176,12 @@ def _simulate(task: Task, values: Mapping[str, np.ndarray], ids: np.ndarray) -> 
         # a row keeps the bits of its first failure unless a rung succeeds
         good = ~better.failed
         result.status[again[good]] = better.status[good]
-        for name, column in result.quantities.items():
-            column[again[good]] = better.quantities[name][good]
+        result.rung[again[good]] = RUNGS.index(name)
+        for quantity, column in result.quantities.items():
+            column[again[good]] = better.quantities[quantity][good]
     for column in result.quantities.values():
         column[result.failed] = np.nan
     return result
-
-
-def ladder(settings: SolverSettings, states: int) -> tuple[SolverSettings, ...]:
-    """What a failed row is tried with next: a tighter step, then the stiff method.
-
-    Nothing where the step is fixed: another one is another result, and with noise another path.
-    """
-    if settings.dt is not None:
-        return ()
-    atol = settings.atol
-    tighter = replace(
-        settings,
-        rtol=max(settings.rtol * 1e-2, 1e-12),
-        atol={name: x * 1e-2 for name, x in atol.items()}
-        if isinstance(atol, Mapping)
-        else atol * 1e-2,
-        max_steps=4 * settings.max_steps,
-    )
-    stiff = replace(settings, method="rodas5p", max_steps=4 * settings.max_steps)
-    return (tighter, stiff) if states <= DENSE_STATES else (tighter,)
 
 
 def _run(
@@ -209,6 +220,21 @@ def _run(
 
     return Rows(
         column(solution.status, np.int64),
+        np.zeros(len(ids), dtype=np.int8),
         {name: column(solution[name], np.float64) for name in bound.quantities},
         solution.engine,
+        _kernel_digest(solution.kernels),
     )
+
+
+def _kernel_digest(kernels: Any) -> str:
+    """Of what is compiled; not of the compiler, which changes no bit of a result."""
+    if not kernels:
+        return ""
+    from twinml import resources
+    from twinml.engines.kernel_store import headers_digest
+
+    total = hashlib.sha256(headers_digest(resources.kernels()).encode())
+    for kernel in kernels:
+        total.update(kernel.text.encode())
+    return total.hexdigest()

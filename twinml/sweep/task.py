@@ -53,6 +53,9 @@ class Task:
     Args:
         inputs: Inputs given for the whole horizon, the same for all samples.
         block: Rows simulated together.
+        kernel: Digest of the kernel that computes; "" where there is none or it is not known yet.
+        rungs: Whether the table says in a column ``rung`` what gave a row; the first schema of
+            sweeps had none, and one of these stays as it was begun.
     """
 
     model: Physics
@@ -63,6 +66,8 @@ class Task:
     settings: SolverSettings = field(default_factory=SolverSettings)
     inputs: Mapping[str, Any] = field(default_factory=dict)
     block: int = BLOCK
+    kernel: str = ""
+    rungs: bool = True
 
     @cached_property
     def bound(self) -> BoundScenario:

@@ -14,7 +14,6 @@ from twinml.errors import ArgumentError
 from twinml.sweep.digest import identity
 from twinml.sweep.executor import make_executor
 from twinml.sweep.plan import Plan, check_room, missing_shards, shard_rows
-from twinml.sweep.processes import importable
 from twinml.sweep.result import Sweep, open_sweep, write_summary
 from twinml.sweep.store import SCHEMA, Store
 from twinml.sweep.task import BLOCK, BLOCK_NUMBERS, FEW_STATES, SolverSettings, Task
@@ -31,7 +30,7 @@ def sweep(
     scenario: Scenario,
     samples: int,
     seed: int = 0,
-    executor: str = "local",
+    executor: str | Mapping[str, Any] = "local",
     workers: int | None = None,
     out: str | os.PathLike[str] = "runs/sweep",
     calibration: Any = None,
@@ -83,7 +82,7 @@ def sweep(
         SweepError: Workers failed; what is finished stays and can be resumed.
     """
     _check_kinds(model, scenario)
-    store = Store(Path(out))
+    store = Store(out)
     if workers is not None and (isinstance(workers, bool) or workers < 1):
         raise ArgumentError(f"workers is {workers!r}; expected a whole number, at least 1.")
     tolerance = dict(atol) if isinstance(atol, Mapping) else float(atol)
@@ -112,17 +111,21 @@ def sweep(
     from twinml.sweep.block import probe
 
     # "auto" is settled here, once: a sweep's rows all come from one engine
-    task = replace(task, settings=replace(settings, engine=probe(task)))
+    tried = probe(task)
+    task = replace(task, settings=replace(settings, engine=tried.engine), kernel=tried.kernel)
+    runner = make_executor(executor, workers)
+    if store.exists and store.read_manifest()["schema"] == "sweep/1":
+        task = replace(task, rungs=False)
     done = _resumable(store, task) if store.exists else ()
-    columns = 2 + len(task.bound.columns) + len(task.bound.quantities)
-    check_room(samples - sum(len(report.shard) for report in done), columns, store.path)
+    columns = 3 + len(task.bound.columns) + len(task.bound.quantities)
+    if isinstance(store.path, Path):
+        check_room(samples - sum(len(report.shard) for report in done), columns, store.path)
     size = shard_rows(samples, columns, task.block, shard_size)
     shards = missing_shards(samples, [report.shard for report in done], size)
     plan = Plan(
         samples, shards, size, task.block, columns, _engine_text(task),
-        min(_workers(workers, task), max(1, len(shards))),
+        min(runner.width(task), max(1, len(shards))),
     )  # fmt: skip
-    runner = make_executor(executor, plan.workers)
     if dry_run:
         return Sweep(store.path, {"schema": SCHEMA, **_manifest(task)}, done, task, plan)
     store.write_manifest(_manifest(task))
@@ -130,7 +133,7 @@ def sweep(
         announce(plan)
     rows, failed = sum(len(r.shard) for r in done), sum(r.failed for r in done)
     # closing: an error or Ctrl-C here must end the workers now, not at garbage collection
-    with closing(runner.map(task, store.path, shards)) as finished:
+    with closing(runner.map(task, str(store.out), shards)) as finished:
         for report in finished:
             store.record(report)
             rows, failed = rows + len(report.shard), failed + report.failed
@@ -226,11 +229,3 @@ def _manifest(task: Task) -> dict[str, Any]:
 def _engine_text(task: Task) -> str:
     known = identity(task)
     return f"{known['engine']} ({known['math']}, {known['target']}, {known['dtype']})"
-
-
-def _workers(workers: int | None, task: Task) -> int:
-    if workers is not None:
-        return workers
-    if not importable(task):  # a class of the script itself can only run here
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

@@ -74,7 +74,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     posterior, origin = load_posterior(config.twin, model, config.calibration)
     arguments: dict[str, Any] = {
         "seed": config.seed,
-        "executor": config.executor.name,
+        "executor": config.executor.arguments(),
         "workers": config.workers,
         "calibration": posterior,
         "inputs": _driven(config.twin, model, scenario),
