@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinml.cli.common import Common, ExecutorKeys, SolverKeys
+from twinml.cli.launcher.keys import LauncherKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.cli.tasks.sweep_outcome import (
@@ -46,6 +47,7 @@ class SweepKeys(Common):
     scenario: dict[str, Any] = key({}, "what varies, changes and comes out")
     solver: SolverKeys = key(SolverKeys, "how to integrate")
     executor: ExecutorKeys = key(ExecutorKeys, "who computes")
+    launcher: LauncherKeys = key(LauncherKeys, "where it runs")
     samples: int = key(1024, "how many scenarios")
     workers: int | None = key(None, "processes; one per core when unset")
     calibration: str | None = key(
@@ -72,7 +74,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     posterior, origin = load_posterior(config.twin, model, config.calibration)
     arguments: dict[str, Any] = {
         "seed": config.seed,
-        "executor": config.executor.name,
+        "executor": config.executor.arguments(),
         "workers": config.workers,
         "calibration": posterior,
         "inputs": _driven(config.twin, model, scenario),
@@ -226,7 +228,7 @@ TASK = Task(
     ),
     schema=SweepKeys,
     run=sweep,
-    groups=("experiment", "twin", "scenario", "solver", "executor"),
+    groups=("experiment", "twin", "scenario", "solver", "executor", "launcher"),
     needs=("twin", "scenario"),
     examples=(
         "twinml sweep twin=outbreak scenario=isolation samples=10_000 calibration=runs/...",
