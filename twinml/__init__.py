@@ -22,6 +22,7 @@ _HOME = {
     "calibrate": "calibrate", "Calibration": "calibrate.calibration",
     "load_calibration": "calibrate.calibration",
     "Scenario": "scenario", "sweep": "sweep", "open_sweep": "sweep",
+    "compare": "sweep",
     "fit": "surrogate", "load_surrogate": "surrogate",
     "export": "export", "verify": "export", "load_artifact": "export",
     "TwinmlError": "errors", "IntegrityError": "errors", "ParityError": "errors",
