@@ -23,6 +23,7 @@ _HOME = {
     "load_calibration": "calibrate.calibration",
     "Scenario": "scenario", "sweep": "sweep", "open_sweep": "sweep",
     "rare_event": "sweep.rare", "propose_tilt": "sweep.rare",
+    "compare": "sweep",
     "fit": "surrogate", "load_surrogate": "surrogate",
     "export": "export", "verify": "export", "load_artifact": "export",
     "TwinmlError": "errors", "IntegrityError": "errors", "ParityError": "errors",

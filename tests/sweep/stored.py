@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def store_sweep(
         }
     )
     ends = [0, *cuts, rows]
-    for start, stop in zip(ends[:-1], ends[1:], strict=True):
+    for start, stop in pairwise(ends):
         part = table.rows(slice(start, stop))
         failed = int(np.count_nonzero(part["status"] & 47))
         store.record(store.write_shard(Shard(start, stop), part, failed, 0.0))

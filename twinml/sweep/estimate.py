@@ -57,9 +57,7 @@ class Curve:
     level: float
 
 
-def shares(
-    over_weight: Any, over_squares: Any, rows: Rows, level: float
-) -> tuple[Any, Any, Any]:
+def shares(over_weight: Any, over_squares: Any, rows: Rows, level: float) -> tuple[Any, Any, Any]:
     """Share of rows over a threshold with Wilson's interval.
 
     Args:
@@ -88,9 +86,7 @@ def shares(
     known = (error > 0) & (p > 0) & (p < 1)
     trials = np.where(known, p * (1 - p) / np.where(known, error, 1.0), rows.kept.effective)
     low, high = wilson_interval(p * trials, trials, level)
-    return tuple(
-        np.where(rarer, a, 1 - b) for a, b in ((p, p), (low, high), (high, low))
-    )  # pyright: ignore[reportReturnType]
+    return tuple(np.where(rarer, a, 1 - b) for a, b in ((p, p), (low, high), (high, low)))  # pyright: ignore[reportReturnType]
 
 
 def quantiles(

@@ -257,9 +257,7 @@ def _sum(parts: list[Sums]) -> Sums:
 
 
 def _less(whole: Sums, part: Sums) -> Sums:
-    return Sums(
-        whole.count - part.count, whole.weight - part.weight, whole.squares - part.squares
-    )
+    return Sums(whole.count - part.count, whole.weight - part.weight, whole.squares - part.squares)
 
 
 def _weights(found: Statistics) -> dict[str, Any] | None:
