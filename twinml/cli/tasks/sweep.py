@@ -12,6 +12,7 @@ from twinml.cli.common import Common, ExecutorKeys, SolverKeys
 from twinml.cli.launcher.keys import LauncherKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
+from twinml.cli.tasks.rare_event import RareKeys, check_rare_event, rare_event_outcome
 from twinml.cli.tasks.sweep_outcome import (
     draw,
     not_finite_lines,
@@ -57,6 +58,7 @@ class SweepKeys(Common):
     sensitivity: int = key(
         512, "base samples of the Sobol indices, best a power of two; 0 for none"
     )
+    rare: RareKeys = key(RareKeys, "an event too rare to be counted in the table")
 
 
 def sweep(config: SweepKeys, job: Job) -> Outcome:
@@ -89,9 +91,11 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     # Planned once before the run directory is touched, so that bad input leaves nothing behind.
     place = Path(config.resume) if config.resume else Path(config.out or "runs") / ".plan"
     with job.blaming("scenario"):
-        run_sweep(
+        planned = run_sweep(
             model, scenario, config.samples, dry_run=True, out=place, resume=resumed, **arguments
         )
+    assert planned.task is not None
+    check_rare_event(config.rare, planned.task)
     run = job.start(
         {"model": digest_source(type(model)), "scenario": scenario.digest, **origin},
         resume=config.resume,
@@ -128,6 +132,12 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
         with job.console.progress("sensitivity"):
             indices = done.sensitivity(config.sensitivity)
         metrics.update(sensitivity_metrics(indices))
+    with job.console.progress("rare event"):
+        more, lines, files = rare_event_outcome(config.rare, planned.task, run.path)
+    metrics.update(more)
+    notes += lines
+    for line in lines:
+        job.console.notice(line)
     figures = draw(done, indices, run.path)
     columns, rows = summary_table(done)
     return Outcome(
@@ -135,7 +145,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
         columns,
         rows,
         f"{config.twin.name}, {where}: {done.done:,} samples, {done.failed:,} failed",
-        [("table", table), *figures],
+        [("table", table), *files, *figures],
         headline=tuple(
             ["sweep.failed", *(f"sweep.{name}.mean" for name in done.quantities)],
         ),

@@ -2,7 +2,13 @@
 
 from twinml.sweep.rare.propose import TiltProposal
 from twinml.sweep.rare.subset import Level, SubsetSimulation, subset_simulation
-from twinml.sweep.rare.verb import RareEvent, estimate_rare_event, propose_tilt, rare_event
+from twinml.sweep.rare.verb import (
+    RareEvent,
+    check_rare_event,
+    estimate_rare_event,
+    propose_tilt,
+    rare_event,
+)
 from twinml.sweep.rare.weighted import (
     WeightedProbability,
     effective_size,
@@ -15,6 +21,7 @@ __all__ = [
     "SubsetSimulation",
     "TiltProposal",
     "WeightedProbability",
+    "check_rare_event",
     "effective_size",
     "estimate_rare_event",
     "propose_tilt",

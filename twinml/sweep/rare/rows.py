@@ -86,8 +86,9 @@ def event_rows(task: Task, event: str) -> EventRows:
             "disturbance by varied quantities."
         )
     declared = task.model.declared
-    known = (*task.scenario.quantities, *declared.names, *(c.name for c in task.bound.columns), "t")
-    check_names(parse(event), known, "event")
+    varied = [column.name for column in task.bound.columns]
+    known = [*task.scenario.quantities, *declared.names, *varied, "t"]
+    check_names(parse(event), dict.fromkeys(known), "event")
     scenario = replace(found.scenario, tilt={}, defensive=DEFENSIVE)
     task = replace(task, scenario=scenario)
     try:

@@ -127,7 +127,7 @@ def subset_simulation(
         ArgumentError: No coordinates, too few samples, or a share outside (0, 0.5].
         SweepError: Nothing to climb: no sample has a finite limit state.
     """
-    _check(dimensions, samples, share, confidence)
+    check_subset(dimensions, samples, share, confidence)
     population = first_population(limit_state, dimensions, samples, seed, admissible)
     if not np.isfinite(population.values).any():
         raise SweepError(
@@ -149,7 +149,14 @@ def subset_simulation(
     return _result(tuple(levels), reached, generations, population, confidence)
 
 
-def _check(dimensions: int, samples: int, share: float, confidence: float) -> None:
+def check_subset(
+    dimensions: int, samples: int, share: float = 0.1, confidence: float = 0.9
+) -> None:
+    """Refuse what ``subset_simulation`` cannot use.
+
+    Raises:
+        ArgumentError: As there.
+    """
     if dimensions < 1:
         raise ArgumentError(
             "Nothing varies at random, so the event happens always or never. Give at least one "

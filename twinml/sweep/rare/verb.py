@@ -12,7 +12,7 @@ import numpy as np
 from twinml.errors import ArgumentError, nearest
 from twinml.sweep.rare.propose import TiltProposal, propose
 from twinml.sweep.rare.rows import EventRows, event_rows
-from twinml.sweep.rare.subset import SubsetSimulation
+from twinml.sweep.rare.subset import SubsetSimulation, check_subset
 from twinml.sweep.rare.weighted import WeightedProbability, weighted_probability
 
 if TYPE_CHECKING:
@@ -171,11 +171,7 @@ def estimate_rare_event(
     Raises:
         As ``rare_event``.
     """
-    if estimator not in ESTIMATORS:
-        raise ArgumentError(
-            f"estimator is {estimator!r}, which is unknown.{nearest(str(estimator), ESTIMATORS)} "
-            f"Known are {', '.join(ESTIMATORS)}."
-        )
+    check_rare_event(task, event, estimator, samples)
     rows = event_rows(task, event)
     if estimator == "importance":
         return _importance(rows, samples, level)
@@ -187,13 +183,26 @@ def estimate_rare_event(
     )  # fmt: skip
 
 
+def check_rare_event(task: Task, event: str, estimator: str, samples: int) -> None:
+    """Refuse before any work what ``estimate_rare_event`` would.
+
+    Raises:
+        ArgumentError, ScenarioError, ExpressionError: What cannot be used.
+    """
+    if estimator not in ESTIMATORS:
+        raise ArgumentError(
+            f"estimator is {estimator!r}, which is unknown.{nearest(str(estimator), ESTIMATORS)} "
+            f"Known are {', '.join(ESTIMATORS)}."
+        )
+    rows = event_rows(task, event)
+    check_subset(rows.dimensions, samples)
+
+
 def _importance(rows: EventRows, samples: int, level: float) -> RareEvent:
     from twinml.scenario.tilt import WEIGHT
 
     task, seed = rows.task, rows.task.seed
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise ArgumentError(f"samples is {samples!r}; expected a whole number, at least 1.")
-    proposal = propose(rows, min(PILOT, max(samples, 100)))
+    proposal = propose(rows, min(PILOT, samples))
     scenario = replace(task.scenario, tilt=proposal.tilt)
     tilted = replace(task, scenario=scenario, samples=samples)
     values = tilted.bound.draw(0, samples, samples, seed)
