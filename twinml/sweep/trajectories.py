@@ -132,7 +132,8 @@ def _samples(sweep: Sweep, task: Task, samples: Iterable[int] | int) -> np.ndarr
             return np.arange(count)
         keys = philox_points(0, sweep.done, 1, task.seed, "trajectories")[:, 0]
         return np.sort(np.argsort(keys, kind="stable")[:count])
-    chosen = np.asarray(list(samples) if not isinstance(samples, np.ndarray) else samples)
+    given = [] if isinstance(samples, bool) else list(samples)
+    chosen = np.asarray(given)
     if chosen.ndim != 1 or len(chosen) == 0 or chosen.dtype.kind not in "iu":
         raise ArgumentError(
             f"samples is {samples!r}; expected sample numbers such as [0, 17], or how many."
