@@ -81,6 +81,10 @@ class DerivativeError(InputError):
     """A derivative is needed of a kernel that gives none."""
 
 
+class LockedError(InputError):
+    """Another process works in the same directory."""
+
+
 class MissingDependencyError(InputError):
     """An optional package is needed and not installed."""
 
@@ -120,6 +124,12 @@ class CalibrationError(WorkError):
 
 class SweepError(WorkError):
     """A sweep could not be executed or its stored result is not whole."""
+
+
+class LauncherError(WorkError):
+    """A batch system did not take a job, lost it or killed it."""
+class WorkerError(SweepError):
+    """A worker cannot compute a sweep's rows as it was planned; the text names its host."""
 
 
 class SurrogateError(WorkError):

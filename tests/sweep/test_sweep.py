@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def whole(tmp_path_factory):
 
 def test_rows_are_the_scenarios_they_name(whole):
     table = whole.table()
-    assert table.names == ("sample", "status", "rate", "initial.x", "when", "end", "half")
+    assert table.names == ("sample", "status", "rung", "rate", "initial.x", "when", "end", "half")
     assert table.units["end"] == "cm" and table.units["half"] == "s"
     assert table["sample"].tolist() == list(range(N))
     rate, start, when = table["rate"], table["initial.x"], np.minimum(table["when"], 2)
@@ -223,7 +224,7 @@ def test_a_dry_run_writes_nothing(tmp_path):
     plan = sweep.plan
     assert (sweep.done, sweep.samples) == (0, 150)
     assert plan.shards == (Shard(0, 64), Shard(64, 128), Shard(128, 150))
-    assert plan.text.startswith("150 samples: 3 shards of up to 64 on native")
+    assert re.match(r"3 shards x 64 samples, kernel [0-9a-f]{6} on native, about \d+ s;", plan.text)
     assert not (tmp_path / "b").exists()
 
 
@@ -266,7 +267,7 @@ def test_open_sweep_names_what_is_wrong_with_a_folder(tmp_path):
     with pytest.raises(DataError, match=r"no manifest\.json"):
         tw.open_sweep(tmp_path)
     (tmp_path / "manifest.json").write_text('{"schema": "sweep/9"}')
-    with pytest.raises(DataError, match="reads 'sweep/1'"):
+    with pytest.raises(DataError, match="reads 'sweep/2'"):
         tw.open_sweep(tmp_path)
 
 

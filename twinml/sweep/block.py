@@ -1,27 +1,28 @@
-"""Blocks: the rows that are simulated together, always the same ones.
+"""Blocks: the rows that are drawn and simulated together, always the same ones.
 
 A row's value must not depend on how the sweep was cut. In torch the last bit of a row can
-depend on the size of the batch and the place in it, so rows are always simulated in blocks
-aligned to the sample index and of one size: block k holds samples k * size to (k + 1) * size.
-Where the sweep ends inside a block, a nested design fills it with the samples that follow and
-another with copies of the last. Any shard size, worker count or resume then does the same
-arithmetic on the same batches.
+depend on the size of the batch and the place in it, so rows are always drawn in blocks aligned
+to the sample index and of one size: block k holds samples k * size to (k + 1) * size. Where the
+sweep ends inside a block, a nested design fills it with the samples that follow and another with
+copies of the last. Any shard size, worker count or resume then does the same arithmetic on the
+same batches.
+
+Eager torch simulates the whole block too. A kernel computes each row by itself, so of a block it
+is given only the rows that are wanted, in whole vectors (``task.VECTOR``).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, final
+from dataclasses import dataclass, field
+from typing import Any, final
 
 import numpy as np
 
-from twinml.solve.methods import DENSE_STATES
-from twinml.sweep.task import SolverSettings, Task
-
-if TYPE_CHECKING:
-    from twinml.data.table import Table
+from twinml.sweep.ladder import RUNGS, ladder
+from twinml.sweep.task import VECTOR, SolverSettings, Task
 
 
 @final
@@ -31,13 +32,17 @@ class Rows:
 
     Args:
         status: Bits of ``twinml.solve.Status``, (B,) int64.
+        rung: Number in ``ladder.RUNGS`` of what gave the row, (B,) int8.
         quantities: Name to (B,) float64; nan in failed rows.
         engine: What computed them.
+        kernel: Digest of the generated text and its headers; "" where there is none.
     """
 
     status: np.ndarray
+    rung: np.ndarray
     quantities: dict[str, np.ndarray]
     engine: str = ""
+    kernel: str = ""
 
     @property
     def failed(self) -> np.ndarray:
@@ -47,22 +52,44 @@ class Rows:
         return (self.status & int(FAILURE)) != 0
 
 
-def simulate_range(task: Task, start: int, stop: int) -> Table:
-    """The sweep's rows ``start`` to ``stop`` as a table, however they lie across blocks.
+@final
+@dataclass
+class Tally:
+    """Counts over the rows of a shard: failed ones, and those that a rung of the ladder saved."""
 
-    Columns: sample, status, the varied quantities, the quantities of interest.
+    failed: int = 0
+    mended: dict[str, int] = field(default_factory=dict)
+
+    def add(self, status: np.ndarray, rung: np.ndarray) -> None:
+        from twinml.solve.status import FAILURE
+
+        self.failed += int(np.count_nonzero(status & int(FAILURE)))
+        if not rung.any():
+            return
+        for number, name in enumerate(RUNGS):
+            count = int(np.count_nonzero(rung == number)) if number else 0
+            if count:
+                self.mended[name] = self.mended.get(name, 0) + count
+
+
+def simulate_blocks(
+    task: Task, start: int, stop: int, tally: Tally | None = None
+) -> Iterator[dict[str, np.ndarray]]:
+    """The sweep's rows ``start`` to ``stop``, one piece per block they lie in.
+
+    Columns: sample, status, rung (which rung of the ladder gave the row, 0 for none), the varied
+    quantities, the quantities of interest.
     """
-    from twinml.data.table import Table
-
-    parts: list[dict[str, np.ndarray]] = []
-    with one_thread():
-        for index in range(start // task.block, -(-stop // task.block)):
-            first = index * task.block
-            columns = _block_columns(task, first)
-            keep = slice(max(start, first) - first, min(stop, first + task.block) - first)
-            parts.append({name: values[keep] for name, values in columns.items()})
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Table(columns, table_units(task))
+    for index in range(start // task.block, -(-stop // task.block)):
+        first = index * task.block
+        low, high = max(start, first) - first, min(stop, first + task.block) - first
+        with one_thread():
+            columns = _block_columns(task, first, low, high)
+        if tally is not None:
+            tally.add(columns["status"], columns["rung"])
+        if not task.rungs:
+            del columns["rung"]
+        yield columns
 
 
 def simulate_values(
@@ -76,22 +103,24 @@ def simulate_values(
     parts = []
     with one_thread():
         for first in range(0, count, task.block):
-            index = np.minimum(np.arange(first, first + task.block), count - 1)
+            stop = first + min(task.block, -(-(count - first) // task.unit) * task.unit)
+            index = np.minimum(np.arange(first, stop), count - 1)
             chosen = {name: column[index] for name, column in values.items()}
             parts.append(_simulate(task, chosen, index if ids is None else ids[index]))
     names = parts[0].quantities
     return Rows(
         np.concatenate([part.status for part in parts])[:count],
+        np.concatenate([part.rung for part in parts])[:count],
         {n: np.concatenate([part.quantities[n] for part in parts])[:count] for n in names},
     )
 
 
-def probe(task: Task) -> str:
-    """The engine that simulates the first two samples; the user's errors come up here."""
+def probe(task: Task) -> Rows:
+    """The first two samples, with engine and kernel; the user's errors come up here."""
     stop = min(2, task.samples)
     values = task.bound.draw(0, stop, task.samples, task.seed)
     with one_thread():
-        return _run(task, values, task.settings, np.arange(stop)).engine
+        return _run(task, values, task.settings, np.arange(stop), digest=True)
 
 
 def table_units(task: Task) -> dict[str, str]:
@@ -121,7 +150,8 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _block_columns(task: Task, first: int) -> dict[str, np.ndarray]:
+def _block_columns(task: Task, first: int, low: int, high: int) -> dict[str, np.ndarray]:
+    """Rows ``low`` to ``high`` of the block that begins with sample ``first``."""
     stop = first + task.block
     if not task.scenario.rule.nested:
         stop = min(stop, task.samples)
@@ -129,52 +159,64 @@ def _block_columns(task: Task, first: int) -> dict[str, np.ndarray]:
     if stop < first + task.block:
         index = np.minimum(np.arange(task.block), stop - first - 1)
         values = {name: column[index] for name, column in values.items()}
-    sample = np.arange(first, first + task.block, dtype=np.int64)
+    # whole vectors, or the whole block
+    begin, end = low // task.unit * task.unit, -(-high // task.unit) * task.unit
+    values = {name: column[begin:end] for name, column in values.items()}
+    sample = np.arange(first + begin, first + end, dtype=np.int64)
     rows = _simulate(task, values, sample)
-    return {"sample": sample, "status": rows.status, **values, **rows.quantities}
+    columns = {
+        "sample": sample, "status": rows.status, "rung": rows.rung, **values, **rows.quantities,
+    }  # fmt: skip
+    wanted = slice(low - begin, high - begin)
+    return {name: column[wanted] for name, column in columns.items()}
 
 
 def _simulate(task: Task, values: Mapping[str, np.ndarray], ids: np.ndarray) -> Rows:
     """One batch, its failed rows tried again by the ladder."""
     result = _run(task, values, task.settings, ids)
-    for settings in ladder(task.settings, task.model.declared.width):
+    if not result.failed.any():
+        return result
+    for name, settings in ladder(task.settings, task.model.declared.width).items():
         again = np.flatnonzero(result.failed)
         if len(again) == 0:
             break
-        chosen = {name: column[again] for name, column in values.items()}
-        better = _run(task, chosen, settings, ids[again])
+        better = _run_some(task, values, settings, ids, again)
         # a row keeps the bits of its first failure unless a rung succeeds
         good = ~better.failed
         result.status[again[good]] = better.status[good]
-        for name, column in result.quantities.items():
-            column[again[good]] = better.quantities[name][good]
+        result.rung[again[good]] = RUNGS.index(name)
+        for quantity, column in result.quantities.items():
+            column[again[good]] = better.quantities[quantity][good]
     for column in result.quantities.values():
         column[result.failed] = np.nan
     return result
 
 
-def ladder(settings: SolverSettings, states: int) -> tuple[SolverSettings, ...]:
-    """What a failed row is tried with next: a tighter step, then the stiff method.
-
-    Nothing where the step is fixed: another one is another result, and with noise another path.
-    """
-    if settings.dt is not None:
-        return ()
-    atol = settings.atol
-    tighter = replace(
-        settings,
-        rtol=max(settings.rtol * 1e-2, 1e-12),
-        atol={name: x * 1e-2 for name, x in atol.items()}
-        if isinstance(atol, Mapping)
-        else atol * 1e-2,
-        max_steps=4 * settings.max_steps,
+def _run_some(
+    task: Task,
+    values: Mapping[str, np.ndarray],
+    settings: SolverSettings,
+    ids: np.ndarray,
+    chosen: np.ndarray,
+) -> Rows:
+    """Chosen rows of a batch; before a kernel they fill whole vectors by repeating the last."""
+    count = len(chosen)
+    if task.unit == VECTOR:
+        chosen = chosen[np.minimum(np.arange(-(-count // VECTOR) * VECTOR), count - 1)]
+    rows = _run(task, {n: column[chosen] for n, column in values.items()}, settings, ids[chosen])
+    return Rows(
+        rows.status[:count],
+        rows.rung[:count],
+        {name: column[:count] for name, column in rows.quantities.items()},
     )
-    stiff = replace(settings, method="rodas5p", max_steps=4 * settings.max_steps)
-    return (tighter, stiff) if states <= DENSE_STATES else (tighter,)
 
 
 def _run(
-    task: Task, values: Mapping[str, np.ndarray], settings: SolverSettings, ids: np.ndarray
+    task: Task,
+    values: Mapping[str, np.ndarray],
+    settings: SolverSettings,
+    ids: np.ndarray,
+    digest: bool = False,
 ) -> Rows:
     import torch
 
@@ -209,6 +251,21 @@ def _run(
 
     return Rows(
         column(solution.status, np.int64),
+        np.zeros(len(ids), dtype=np.int8),
         {name: column(solution[name], np.float64) for name in bound.quantities},
         solution.engine,
+        _kernel_digest(solution.kernels) if digest else "",
     )
+
+
+def _kernel_digest(kernels: Any) -> str:
+    """Of what is compiled; not of the compiler, which changes no bit of a result."""
+    if not kernels:
+        return ""
+    from twinml import resources
+    from twinml.engines.kernel_store import headers_digest
+
+    total = hashlib.sha256(headers_digest(resources.kernels()).encode())
+    for kernel in kernels:
+        total.update(kernel.text.encode())
+    return total.hexdigest()

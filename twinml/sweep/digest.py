@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ def identity(task: Task) -> dict[str, Any]:
         **({} if nested else {"samples": task.samples}),
         **({"noise": "philox4x32-10/1"} if task.model.has_noise else {}),
         **arithmetic(task.settings.engine),
+        "kernel": task.kernel,
+        "twinml": sys.modules["twinml"].__version__,
     }
 
 

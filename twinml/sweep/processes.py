@@ -12,6 +12,7 @@ import json
 import os
 import pickle
 import queue
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,8 +21,10 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import twinml.errors
-from twinml.errors import ArgumentError, SweepError, TwinmlError
+from twinml.errors import ArgumentError, SweepError
+from twinml.sweep.answer import result
+from twinml.sweep.digest import identity
+from twinml.sweep.executor import Steering
 from twinml.sweep.plan import Shard
 from twinml.sweep.store import ShardReport
 from twinml.sweep.task import Task
@@ -35,44 +38,40 @@ def importable(task: Task) -> bool:
 
 
 def run_processes(
-    task: Task, out: Path, shards: Sequence[Shard], workers: int
+    task: Task, out: str, shards: Sequence[Shard], workers: int, steering: Steering
 ) -> Generator[ShardReport, None, None]:
     """Share the shards among processes; a worker that dies is replaced and its shard retried.
 
     Raises:
         ArgumentError: The model cannot be sent to another process.
         SweepError: Workers keep dying on one shard, or fail with an error of their own.
+        WorkerError: A worker would compute other bits.
         TwinmlError: An error of the model or engine, as the worker raised it.
     """
-    content = _pickled(task)
-    waiting: queue.SimpleQueue[tuple[Shard, int]] = queue.SimpleQueue()
-    finished: queue.SimpleQueue[ShardReport | BaseException] = queue.SimpleQueue()
-    for shard in shards:
-        waiting.put((shard, 0))
-    stop = threading.Event()
-    processes: list[subprocess.Popen[bytes]] = []
+    content = pickled(task)
+    crew = _Crew(out, shards, steering)
     with tempfile.TemporaryDirectory(prefix="twinml-sweep-") as folder:
-        task_file = Path(folder) / "task.pickle"
-        task_file.write_bytes(content)
+        crew.task_file = Path(folder) / "task.pickle"
+        crew.task_file.write_bytes(content)
         threads = [
-            threading.Thread(
-                target=_serve,
-                args=(task_file, out, waiting, finished, stop, processes, _device(task, number)),
-                daemon=True,
-            )
+            threading.Thread(target=crew.serve, args=(_device(task, number),), daemon=True)
             for number in range(workers)
         ]
         try:
             for thread in threads:
                 thread.start()
-            for _ in shards:
-                result = finished.get()
-                if isinstance(result, BaseException):
-                    raise result
-                yield result
+            ended = 0
+            while ended < workers:
+                found = crew.finished.get()
+                if found is None:
+                    ended += 1
+                elif isinstance(found, BaseException):
+                    raise found
+                else:
+                    yield found
         finally:  # also on Ctrl-C and when the caller stops listening
-            stop.set()
-            for process in list(processes):
+            crew.stop.set()
+            for process in list(crew.processes):
                 process.kill()
             for thread in threads:
                 thread.join()
@@ -87,14 +86,19 @@ def _device(task: Task, worker: int) -> dict[str, str]:
     return share_of(worker)
 
 
-def _pickled(task: Task) -> bytes:
+def pickled(task: Task) -> bytes:
+    """The task and its identity, as workers take them.
+
+    Raises:
+        ArgumentError: The model cannot be sent to another process.
+    """
     if not importable(task):
         raise ArgumentError(
             f"{type(task.model).__name__} is defined in the script itself, where worker processes "
             "cannot import it. Move it to a module beside the script, or use workers=1."
         )
     try:
-        return pickle.dumps(task)
+        return pickle.dumps((task, identity(task)))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ArgumentError(
             f"{type(task.model).__name__} cannot be sent to worker processes ({error}). "
@@ -102,55 +106,78 @@ def _pickled(task: Task) -> bytes:
         ) from None
 
 
-def _serve(
-    task_file: Path,
-    out: Path,
-    waiting: queue.SimpleQueue[tuple[Shard, int]],
-    finished: queue.SimpleQueue[ShardReport | BaseException],
-    stop: threading.Event,
-    processes: list[subprocess.Popen[bytes]],
-    device: Mapping[str, str],
-) -> None:
-    """Feed one worker until nothing waits; runs in a thread."""
-    process: subprocess.Popen[bytes] | None = None
-    try:
-        while not stop.is_set():
-            try:
-                shard, deaths = waiting.get_nowait()
-            except queue.Empty:
-                break
-            if process is None:
-                process = _start(task_file, out, device)
-                processes.append(process)
-                if stop.is_set():
+class _Crew:
+    """What the threads that feed the workers share."""
+
+    def __init__(self, out: str, shards: Sequence[Shard], steering: Steering) -> None:
+        self.out, self.steering = out, steering
+        self.task_file = Path()
+        self.waiting: queue.SimpleQueue[tuple[Shard, int]] = queue.SimpleQueue()
+        # None from each thread that ends
+        self.finished: queue.SimpleQueue[ShardReport | BaseException | None] = queue.SimpleQueue()
+        self.stop = threading.Event()
+        self.processes: list[subprocess.Popen[bytes]] = []
+        for shard in shards:
+            self.waiting.put((shard, 0))
+
+    def serve(self, device: Mapping[str, str]) -> None:
+        """Feed one worker until nothing waits; runs in a thread."""
+        process: subprocess.Popen[bytes] | None = None
+        try:
+            while not self.stop.is_set():
+                try:
+                    shard, deaths = self.waiting.get_nowait()
+                except queue.Empty:
                     break
-            answer = _ask(process, shard)
-            if stop.is_set():
-                break
-            if answer is not None:
-                finished.put(_result(answer))
-                continue
-            code, process = _end(process), None
-            if deaths + 1 >= MOST_DEATHS:
-                finished.put(
-                    SweepError(
-                        f"Samples {shard.start} to {shard.stop} ended their worker {MOST_DEATHS} "
-                        f"times (exit {code}; -9 is often memory). The finished shards in {out} "
-                        "are kept: resume with a smaller shard_size or fewer workers."
-                    )
-                )
-                break
-            waiting.put((shard, deaths + 1))
-    except BaseException as error:  # a thread's error must reach the caller, or it waits for ever
-        finished.put(error)
-    finally:
-        if process is not None:
-            if stop.is_set():
-                process.kill()
-            _end(process)
+                if not self.steering.may_begin(shard):
+                    break
+                if process is None:
+                    process = self._started(device)
+                    if self.stop.is_set():
+                        break
+                answer = _ask(process, shard)
+                if self.stop.is_set():
+                    break
+                if answer is not None:
+                    self.finished.put(result(answer))
+                    continue
+                process = self._lost(process, shard, deaths + 1)
+        except BaseException as error:  # it must reach the caller, or that waits for ever
+            self.finished.put(error)
+        finally:
+            if process is not None:
+                if self.stop.is_set():
+                    process.kill()
+                _end(process)
+            self.finished.put(None)
+
+    def _started(self, device: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        process = _start(self.task_file, self.out, device)
+        self.processes.append(process)
+        self.steering.tell("worker_started", worker=_named(process))
+        return process
+
+    def _lost(self, process: subprocess.Popen[bytes], shard: Shard, deaths: int) -> None:
+        code = _end(process)
+        self.processes.remove(process)
+        self.steering.tell(
+            "worker_lost", worker=_named(process), code=code, start=shard.start, stop=shard.stop
+        )
+        if deaths >= MOST_DEATHS:
+            raise SweepError(
+                f"Samples {shard.start} to {shard.stop} ended their worker {MOST_DEATHS} "
+                f"times (exit {code}; -9 is often memory). The finished shards in {self.out} "
+                "are kept: resume with a smaller shard_size or fewer workers."
+            )
+        self.steering.tell("retry", start=shard.start, stop=shard.stop, attempt=deaths + 1)
+        self.waiting.put((shard, deaths))
 
 
-def _start(task_file: Path, out: Path, device: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _named(process: subprocess.Popen[bytes]) -> str:
+    return f"{process.pid}@{socket.gethostname()}"
+
+
+def _start(task_file: Path, out: str, device: Mapping[str, str]) -> subprocess.Popen[bytes]:
     # the caller's import path, so that a model found here is found there
     paths = [os.getcwd() if entry == "" else entry for entry in sys.path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
@@ -158,7 +185,7 @@ def _start(task_file: Path, out: Path, device: Mapping[str, str]) -> subprocess.
     environment.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     return subprocess.Popen(
         # -P: without it the working directory would go first, before Python's own modules
-        [sys.executable, "-P", "-m", "twinml.sweep.worker", str(task_file), str(out)],
+        [sys.executable, "-P", "-m", "twinml.sweep.worker", str(task_file), out],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
@@ -183,17 +210,6 @@ def _ask(process: subprocess.Popen[bytes], shard: Shard) -> dict[str, Any] | Non
         return json.loads(_pipe(process.stdout).readline())
     except (OSError, ValueError):
         return None
-
-
-def _result(answer: dict[str, Any]) -> ShardReport | BaseException:
-    if "error" not in answer:
-        return ShardReport(**answer)
-    kind = getattr(twinml.errors, answer["error"], None)
-    if isinstance(kind, type) and issubclass(kind, TwinmlError):
-        return kind(answer["message"])
-    return SweepError(
-        f"A worker failed with {answer['error']}: {answer['message']}\n{answer['trace']}"
-    )
 
 
 def _pipe(pipe: Any) -> Any:

@@ -321,7 +321,7 @@ def open_sweep(path: str | os.PathLike[str]) -> Sweep:
     Raises:
         DataError: There is no sweep at ``path``, or another version wrote it.
     """
-    store = Store(Path(path))
+    store = Store(path)
     return Sweep(store.path, store.read_manifest(), store.done())
 
 

@@ -1,4 +1,4 @@
-"""The sweep on disk: manifest, ledger and one Parquet file per shard.
+"""The sweep's files: manifest, ledger and one Parquet file per shard.
 
 ``manifest.json`` says what the sweep is, ``shards/<first sample>.parquet`` hold the rows, and
 ``ledger.jsonl`` has one line per finished shard, appended after its file is in place. A shard
@@ -8,27 +8,40 @@ else may be computed again, so a sweep can be cut off at any moment.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from twinml.errors import ArgumentError, DataError, IntegrityError
+from twinml.errors import ArgumentError, DataError, IntegrityError, SweepError
+from twinml.sweep.folder import AbstractFolder, LocalFolder, normal, open_folder
 from twinml.sweep.plan import Shard
 
 if TYPE_CHECKING:
     from twinml.data.table import Table
 
-SCHEMA = "sweep/1"
+SCHEMA = "sweep/2"
+READABLE = (SCHEMA, "sweep/1")
+MANIFEST, LEDGER, SHARDS = "manifest.json", "ledger.jsonl", "shards"
 
 
 @final
 @dataclass(frozen=True)
 class ShardReport:
-    """A finished shard: its rows, what became of them, and its file's fingerprint."""
+    """A finished shard: its rows, what became of them, and its file's fingerprint.
+
+    Args:
+        failed: Rows with a failure that no rung of the ladder could mend.
+        size, sha256: Of the file.
+        seconds: What it took to compute and write.
+        mended: Rows that a rung of the ladder saved, by the rung's name.
+    """
 
     start: int
     stop: int
@@ -36,34 +49,51 @@ class ShardReport:
     size: int
     sha256: str
     seconds: float = 0.0
+    mended: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def shard(self) -> Shard:
         return Shard(self.start, self.stop)
 
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, content: Mapping[str, Any]) -> ShardReport:
+        """From plain data; what a later version adds is left out."""
+        known = {item.name for item in fields(cls)}
+        return cls(**{name: value for name, value in content.items() if name in known})
+
 
 @final
 @dataclass(frozen=True)
 class Store:
-    """A sweep's directory."""
+    """A sweep's folder: a local path, or an address such as ``s3://bucket/sweep``."""
 
-    path: Path
+    out: str | os.PathLike[str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", normal(self.out))
+
+    @cached_property
+    def folder(self) -> AbstractFolder:
+        return open_folder(self.out)
 
     @property
-    def manifest_path(self) -> Path:
-        return self.path / "manifest.json"
-
-    @property
-    def ledger_path(self) -> Path:
-        return self.path / "ledger.jsonl"
+    def path(self) -> Any:
+        """A ``Path`` where it is local, else the address as text."""
+        folder = self.folder
+        return folder.path if isinstance(folder, LocalFolder) else folder.location
 
     @property
     def exists(self) -> bool:
         """Whether a sweep was begun here."""
-        return self.manifest_path.is_file()
+        return self.folder.exists(MANIFEST)
 
-    def shard_path(self, shard: Shard) -> Path:
-        return self.path / "shards" / shard.name
+    def shard_path(self, shard: Shard) -> Any:
+        """Where a shard's file lies: a ``Path``, or an address as text."""
+        return self._full(f"{SHARDS}/{shard.name}")
 
     def read_manifest(self) -> dict[str, Any]:
         """The manifest.
@@ -73,63 +103,53 @@ class Store:
         """
         if not self.exists:
             raise DataError(
-                f"There is no sweep at {self.path}: it has no manifest.json. "
+                f"There is no sweep at {self.out}: it has no manifest.json. "
                 "Check the path; 'twinml sweep ... out=<path>' makes one."
             )
         try:
-            manifest = json.loads(self.manifest_path.read_text())
+            manifest = json.loads(self.folder.read(MANIFEST))
             schema = manifest["schema"]
         except (ValueError, KeyError, TypeError):
             raise DataError(
-                f"{self.manifest_path} is not a sweep's manifest: it was cut or changed. Restore "
+                f"{self._full(MANIFEST)} is not a sweep's manifest: it was cut or changed. Restore "
                 "it, or sweep again into another folder."
             ) from None
-        if schema != SCHEMA:
+        if schema not in READABLE:
             raise DataError(
-                f"{self.path} has schema '{schema}'; this version reads '{SCHEMA}'. "
+                f"{self.out} has schema '{schema}'; this version reads "
+                f"{' and '.join(repr(name) for name in READABLE)}. "
                 "Read it with the version that wrote it."
             )
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Replace the manifest in one step."""
-        self.write_json(self.manifest_path.name, {"schema": SCHEMA, **manifest})
+        """Replace the manifest in one step; it keeps the schema it names."""
+        self.write_json(MANIFEST, {"schema": SCHEMA, **manifest})
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one JSON file that is either whole or absent."""
-        from twinml.data.atomic import replacing
-
-        with replacing(self.path / name) as temporary:
-            temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-    def write_shard(self, shard: Shard, table: Table, failed: int, seconds: float) -> ShardReport:
-        """Put a shard's file in place; the ledger is the caller's."""
-        path = self.shard_path(shard)
-        table.write_parquet(path)
-        digest = _sha256(path)
-        return ShardReport(
-            shard.start, shard.stop, failed, path.stat().st_size, digest, round(seconds, 3)
-        )
+        self.folder.write(name, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
     def record(self, report: ShardReport) -> None:
         """Append a finished shard to the ledger, through to the disk."""
-        with open(self.ledger_path, "a+b") as ledger:
-            if ledger.tell() and not _ends_line(ledger):
-                ledger.write(b"\n")  # the last writer died inside a line
-            ledger.write(json.dumps(vars(report)).encode() + b"\n")
-            ledger.flush()
-            os.fsync(ledger.fileno())
+        self.folder.append(LEDGER, json.dumps(report.to_mapping()).encode())
 
-    def done(self) -> tuple[ShardReport, ...]:
-        """Finished shards in sample order, without overlap, that are still in place."""
-        found: dict[int, ShardReport] = {}
-        for report in self._ledger():
-            path = self.shard_path(report.shard)
-            if path.is_file() and path.stat().st_size == report.size:
-                found[report.start] = report
+    def done(self, *, verify: bool = False) -> tuple[ShardReport, ...]:
+        """Finished shards in sample order, without overlap, that are still in place.
+
+        Args:
+            verify: Compare every byte by its sha256, not only the size; what differs counts as
+                not done.
+        """
+        found = {report.start: report for report in self._ledger()}
         kept: list[ShardReport] = []
         for _, report in sorted(found.items()):
-            if not kept or report.start >= kept[-1].stop:
+            name = f"{SHARDS}/{report.shard.name}"
+            if kept and report.start < kept[-1].stop:
+                continue
+            if self.folder.size(name) == report.size and not (
+                verify and self._sha256(name) != report.sha256
+            ):
                 kept.append(report)
         return tuple(kept)
 
@@ -139,15 +159,18 @@ class Store:
         Raises:
             IntegrityError: The file is not what was written.
         """
+        import pyarrow.parquet as pq
+
         from twinml.data.table import Table
 
-        path = self.shard_path(report.shard)
-        if _sha256(path) != report.sha256:
+        name = f"{SHARDS}/{report.shard.name}"
+        if self._sha256(name) != report.sha256:
             raise IntegrityError(
-                f"{path} is not what the sweep wrote (its sha256 differs from the ledger's). "
-                "Delete it and resume the sweep; only its rows are computed again."
+                f"{self._full(name)} is not what the sweep wrote (its sha256 differs from the "
+                "ledger's). Resume the sweep: only its rows are computed again."
             )
-        return Table.read_parquet(path)
+        with self.folder.open(name) as file:
+            return Table.from_arrow(pq.read_table(file), origin=str(self._full(name)))
 
     def check_identity(self, manifest: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
         """Refuse to go on with a sweep that is not the one asked for.
@@ -156,35 +179,57 @@ class Store:
             ArgumentError: Names the first thing that differs, with both values.
         """
         before = manifest["identity"]
-        for name in dict.fromkeys([*before, *identity]):
+        # the first schema knew less of a sweep: what it lacks cannot be compared
+        names = before if manifest["schema"] == "sweep/1" else [*before, *identity]
+        for name in dict.fromkeys(names):
             if before.get(name) != identity.get(name):
                 raise ArgumentError(
-                    f"{self.path} cannot be resumed: {name} differs ({_short(before.get(name))} "
+                    f"{self.out} cannot be resumed: {name} differs ({_short(before.get(name))} "
                     f"when it was begun, {_short(identity.get(name))} now), and the rows would "
                     "not belong together. Restore what it was, or begin a new sweep in another "
                     "out=."
                 )
 
+    def _full(self, name: str) -> Any:
+        return self.path / name if isinstance(self.path, Path) else f"{self.path}/{name}"
+
     def _ledger(self) -> Iterator[ShardReport]:
-        if not self.ledger_path.is_file():
+        if not self.folder.exists(LEDGER):
             return
-        for line in self.ledger_path.read_bytes().splitlines():
+        for line in self.folder.read(LEDGER).splitlines():
             try:
-                yield ShardReport(**json.loads(line))
-            except (ValueError, TypeError):
+                yield ShardReport.from_mapping(json.loads(line))
+            except (ValueError, TypeError, AttributeError):
                 continue  # cut off while it was written: its shard counts as not done
 
+    def _sha256(self, name: str) -> str:
+        with self.folder.open(name) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore
 
-def _ends_line(file: Any) -> bool:
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_BROKEN = frozenset({errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE})
+
+
+@contextmanager
+def storing(out: Any) -> Iterator[None]:
+    """What the file system says of a full or broken disk, in words.
+
+    Raises:
+        SweepError: instead of such an OSError; others pass.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL | _BROKEN:
+            raise
+        way = "Make room" if error.errno in _FULL else "Mend that"
+        raise SweepError(
+            f"{out} cannot be written: {error.strerror or error}. What was finished before is "
+            f"kept and whole. {way}, then resume the sweep: only missing rows are computed."
+        ) from error
 
 
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) < 40 else f"digest {text[:12]}"
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinml.cli.common import Common, ExecutorKeys, SolverKeys
+from twinml.cli.launcher.keys import LauncherKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.cli.tasks.sweep_outcome import (
@@ -46,6 +47,7 @@ class SweepKeys(Common):
     scenario: dict[str, Any] = key({}, "what varies, changes and comes out")
     solver: SolverKeys = key(SolverKeys, "how to integrate")
     executor: ExecutorKeys = key(ExecutorKeys, "who computes")
+    launcher: LauncherKeys = key(LauncherKeys, "where it runs")
     samples: int = key(1024, "how many scenarios")
     workers: int | None = key(None, "processes; one per core when unset")
     calibration: str | None = key(
@@ -72,7 +74,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     posterior, origin = load_posterior(config.twin, model, config.calibration)
     arguments: dict[str, Any] = {
         "seed": config.seed,
-        "executor": config.executor.name,
+        "executor": config.executor.arguments(),
         "workers": config.workers,
         "calibration": posterior,
         "inputs": _driven(config.twin, model, scenario),
@@ -183,10 +185,11 @@ def check_base_samples(name: str, count: int, *, none_allowed: bool = False) -> 
 
 def _driven(twin: TwinKeys, model: Physics, scenario: Scenario) -> dict[str, Any]:
     """Recorded inputs that the scenario leaves alone."""
-    if not set(twin.inputs) - set(scenario.vary):
+    if not set(twin.inputs) - {*scenario.vary, *scenario.profiles}:
         return {}
     found = build_record(twin, model).inputs(model)
-    return {name: signal for name, signal in found.items() if name not in scenario.vary}
+    own = {*scenario.vary, *scenario.profiles}
+    return {name: signal for name, signal in found.items() if name not in own}
 
 
 def _check_place(config: SweepKeys) -> None:
@@ -225,7 +228,7 @@ TASK = Task(
     ),
     schema=SweepKeys,
     run=sweep,
-    groups=("experiment", "twin", "scenario", "solver", "executor"),
+    groups=("experiment", "twin", "scenario", "solver", "executor", "launcher"),
     needs=("twin", "scenario"),
     examples=(
         "twinml sweep twin=outbreak scenario=isolation samples=10_000 calibration=runs/...",
