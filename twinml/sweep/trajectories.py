@@ -173,11 +173,12 @@ def _paths(
 ) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, str]]:
     """Values by name (K, T), status (K,) and units; failed rows go up the sweep's ladder."""
     from twinml.solve.status import FAILURE
-    from twinml.sweep.block import ladder, one_thread
+    from twinml.sweep.block import one_thread
+    from twinml.sweep.ladder import ladder
 
     with one_thread():
         values, status, units = _run(task, columns, ids, times, task.settings)
-        for settings in ladder(task.settings, task.model.declared.width):
+        for settings in ladder(task.settings, task.model.declared.width).values():
             again = np.flatnonzero((status & int(FAILURE)) != 0)
             if len(again) == 0:
                 break
