@@ -125,13 +125,14 @@ def _batches(store: Store, report: ShardReport, size: int) -> Iterator[Table]:
     import pyarrow.parquet as pq
 
     from twinml.data.table import Table
+    from twinml.sweep.store import SHARDS
 
     path = store.shard_path(report.shard)
-    with open(path, "rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != report.sha256:
+    with store.folder.open(f"{SHARDS}/{report.shard.name}") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != report.sha256:  # pyright: ignore
             raise IntegrityError(
                 f"{path} is not what the sweep wrote (its sha256 differs from the ledger's). "
-                "Delete it and resume the sweep; only its rows are computed again."
+                "Resume the sweep: only its rows are computed again."
             )
         file.seek(0)
         with pq.ParquetFile(file) as rows:

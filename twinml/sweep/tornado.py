@@ -85,7 +85,10 @@ def tornado(task: Task, level: float = 0.9, seed: int = 0) -> Tornado:
     points = np.concatenate(parts)
     values = evaluate(task, points)
     inputs = task.bound.draw_at(points)
-    low, high, shown, position = [], [], [], 1
+    low: list[np.ndarray] = []
+    high: list[np.ndarray] = []
+    position = 1
+    shown: list[dict[str, tuple[float, float, float]]] = []
     for factor, loose in zip(factors, drawn, strict=True):
         stop = position + (DRAWS if loose else 2)
         found = values[position:stop]
@@ -95,9 +98,15 @@ def tornado(task: Task, level: float = 0.9, seed: int = 0) -> Tornado:
         else:
             ends = [found[0], found[1]]
             shown.append(
-                {n: tuple(float(inputs[n][i]) for i in (position, 0, position + 1))
-                 for n in factor.names}
-            )  # fmt: skip
+                {
+                    name: (
+                        float(inputs[name][position]),
+                        float(inputs[name][0]),
+                        float(inputs[name][position + 1]),
+                    )
+                    for name in factor.names
+                }
+            )
         low.append(ends[0])
         high.append(ends[1])
         position = stop

@@ -132,7 +132,8 @@ def _samples(sweep: Sweep, task: Task, samples: Iterable[int] | int) -> np.ndarr
             return np.arange(count)
         keys = philox_points(0, sweep.done, 1, task.seed, "trajectories")[:, 0]
         return np.sort(np.argsort(keys, kind="stable")[:count])
-    chosen = np.asarray(list(samples) if not isinstance(samples, np.ndarray) else samples)
+    given = [] if isinstance(samples, bool) else list(samples)
+    chosen = np.asarray(given)
     if chosen.ndim != 1 or len(chosen) == 0 or chosen.dtype.kind not in "iu":
         raise ArgumentError(
             f"samples is {samples!r}; expected sample numbers such as [0, 17], or how many."
@@ -172,11 +173,12 @@ def _paths(
 ) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, str]]:
     """Values by name (K, T), status (K,) and units; failed rows go up the sweep's ladder."""
     from twinml.solve.status import FAILURE
-    from twinml.sweep.block import ladder, one_thread
+    from twinml.sweep.block import one_thread
+    from twinml.sweep.ladder import ladder
 
     with one_thread():
         values, status, units = _run(task, columns, ids, times, task.settings)
-        for settings in ladder(task.settings, task.model.declared.width):
+        for settings in ladder(task.settings, task.model.declared.width).values():
             again = np.flatnonzero((status & int(FAILURE)) != 0)
             if len(again) == 0:
                 break

@@ -112,7 +112,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
             **arguments,
         )
     table = run.path / TABLE
-    done.table().write_parquet(table)
+    done.write_parquet(table)
     metrics = summary_metrics(done)
     notes = [f"{name} {text}" for name, text in risk_lines(done)]
     notes += not_finite_lines(done)

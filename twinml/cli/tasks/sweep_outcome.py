@@ -29,10 +29,12 @@ def summary_metrics(done: Sweep) -> dict[str, Any]:
                 stem = f"sweep.{name}.above_{_number(found['threshold'])}"
                 metrics[f"{stem}.probability"] = found["probability"]
                 metrics[f"{stem}.low"], metrics[f"{stem}.high"] = found["low"], found["high"]
+    if summary["weights"] is not None:
+        metrics["sweep.effective_samples"] = summary["weights"]["effective"]
+    # of the columns' digests, which one pass over the rows can form for all columns at once
     total = hashlib.sha256()
-    table = done.table()
-    for name in table.names:
-        total.update(table[name].tobytes())
+    for name, digest in summary["digests"].items():
+        total.update(f"{name} {digest}\n".encode())
     metrics["sweep.sha256"] = total.hexdigest()
     return metrics
 
@@ -108,10 +110,14 @@ def draw(done: Sweep, indices: SobolIndices | None, folder: Path) -> list[tuple[
     """The figures of a sweep: distributions, and sensitivities where they were asked for."""
     from twinml.report.risk import distribution_figure, sensitivity_figure
 
-    table = done.table()
-    names = done.quantities
+    found = done.statistics
+    assert found is not None
+    ordered = {name: found.ordered(name) for name in done.quantities}
     path = folder / "distributions.png"
-    distribution_figure(path, {n: table[n] for n in names}, {n: table.units[n] for n in names})
+    distribution_figure(
+        path, {n: o.values for n, o in ordered.items()}, done.summary["units"],
+        {n: o.weights for n, o in ordered.items()},
+    )  # fmt: skip
     figures = [("figure", path)]
     if indices is not None:
         path = folder / "sensitivity.png"
