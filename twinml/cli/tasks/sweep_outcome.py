@@ -77,8 +77,8 @@ def risk_lines(done: Sweep) -> list[tuple[str, str]]:
                 lines.append(
                     (
                         f"P({name} > {found['threshold']:g})",
-                        f"= {found['probability']:.4f}, {100 * found['level']:g} % interval "
-                        f"{found['low']:.4f} to {found['high']:.4f}",
+                        f"= {found['probability']:.3g}, {100 * found['level']:g} % interval "
+                        f"{found['low']:.3g} to {found['high']:.3g}",
                     )
                 )
     return lines
