@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -73,10 +75,7 @@ def test_any_split_gives_the_same_bits(rho, cuts, first):
     scenario = tied(rho, constraints=["a * c < 1", "free > 1.2"])
     ends = [0, *sorted(cuts), 300]
     whole = scenario.draw(None, first, first + 300, first + 300, 11)
-    parts = [
-        scenario.draw(None, first + i, first + j, first + 300, 11)
-        for i, j in zip(ends, ends[1:], strict=False)
-    ]
+    parts = [scenario.draw(None, first + i, first + j, first + 300, 11) for i, j in pairwise(ends)]
     for name, column in whole.items():
         assert np.concatenate([part[name] for part in parts]).tobytes() == column.tobytes()
 

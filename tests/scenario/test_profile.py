@@ -28,7 +28,10 @@ def made(path, profile=None, horizon=None, **changes):
     return Scenario.from_mapping(
         {
             "horizon": horizon or {"start": 0, "stop": 40},
-            "quantities": {"end": "final(level)"},
+            "quantities": {
+                "end": "final(level)",
+                **({"b": "bias"} if "bias" in str(changes) else {}),
+            },
             "profiles": {"feed": {"path": str(path), "column": "feed", **(profile or {})}},
             **changes,
         }
@@ -140,7 +143,7 @@ def test_a_bad_profile_is_refused_by_file_row_and_column(feed, text, profile, me
 def test_rows_lost_from_a_raster_are_a_gap_and_irregular_ones_are_not(feed):
     rows = [f"{t},1" for t in range(0, 50, 2)]
     feed.write_text("time,feed\n" + "\n".join(rows[:9] + rows[10:]) + "\n")
-    with pytest.raises(TwinmlError, match="line 11, column 'time': a gap of 4.*2 apart, so rows"):
+    with pytest.raises(TwinmlError, match=r"line 11, column 'time': a gap of 4.*2 apart, so rows"):
         made(feed).check(Store())
     made(feed, {"gap": 4}).check(Store())
     feed.write_text("time,feed\n0,1\n3,2\n30,1\n31,5\n44,2\n")  # written when it changes
@@ -152,7 +155,7 @@ def test_an_input_has_one_source(feed):
         made(feed, vary={"feed": 3})
     with pytest.raises(TwinmlError, match="also given by inputs="):
         made(feed).check(Store(), given=["feed"])
-    with pytest.raises(TwinmlError, match="no input 'leak'.* A parameter is constant"):
+    with pytest.raises(TwinmlError, match=r"no input 'leak'.* A parameter is constant"):
         Scenario.from_mapping(
             {**made(feed).to_mapping(), "profiles": {"leak": {"path": str(feed), "column": "feed"}}}
         ).check(Store())

@@ -206,7 +206,7 @@ def bind(
     check_bounds(scenario, model, columns)
     check_profiles(scenario, model, columns, given)
     check_changes(scenario, model, columns)
-    check_constraints(scenario, model, columns, posterior is not None)
+    check_constraints(scenario, model, columns)
     check_quantities(scenario, model, columns)
     check_used(scenario, model, columns)
     check_given(model, {*given, *scenario.profiles, *(column.name for column in columns)})

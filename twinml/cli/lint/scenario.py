@@ -97,7 +97,7 @@ def _peeled(
 
 # What is said of the rest once a part has been put aside, with the name that was lost.
 FOLLOWING = (
-    re.compile(r"vary ([\w.]+): .* no change, profile or quantity uses it"),
+    re.compile(r"vary ([\w.]+): .* no change, profile, constraint or quantity uses it"),
     re.compile(r"correlation names '([\w.]+)'"),
     re.compile(r"'([\w.]+)' of \w+ has no default"),
 )

@@ -39,10 +39,10 @@ def show_scenario(path: Path, asked: Asked, console: Console) -> None:
     """
     scenario = Scenario.from_yaml(path)
     _check_asked(asked)
+    found, why = _fitting(path, scenario, asked)
     print(f"scenario {path}{_tags(scenario)}")
     if scenario.description:
         print(f"  {scenario.description}")
-    found, why = _fitting(path, scenario, asked)
     _print_words(scenario, found[2] if found else None, console)
     if found is None:
         print(why)
