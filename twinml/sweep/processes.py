@@ -48,7 +48,7 @@ def run_processes(
         WorkerError: A worker would compute other bits.
         TwinmlError: An error of the model or engine, as the worker raised it.
     """
-    content = _pickled(task)
+    content = pickled(task)
     crew = _Crew(out, shards, steering)
     with tempfile.TemporaryDirectory(prefix="twinml-sweep-") as folder:
         crew.task_file = Path(folder) / "task.pickle"
@@ -86,7 +86,12 @@ def _device(task: Task, worker: int) -> dict[str, str]:
     return share_of(worker)
 
 
-def _pickled(task: Task) -> bytes:
+def pickled(task: Task) -> bytes:
+    """The task and its identity, as workers take them.
+
+    Raises:
+        ArgumentError: The model cannot be sent to another process.
+    """
     if not importable(task):
         raise ArgumentError(
             f"{type(task.model).__name__} is defined in the script itself, where worker processes "
