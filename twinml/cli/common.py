@@ -90,4 +90,14 @@ class SolverKeys(MethodKeys):
 class ExecutorKeys:
     """A file of ``configs/executor/``."""
 
-    name: str = key("local", "who computes")
+    name: str = key("local", "who computes: local, ray")
+    address: str | None = key(None, "ray: local, host:port, or slurm inside a job")
+    cpus_per_worker: float | None = key(None, "ray: CPU slots that a worker occupies")
+    gpus_per_worker: float | None = key(None, "ray: devices of a worker, such as 0.5")
+    max_in_flight: int | None = key(None, "ray: shards given to one worker at a time")
+    patience: float | None = key(None, "ray: seconds to wait for a first free worker")
+
+    def arguments(self) -> dict[str, Any]:
+        """The keys that are set, as the verb takes them; the executor knows which are its own."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}

@@ -13,6 +13,7 @@ from twinml.cli import schema as schemas
 from twinml.cli.compose import Composed, compose, group_of
 from twinml.cli.console import Console
 from twinml.cli.describe import describe
+from twinml.cli.launcher.launch import is_launched, launch, refuse_several
 from twinml.cli.overrides import parse, selections
 from twinml.cli.page import write_page
 from twinml.cli.search import SearchPath, shown
@@ -26,6 +27,7 @@ _OF_ONE_COMMAND = ("out=", "resume=", "deadline=", "dry_run=")
 
 def run(task: Task, words: Sequence[str]) -> int:
     """Runs a task, once or for every combination of the values given with ``-m``."""
+    given = words
     words = _with_earlier(task, words)
     arguments = parse(words)
     search = SearchPath.of(arguments.config_dir)
@@ -45,6 +47,10 @@ def run(task: Task, words: Sequence[str]) -> int:
         texts = [_dry(Job(task, c, console, words, out=_out(task, c))) for _, c in jobs]
         print("---\n".join(texts), end="")
         return 0
+    if any(is_launched(composed) for _, composed in jobs):
+        if arguments.multirun:
+            raise refuse_several()
+        return launch(task, jobs[0][1], given, words, console)
     if arguments.multirun:
         from twinml.cli.multirun import run_all
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from twinml.cli.compose import Composed
 from twinml.cli.console import Console
+from twinml.cli.launcher.requeue import started_before
 from twinml.errors import (
     DeclarationError,
     ExpressionError,
@@ -65,7 +66,8 @@ class Job:
         from twinml.run.provenance import digest_file, provenance
 
         self.resumed = resume is not None
-        self.run = RunDirectory.create(self.task.name, resume or self.out, resume=self.resumed)
+        again = self.resumed or started_before(self.out, self.command)
+        self.run = RunDirectory.create(self.task.name, resume or self.out, resume=again)
         files = {
             # Groups may hold files of the same name.
             f"config:{file.parent.name}/{file.name}": digest_file(file)

@@ -22,6 +22,7 @@ from twinml.errors import DataError, InputError, IntegrityError
 
 SCHEMA, CONFIG_SCHEMA, METRICS_SCHEMA = "run/1", "config/1", "metrics/1"
 CONFIG, METRICS, PROVENANCE = "config.yaml", "metrics.json", "provenance.json"
+LAUNCHED = "slurm"  # what a batch system needs of a run: there before the run itself
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class RunDirectory:
                     f"out={path} is a file; a run is a folder with its configuration and results. "
                     "Name a new folder, or leave out= away to get one under runs/."
                 )
-            if not resume and path.exists() and any(path.iterdir()) and not _came_to_nothing(path):
+            if not resume and path.exists() and _taken(path):
                 raise InputError(
                     f"out={path} is not empty, and a run never overwrites another. "
                     "Name a new folder, or leave out= away to get one under runs/."
@@ -225,14 +226,17 @@ def open_run(path: str | Path, *, finished: bool = True) -> RunDirectory:
     return run
 
 
-def _came_to_nothing(path: Path) -> bool:
-    """Whether all that a folder holds is the record of a run that failed without a result."""
-    if not {file.name for file in path.iterdir()} <= {CONFIG, PROVENANCE}:
+def _taken(path: Path) -> bool:
+    """Whether a folder holds anything but the record of a run that failed without a result."""
+    names = {file.name for file in path.iterdir()} - {LAUNCHED}
+    if not names:
         return False
+    if not names <= {CONFIG, PROVENANCE}:
+        return True
     try:
-        return json.loads((path / PROVENANCE).read_text(encoding="utf-8"))["status"] == "failed"
+        return json.loads((path / PROVENANCE).read_text(encoding="utf-8"))["status"] != "failed"
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return True
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:

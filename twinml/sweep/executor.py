@@ -21,7 +21,10 @@ from twinml.sweep.store import ShardReport, Store, storing
 from twinml.sweep.task import Task
 
 # Name to module and class, which is imported when it is asked for.
-EXECUTORS = {"local": ("twinml.sweep.local", "LocalExecutor")}
+EXECUTORS = {
+    "local": ("twinml.sweep.local", "LocalExecutor"),
+    "ray": ("twinml.sweep.ray_executor", "RayExecutor"),
+}
 
 
 def _silent(event: str, **facts: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinml.cli.common import Common, ExecutorKeys, SolverKeys
+from twinml.cli.launcher.keys import LauncherKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.cli.tasks.sweep_outcome import (
@@ -53,6 +54,7 @@ class SweepKeys(Common):
     scenario: dict[str, Any] = key({}, "what varies, changes and comes out")
     solver: SolverKeys = key(SolverKeys, "how to integrate")
     executor: ExecutorKeys = key(ExecutorKeys, "who computes")
+    launcher: LauncherKeys = key(LauncherKeys, "where it runs")
     samples: int = key(1024, "how many scenarios")
     workers: int | None = key(None, "processes; one per core when unset")
     calibration: str | None = key(
@@ -158,7 +160,7 @@ def _prepared(config: SweepKeys, job: Job) -> tuple[Prepared, dict[str, str]]:
     check_base_samples("sensitivity", config.sensitivity, none_allowed=True)
     arguments = {
         "seed": config.seed,
-        "executor": config.executor.name,
+        "executor": config.executor.arguments(),
         "workers": config.workers,
         "shard_size": config.shard_size,
         "deadline": config.deadline,
@@ -190,7 +192,7 @@ def _table(done: Sweep, folder: Path, job: Job) -> Path:
     """One file of all rows, where it is of a size that people open; else the shards are it."""
     if done.done <= MOST_TABLE_ROWS:
         table = folder / TABLE
-        done.table().write_parquet(table)
+        done.write_parquet(table)
         return table
     shards = folder / SHARDS
     (folder / TABLE).unlink(missing_ok=True)  # of a smaller sweep before
@@ -243,10 +245,11 @@ def check_base_samples(name: str, count: int, *, none_allowed: bool = False) -> 
 
 def _driven(twin: TwinKeys, model: Physics, scenario: Scenario) -> dict[str, Any]:
     """Recorded inputs that the scenario leaves alone."""
-    if not set(twin.inputs) - set(scenario.vary):
+    if not set(twin.inputs) - {*scenario.vary, *scenario.profiles}:
         return {}
     found = build_record(twin, model).inputs(model)
-    return {name: signal for name, signal in found.items() if name not in scenario.vary}
+    own = {*scenario.vary, *scenario.profiles}
+    return {name: signal for name, signal in found.items() if name not in own}
 
 
 def _check_place(config: SweepKeys) -> None:
@@ -305,7 +308,7 @@ TASK = Task(
     schema=SweepKeys,
     run=sweep,
     plan=plan_text,
-    groups=("experiment", "twin", "scenario", "solver", "executor"),
+    groups=("experiment", "twin", "scenario", "solver", "executor", "launcher"),
     needs=("twin", "scenario"),
     examples=(
         "twinml sweep twin=outbreak scenario=isolation samples=10_000 calibration=runs/...",

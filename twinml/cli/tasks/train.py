@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinml.cli.common import Common, check_level
+from twinml.cli.launcher.keys import LauncherKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.errors import ConfigError
@@ -23,6 +24,7 @@ class Train(Common):
     """Keys of ``twinml train``."""
 
     surrogate: dict[str, Any] = key({}, "which kind, and its options")
+    launcher: LauncherKeys = key(LauncherKeys, "where it runs")
     sweep: str | None = key(None, "the sweep's run directory")
     inputs: list[str] = key([], "columns to predict from; everything that varies when empty")
     targets: list[str] = key([], "columns to predict; every quantity when empty")
@@ -176,7 +178,7 @@ TASK = Task(
     ),
     schema=Train,
     run=train,
-    groups=("experiment", "surrogate"),
+    groups=("experiment", "surrogate", "launcher"),
     needs=("surrogate",),
     examples=(
         "twinml train sweep=runs/sweep/2026-01-31/120000-a1b2c3 surrogate=gp",

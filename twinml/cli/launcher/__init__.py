@@ -1,0 +1,1 @@
+"""Where a task runs: here, or as a job of a batch system."""
