@@ -62,8 +62,8 @@ def swept(
 ) -> dict[str, Any]:  # fmt: skip
     """A sweep, its parts timed by its own log.
 
-    ``plan`` until work begins, ``start`` until the first worker begins its first shard, ``rows``
-    until the last shard is stored, ``summary`` after it.
+    Seconds: ``planning`` until work begins, ``starting`` until the first worker begins its first
+    shard, ``computing`` until the last shard is stored, ``summing`` up after it.
     """
     torch.set_num_threads(1)
     begin = time.time()
@@ -84,10 +84,10 @@ def swept(
     return {
         "wall": end - begin,
         "cpu": sum(u.ru_utime + u.ru_stime for u in used),
-        "plan": started - begin,
-        "start": ready - started,
-        "rows": last - ready,
-        "summary": finished - last,
+        "planning": started - begin,
+        "starting": ready - started,
+        "computing": last - ready,
+        "summing": finished - last,
         "shards": len(done.reports),
         "failed": done.failed,
         "planned": {"seconds": plan.seconds, "memory": plan.memory, "bytes": plan.bytes},

@@ -29,7 +29,9 @@ def elsewhere(costs: dict[str, Any], ratio: float = RATIO) -> list[dict[str, Any
         for samples in (10**8, 10**9):
             for gpus in (1, 64):
                 block = 1 << 18
-                shape = Shape(samples, measured["columns"], block, block, "cuda", measured["kernel"])
+                shape = Shape(
+                    samples, measured["columns"], block, block, "cuda", measured["kernel"]
+                )
                 made = draft(shape, (), device, gpus, startup=STARTUP)
                 found.append(
                     {

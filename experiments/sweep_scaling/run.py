@@ -59,9 +59,7 @@ def interleaved(contestants: dict[str, Any], repeats: int, scratch: Path) -> dic
             print(name, shown, flush=True)
     return {
         name: {
-            key: statistics.median(run[key] for run in runs)
-            if isinstance(value, float)
-            else value
+            key: statistics.median(run[key] for run in runs) if isinstance(value, float) else value
             for key, value in runs[0].items()
         }
         | {"same table": len({run.get("sha256") for run in runs}) == 1, "runs": runs}
@@ -86,7 +84,8 @@ def overhead(scale: float, repeats: int, scratch: Path, ray: bool) -> dict[str, 
         }  # fmt: skip
     found = interleaved(contestants, repeats, scratch)
     ratios = {
-        "local to bare, one": found["local, one worker"]["rows"] / found["bare, one thread"]["wall"],
+        "local to bare, one": found["local, one worker"]["rows"]
+        / found["bare, one thread"]["wall"],
         "local to bare, two": found["local, two workers"]["rows"]
         / found["bare, two threads"]["wall"],
         "local to bare, one, cpu": found["local, one worker"]["cpu"]
