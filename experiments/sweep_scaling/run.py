@@ -68,7 +68,7 @@ def interleaved(contestants: dict[str, Any], repeats: int, scratch: Path) -> dic
 
 
 def overhead(scale: float, repeats: int, scratch: Path, ray: bool) -> dict[str, Any]:
-    """Tanks with 1,024 held steps: local by one and two workers, ray by two, and the bare kernel."""
+    """Tanks with 1,024 held steps: local, ray and the bare kernel."""
     pilot = job(job="bare", sweep="tanks", samples=8192, threads=1)
     samples = max(1024, int(scale * SECONDS / (pilot["wall"] / pilot["rows"])))
     each = {"sweep": "tanks", "samples": samples}
@@ -84,16 +84,16 @@ def overhead(scale: float, repeats: int, scratch: Path, ray: bool) -> dict[str, 
         }  # fmt: skip
     found = interleaved(contestants, repeats, scratch)
     ratios = {
-        "local to bare, one": found["local, one worker"]["rows"]
+        "local to bare, one": found["local, one worker"]["computing"]
         / found["bare, one thread"]["wall"],
-        "local to bare, two": found["local, two workers"]["rows"]
+        "local to bare, two": found["local, two workers"]["computing"]
         / found["bare, two threads"]["wall"],
         "local to bare, one, cpu": found["local, one worker"]["cpu"]
         / found["bare, one thread"]["cpu"],
     }
     if ray:
         ratios["ray to local, two"] = (
-            found["ray, two workers"]["rows"] / found["local, two workers"]["rows"]
+            found["ray, two workers"]["computing"] / found["local, two workers"]["computing"]
         )
     tables = {run["sha256"] for name in found for run in found[name]["runs"] if "sha256" in run}
     return {"samples": samples, "ratios": ratios, "one table": len(tables) == 1, "found": found}
@@ -116,11 +116,11 @@ def cheap(scale: float, repeats: int, scratch: Path, **_: Any) -> dict[str, Any]
     return {
         "samples": samples,
         "us per row and core": {
-            name: 1e6 * (found[f"local, {name}"]["rows"] * workers - kernel) / samples
+            name: 1e6 * (found[f"local, {name}"]["computing"] * workers - kernel) / samples
             for name, workers in (("one worker", 1), ("two workers", 2))
         },
         "kernel us per row": 1e6 * kernel / samples,
-        "summary us per row": 1e6 * found["local, one worker"]["summary"] / samples,
+        "summary us per row": 1e6 * found["local, one worker"]["summing"] / samples,
         "found": found,
     }
 
@@ -184,7 +184,7 @@ def plan(scale: float, scratch: Path, **_: Any) -> dict[str, Any]:
                     out=str(out), digest=False,
                 )  # fmt: skip
                 shutil.rmtree(out)
-                taken = found["start"] + found["rows"]
+                taken = found["starting"] + found["computing"]
                 held_against.append(
                     {
                         "sweep": sweep, "samples": max(64, samples), "workers": workers,
