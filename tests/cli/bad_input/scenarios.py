@@ -65,6 +65,27 @@ FORM: dict[str, Bad] = {
         ("exceedance", "'hotest'", "'hottest'"),
         scenario("vary:", "exceedance: {hotest: 300}\nvary:"),
     ),
+    "an unknown tag": Bad(
+        SWEEP, ("tags", "'basline'", "'baseline'"), scenario("vary:", "tags: [basline]\nvary:")
+    ),
+    "a correlation with what is not varied": Bad(
+        SWEEP,
+        ("correlation", "'los'", "'loss'"),
+        scenario("vary:", "correlation: {los: {x: 1}}\nvary:"),
+    ),
+    "a constraint that nothing meets": Bad(
+        SWEEP,
+        ("loss > 0.06", "acceptance 0"),
+        scenario("vary:", "constraints: [loss > 0.06]\nvary:"),
+    ),
+    "a profile with a gap": Bad(
+        SWEEP,
+        ("duty.csv", "line 3", "'kw'", "missing"),
+        {
+            **scenario("vary:", "profiles: {fuel: {path: duty.csv, column: kw}}\nvary:"),
+            "duty.csv": "time,kw\n0,2\n30,\n60,2\n",
+        },
+    ),
     "a scenario's key from the command line": Bad(
         SWEEP + " scenario.horizn.stop=9", ("'horizn'", "'horizon'")
     ),
