@@ -27,7 +27,7 @@ class Outcome:
 
     ``headline`` names the metrics that stand for the whole in a multirun's table; as a mapping,
     by the heading of their column, so that different metrics can share one. ``notes`` are sentences
-    for the page.
+    for the page; ``page`` is the ``report.Page`` of a task that begins its own.
     """
 
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -37,6 +37,7 @@ class Outcome:
     written: Sequence[tuple[str, Path]] = ()
     headline: Mapping[str, str] | Sequence[str] = ()
     notes: Sequence[str] = ()
+    page: Any = None
 
 
 @dataclass

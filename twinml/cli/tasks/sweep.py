@@ -128,18 +128,20 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
         with job.console.progress("sensitivity"):
             indices = done.sensitivity(config.sensitivity)
         metrics.update(sensitivity_metrics(indices))
-    figures = draw(done, indices, run.path)
+    title = f"{config.twin.name}, {where}: {done.done:,} samples, {done.failed:,} failed"
+    page, figures = draw(done, indices, run.path, title)
     columns, rows = summary_table(done)
     return Outcome(
         metrics,
         columns,
         rows,
-        f"{config.twin.name}, {where}: {done.done:,} samples, {done.failed:,} failed",
+        title,
         [("table", table), *figures],
         headline=tuple(
             ["sweep.failed", *(f"sweep.{name}.mean" for name in done.quantities)],
         ),
         notes=notes,
+        page=page,
     )
 
 
