@@ -63,8 +63,8 @@ def sweep_page(
     _influence(page, summary, folder, indices, bars, effects)
     _failures(page, sweep, summary, folder)
     page.heading("How to read the intervals")
-    page.paragraph(f"{summary['treatment'].capitalize()}.")
-    page.paragraph(f"Level {100 * summary['level']:g} %. {summary['bands'].capitalize()}.")
+    page.paragraph(_sentence(summary["treatment"]))
+    page.paragraph(f"Level {100 * summary['level']:g} %. {_sentence(summary['bands'])}")
     return page
 
 
@@ -209,8 +209,13 @@ def where_in_words(summary: dict[str, Any]) -> str:
     rest = f" They stand apart along {', '.join(others)} too." if others else ""
     return (
         f"Failed rows stand apart most along {name}: {100 * share:.0f} % of them have it at "
-        f"{place}, where {100 * worst['failed'] / max(worst['rows'], 1):.3g} % of the rows fail.{rest}"
+        f"{place}, where {100 * worst['failed'] / max(worst['rows'], 1):.3g} % of the rows fail."
+        f"{rest}"
     )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
 
 
 def _shown(sweep: Sweep, paths: Trajectories) -> tuple[str, ...]:
