@@ -12,7 +12,7 @@ from typing import Any
 
 from twinml.cli.console import Console
 from twinml.cli.tools.arguments import Parser, parse
-from twinml.errors import DataError
+from twinml.errors import ConfigError, DataError
 
 SHOWN = 40
 
@@ -42,6 +42,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("first", metavar="A", help="a run directory, calibration.json or artifact")
     parser.add_argument("second", metavar="B", help="another of the same kind")
     parser.add_argument("--json", action="store_true", help="as JSON, all rows")
+    parser.add_argument("--html", metavar="FILE", help="of two sweeps: also write a page")
     asked = parse(parser, words)
     if asked is None:
         return 0
@@ -52,7 +53,11 @@ def run(words: Sequence[str]) -> int:
             f"{first} is {kind} and {second} is {other}: they have nothing to be compared by. "
             "Give two of one kind."
         )
+    if asked.html and kind not in ("a sweep", "a stored sweep"):
+        raise ConfigError(f"--html is of two sweeps; {first} is {kind}. Leave it away.")
     sections = KINDS.get(kind, _runs)(first, second)
+    if asked.html:
+        _write_page(first, second, Path(asked.html))
     if asked.json:
         content = {
             "schema": "comparison/1",
@@ -76,6 +81,14 @@ def run(words: Sequence[str]) -> int:
     for section in sections:
         _print(section)
     return 0
+
+
+def _write_page(first: Path, second: Path, path: Path) -> None:
+    from twinml.report.versus import write_comparison
+    from twinml.sweep import compare, open_sweep
+
+    write_comparison(path, compare(open_sweep(first), open_sweep(second)))
+    print(f"page  {path}", file=sys.stderr)
 
 
 def _print(section: Section) -> None:
