@@ -98,7 +98,7 @@ def _quantiles(values: np.ndarray, mass: np.ndarray, shares: Sequence[float]) ->
 
 def sensitivity_figure(path: Path, indices: SobolIndices) -> Path:
     """First-order and total Sobol indices of every quantity, with bootstrap intervals."""
-    factors = [_short(factor) for factor in indices.factors]
+    factors = [factor_label(factor) for factor in indices.factors]
     rows = (len(indices.quantities) + 1) // 2
     with figure(8.0, (0.55 * len(factors) + 1.1) * rows) as made:
         axes = made.subplots(rows, 2, squeeze=False, sharey=True).ravel()
@@ -128,10 +128,12 @@ def sensitivity_figure(path: Path, indices: SobolIndices) -> Path:
         return save(made, path)
 
 
-def _short(factor: str) -> str:
-    if factor.startswith("calibrated("):
-        inside = factor.removeprefix("calibrated(").removesuffix(")").split(",")
-        return "calibrated:\n" + ", ".join(label(name.strip()) for name in inside)
+def factor_label(factor: str) -> str:
+    """A factor for an axis; the members of a group below its first word."""
+    kind, _, members = factor.partition("(")
+    if kind in ("calibrated", "correlated") and members:
+        inside = members.removesuffix(")").split(",")
+        return f"{kind}:\n" + ", ".join(label(name.strip()) for name in inside)
     return label(factor)
 
 

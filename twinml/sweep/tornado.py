@@ -119,7 +119,8 @@ def tornado(task: Task, level: float = 0.9, seed: int = 0) -> Tornado:
 def _unordered(task: Task, factor: Factor) -> bool:
     if len(factor.names) > 1 or factor.calibrated:
         return True
-    return isinstance(task.scenario.vary[factor.names[0]].distribution, Choice | Tabled)
+    (name,) = factor.names
+    return isinstance(task.scenario.vary[name].distribution, Choice | Tabled)
 
 
 def _quantile(values: np.ndarray, share: float) -> np.ndarray:

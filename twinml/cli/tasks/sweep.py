@@ -132,19 +132,21 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
         written += files
         for line in lines:
             job.console.notice(line)
-    figures = draw(done, indices, run.path)
+    title = f"{config.twin.name}, {_where(job)}: {done.done:,} samples, {done.failed:,} failed"
+    page, figures = draw(done, indices, run.path, title)
     columns, rows = summary_table(done)
     return Outcome(
         metrics,
         columns,
         rows,
-        f"{config.twin.name}, {_where(job)}: {done.done:,} samples, {done.failed:,} failed",
+        title,
         [*written, *figures],
         headline=tuple(
             ["sweep.failed", *(f"sweep.{name}.mean" for name in done.quantities)],
         ),
         notes=notes,
         code=0 if done.complete else 1,
+        page=page,
     )
 
 

@@ -6,7 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+PATHS = 256  # samples simulated again for the fan of their paths
+
 if TYPE_CHECKING:
+    from twinml.report.page import Page
     from twinml.sweep import SobolIndices, Sweep
 
 
@@ -106,21 +109,16 @@ def reasons(done: Sweep) -> str:
     )
 
 
-def draw(done: Sweep, indices: SobolIndices | None, folder: Path) -> list[tuple[str, Path]]:
-    """The figures of a sweep: distributions, and sensitivities where they were asked for."""
-    from twinml.report.risk import distribution_figure, sensitivity_figure
+def draw(
+    done: Sweep, indices: SobolIndices | None, folder: Path, title: str
+) -> tuple[Page, list[tuple[str, Path]]]:
+    """The page of a sweep and its figures; what costs simulations only beside Sobol indices."""
+    from twinml.report.sweep import sweep_page
 
-    found = done.statistics
-    assert found is not None
-    ordered = {name: found.ordered(name) for name in done.quantities}
-    path = folder / "distributions.png"
-    distribution_figure(
-        path, {n: o.values for n, o in ordered.items()}, done.summary["units"],
-        {n: o.weights for n, o in ordered.items()},
-    )  # fmt: skip
-    figures = [("figure", path)]
+    bars = paths = None
     if indices is not None:
-        path = folder / "sensitivity.png"
-        sensitivity_figure(path, indices)
-        figures.append(("figure", path))
-    return figures
+        bars, paths = done.tornado(), done.trajectories(PATHS)
+    page = sweep_page(folder, done, indices=indices, bars=bars, paths=paths, title=title)
+    drawn = ("distributions", "exceedance", "fan", "tornado", "sensitivity", "failures")
+    found = [folder / f"{name}.png" for name in drawn]
+    return page, [("figure", path) for path in found if path in page.figures]
