@@ -105,7 +105,7 @@ class RayExecutor(AbstractExecutor):
                 "pip install 'twinml[ray]', or use executor=local."
             )
 
-    def width(self, task: Task) -> int:
+    def width(self, task: Task, seconds: float) -> int:
         if self.workers is not None:
             return self.workers
         gpus = self._gpus(task)
