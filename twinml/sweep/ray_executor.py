@@ -164,7 +164,7 @@ class RayExecutor(AbstractExecutor):
         with _held() as held, _token(place, token):
             task_file = Path(held) / "task.pickle"
             task_file.write_bytes(pickled(task))
-            workers = min(self.width(task), len(shards))
+            workers = min(self.width(task, 0.0), len(shards))
             options = {
                 "address": self.address,
                 "workers": workers,

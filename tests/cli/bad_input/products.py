@@ -214,7 +214,7 @@ VERIFY: dict[str, Bad] = {
         "verify empty", ("empty", "manifest.json"), prepare=lambda f: (f / "empty").mkdir(), code=1
     ),
     "a folder that is no artifact": Bad(
-        "verify swp", ("swp/manifest.json", "'sweep/1'"), given=("swp",), code=1
+        "verify swp", ("swp/manifest.json", "'sweep/2'"), given=("swp",), code=1
     ),
     "a file that is no artifact": Bad("verify kiln.csv", ("kiln.csv", "twinml export"), code=1),
     "an artifact with a flipped bit": Bad(
