@@ -152,7 +152,7 @@ TRAIN: dict[str, Bad] = {
     ),
     "a shard that was changed": Bad(
         "train sweep=swp surrogate=gp",
-        ("swp/shards/000000000000.parquet", "sha256", "resume"),
+        ("swp/shards/000000000000.parquet", "sha256", "Resume the sweep"),
         given=("swp",),
         prepare=flipping("swp/shards/000000000000.parquet"),
         code=1,
