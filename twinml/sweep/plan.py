@@ -204,6 +204,8 @@ def shard_rows(
     wanted = max(1, wanted, -(-missing // MOST_SHARDS))
     # shards of one size, rather than a small one at the end
     count = -(-missing // wanted)
+    if count > 1:  # and as many for each worker
+        count = -(-count // workers) * workers
     return max(1, -(-missing // max(1, count * unit))) * unit
 
 

@@ -128,11 +128,11 @@ def _batches(store: Store, report: ShardReport, size: int) -> Iterator[Table]:
     from twinml.sweep.store import SHARDS
 
     path = store.shard_path(report.shard)
-    with store.folder.open(f"{SHARDS}/{report.shard.name}") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != report.sha256:  # pyright: ignore
+    with store.open_shard(report.shard) as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != report.sha256:
             raise IntegrityError(
                 f"{path} is not what the sweep wrote (its sha256 differs from the ledger's). "
-                "Resume the sweep: only its rows are computed again."
+                "Resume the sweep; only its rows are computed again."
             )
         file.seek(0)
         with pq.ParquetFile(file) as rows:
