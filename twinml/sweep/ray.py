@@ -143,9 +143,10 @@ class _Crew:
     def on_hello(self, worker: _Worker, said: Mapping[str, str]) -> None:
         """It runs; now it loads the task."""
         worker.name, worker.node, worker.state = said["name"], said["node"], "starting"
-        if said["error"]:
-            raise Refused(said["error"])
         self.say(event="worker_started", worker=worker.name)
+        if said["error"]:
+            refused = {"error": "WorkerError", "message": said["error"], "trace": ""}
+            return self.on_prepared(worker, refused)
         options = self.options
         ref = worker.actor.prepare.remote(self.content, options["out"], options["token"])
         self.call(worker, "prepared", ref)

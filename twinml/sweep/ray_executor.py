@@ -237,8 +237,8 @@ def look(address: str, cpus: float, gpus: float, patience: float) -> int:
 class _Program:
     """``python -m twinml.sweep.ray``: one JSON value a line in both directions."""
 
-    def __init__(self, process: subprocess.Popen[str], patience: float, errors: Any) -> None:
-        self.process, self.errors = process, errors
+    def __init__(self, process: subprocess.Popen[str], patience: float) -> None:
+        self.process = process
         self.patience = 2 * patience + 30  # for the first line: connected, or why not
         self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -269,14 +269,9 @@ class _Program:
         return True
 
     def last_words(self) -> str:
-        """What it said on its way out."""
-        with contextlib.suppress(OSError):
-            self.errors.seek(0)
-            lines = [line.strip() for line in self.errors.read().splitlines() if line.strip()]
-            if lines:
-                return lines[-1][-300:]
+        """How it left."""
         code = self.process.poll()
-        return "it does not answer" if code is None else f"its driver ended with exit {code}"
+        return "it does not answer" if code is None else "the connection to it was lost"
 
     def close(self) -> None:
         """Ends it: its input ends, at which it ends what it started."""
@@ -307,23 +302,22 @@ def _started(mode: str, options: Mapping[str, Any], patience: float) -> Iterator
         # workers as eager as others; a secret of this cluster alone, not one stored for the user
         environment.update(RAY_worker_niceness="0", RAY_AUTH_MODE="token")
         environment["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "twinml.sweep.ray", mode, json.dumps(options)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is the caller's, who ends this program
-        )
-        program = _Program(process, patience, errors)
-        try:
-            yield program
-        finally:
-            program.close()
-            assert process.stdout is not None
-            process.stdout.close()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "twinml.sweep.ray", mode, json.dumps(options)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=None if os.environ.get("TWINML_DEBUG") else subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        start_new_session=True,  # Ctrl-C is the caller's, who ends this program
+    )
+    program = _Program(process, patience)
+    try:
+        yield program
+    finally:
+        program.close()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def _held() -> tempfile.TemporaryDirectory[str]:
