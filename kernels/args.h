@@ -33,11 +33,13 @@ struct StampColumn {
   count stride;
 };
 
-/* An input over time: knots shared by all rows, values shared (row_stride 0) or per row. */
+/* An input over time: knots shared by all rows, values shared (row_stride 0) or per row. All knots of
+ * a row come later by its delay; no data where there is none. */
 struct SignalTable {
   const stamp* times;
   const real* values;
   count knots, row_stride;
+  StampColumn delay;
 };
 
 /* A timed change; what it does to what is fixed at compile time. */

@@ -40,6 +40,7 @@ TW_FN stamp stamp_nan() { return TW_NAN; }
 TW_FN stamp stamp_tick(stamp origin, stamp width, count ticks) {
   return origin + width * real(ticks);
 }
+TW_FN stamp stamp_plus(stamp a, stamp b) { return a + b; }
 
 #else
 
@@ -155,6 +156,7 @@ TW_FN stamp stamp_sum(stamp t, real h) {
   s.low = low - (s.high - high);
   return s;
 }
+TW_FN stamp stamp_plus(stamp a, stamp b) { return stamp_sum(stamp_sum(a, b.high), b.low); }
 TW_FN stamp stamp_tick(stamp origin, stamp width, count ticks) {
   const count upper = ticks & ~count(0xfff);
   const real parts[2] = {real(upper), real(ticks - upper)};

@@ -61,13 +61,23 @@ TW_FN stamp column_at(const StampColumn& column, count row) {
   return column.data[row * column.stride];
 }
 
+#if TW_SIGNALS
+/* When a knot of a signal comes to a row. */
+TW_FN stamp knot_time(const SignalTable& table, int index, count row) {
+  stamp time = table.times[index];
+  return table.delay.data ? stamp_plus(time, column_at(table.delay, row)) : time;
+}
+#endif
+
 #if TW_SOURCES
 /* How many knots a source has, and one of them. Sources are the signals, then the changes. */
 TW_FN int knots_of(const Args& args, int source) {
   return source < TW_SIGNALS ? int(args.signals[source].knots) : 2;
 }
 TW_FN stamp knot_of(const Args& args, int source, int index, count row) {
-  if (source < TW_SIGNALS) return args.signals[source].times[index];
+#if TW_SIGNALS
+  if (source < TW_SIGNALS) return knot_time(args.signals[source], index, row);
+#endif
   const ChangeTable& change = args.changes[source - TW_SIGNALS];
   return column_at(index == 0 ? change.at : change.until, row);
 }
@@ -103,6 +113,13 @@ TW_BIG int knots_behind(const Args& args, int source, count row, stamp t, bool i
 }
 #endif
 
+/* The knot whose value holds with so many knots behind, and whether a slope leads on from it: before
+ * the first knot its value holds, and so does the last one's. */
+TW_FN int interval_of(int behind, int last) {
+  return behind < 1 ? 0 : (behind > last ? last : behind - 1);
+}
+TW_FN bool rises(int behind, int last) { return behind > 0 && behind <= last; }
+
 /* Everything in force for one lane, and its next boundary. Not hot: once a row and boundary. */
 TW_BIG void refresh(const Args& args, Context& at, Clock& limit, const Clock& end, const int* pointer,
                     count row, int lane) {
@@ -117,13 +134,13 @@ TW_BIG void refresh(const Args& args, Context& at, Clock& limit, const Clock& en
     const SignalTable& table = args.signals[s];
     const real* values = table.values + row * table.row_stride;
     int input = SIGNAL_INPUT[s], last = int(table.knots) - 1;
-    int low = pointer[s * TW_LANES + lane] - 1;
-    low = low < 0 ? 0 : (low > last ? last : low);
+    const int behind = pointer[s * TW_LANES + lane];
+    const int low = interval_of(behind, last);
     set(at.u[input], lane, values[low]);
 #if TW_LINEAR
     if (SIGNAL_LINEAR[s]) {
-      set_clock(at.since[input], lane, table.times[low]);
-      if (low < last)
+      set_clock(at.since[input], lane, knot_time(table, low, row));
+      if (rises(behind, last))
         set(at.du[input], lane,
             (values[low + 1] - values[low]) / stamp_span(table.times[low + 1], table.times[low]));
     }

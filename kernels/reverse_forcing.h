@@ -39,10 +39,10 @@ TW_BIG void settle(const Args& args, Lanes& lanes, Real* sums, int lane) {
   for (int s = 0; s < TW_SIGNALS; ++s) {
     const SignalTable& table = args.signals[s];
     const real* values = table.values + row * table.row_stride;
-    int last = int(table.knots) - 1, low = lanes.back.pointer[s * TW_LANES + lane] - 1;
-    low = low < 0 ? 0 : (low > last ? last : low);
+    const int last = int(table.knots) - 1, behind = lanes.back.pointer[s * TW_LANES + lane];
+    const int low = interval_of(behind, last);
     u[SIGNAL_INPUT[s]] = values[low];
-    if (SIGNAL_LINEAR[s] && low < last)
+    if (SIGNAL_LINEAR[s] && rises(behind, last))
       du[SIGNAL_INPUT[s]] =
           (values[low + 1] - values[low]) / stamp_span(table.times[low + 1], table.times[low]);
   }
@@ -84,19 +84,19 @@ TW_BIG void settle(const Args& args, Lanes& lanes, Real* sums, int lane) {
     real* own = reverse.signals[s];
     const count shared = reverse.shared[s];
     if (!own && shared < 0) continue;
-    int low = lanes.back.pointer[s * TW_LANES + lane] - 1;
-    low = low < 0 ? 0 : (low > last ? last : low);
+    const int behind = lanes.back.pointer[s * TW_LANES + lane], low = interval_of(behind, last);
+    const bool sloped = SIGNAL_LINEAR[s] && rises(behind, last);
     real here = ub[input], next = real(0);
-    if (SIGNAL_LINEAR[s] && low < last) {
+    if (sloped) {
       next = db[input] / stamp_span(table.times[low + 1], table.times[low]);
       here -= next;
     }
     if (own) {
       own[row * table.knots + low] += here;
-      if (low < last) own[row * table.knots + low + 1] += next;
+      if (sloped) own[row * table.knots + low + 1] += next;
     } else {
       add_to(sums[shared + low], lane, here);
-      if (low < last) add_to(sums[shared + low + 1], lane, next);
+      if (sloped) add_to(sums[shared + low + 1], lane, next);
     }
   }
 #endif

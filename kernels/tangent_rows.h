@@ -82,11 +82,10 @@ TW_FN void signal_duals(const Args& args, const int* pointer, count row, int lan
   const real* values = table.values + row * table.row_stride;
   const real* moving = seed.data ? seed.data + row * seed.stride : nullptr;
   const int last = int(table.knots) - 1;
-  int low = pointer[s * TW_LANES + lane] - 1;
-  low = low < 0 ? 0 : (low > last ? last : low);
+  const int behind = pointer[s * TW_LANES + lane], low = interval_of(behind, last);
   level.value = values[low];
   level.moving = moving ? moving[low] : real(0);
-  if (SIGNAL_LINEAR[s] && low < last) {
+  if (SIGNAL_LINEAR[s] && rises(behind, last)) {
     const real width = stamp_span(table.times[low + 1], table.times[low]);
     slope.value = (values[low + 1] - values[low]) / width;
     slope.moving = moving ? (moving[low + 1] - moving[low]) / width : real(0);

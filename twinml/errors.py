@@ -81,6 +81,10 @@ class DerivativeError(InputError):
     """A derivative is needed of a kernel that gives none."""
 
 
+class LockedError(InputError):
+    """Another process works in the same directory."""
+
+
 class MissingDependencyError(InputError):
     """An optional package is needed and not installed."""
 
@@ -128,10 +132,6 @@ class LauncherError(WorkError):
 
 class WorkerError(SweepError):
     """A worker cannot compute a sweep's rows as it was planned; the text names its host."""
-
-
-class LockedError(SweepError):
-    """Another process works in the same directory."""
 
 
 class SurrogateError(WorkError):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import twinml as tw
-from twinml.errors import ArgumentError, LoweringError
+from twinml.errors import ArgumentError, LoweringError, ShapeError
 from twinml.fields import Transport, transport
 
 PI, D, V = math.pi, 0.1, 0.4
@@ -51,6 +51,15 @@ RIBBON = {
         shape=(n, n), advection="central",
     )
     for n in (12, 24)
+}  # fmt: skip
+
+BASIN = {
+    (scheme, n): transport(
+        "basin", "u", left="flux", right="flux", bottom="neumann", top="neumann", shape=(n, n),
+        advection=scheme,
+    )
+    for scheme in (None, "central")
+    for n in (10, 20)
 }  # fmt: skip
 
 
@@ -163,6 +172,34 @@ def test_a_rectangle_converges_at_second_order():
     assert order(error, 24) == pytest.approx(2.0, abs=0.2)
 
 
+@pytest.mark.parametrize("scheme", [None, "central"])
+def test_a_rectangle_of_fluxes_and_slopes_converges_at_second_order(scheme):
+    """Flow through along x and slopes along y at rest; nothing through any side when it moves."""
+    v = 0.0 if scheme is None else D  # a gentle profile: coarse grids show the order
+    flow, up = (0.3, 1.0) if scheme is None else (0.0, 0.0)
+
+    def exact(x: Tensor, y: Tensor, t: float) -> Tensor:
+        fades = math.exp(-D * PI**2 * t) * torch.cos(PI * y)
+        if scheme is not None:
+            return torch.exp(v * (x - 1) / D) * (1 + fades)
+        even = -0.3 / D * x + math.exp(-2 * D * PI**2 * t) * torch.cos(PI * x) * torch.cos(PI * y)
+        return even + y + fades
+
+    def error(n: int) -> float:
+        t, x, y = 0.4, centres(n)[None], centres(n)[:, None]
+        moved = {} if scheme is None else {"velocity": (v, 0.0)}
+        found = after(
+            lambda u: BASIN[scheme, n](
+                u, (1.0, 1.0), D, left=flow, right=-flow, bottom=-up, top=up, **moved
+            ),
+            exact(x, y, 0.0).reshape(-1), t,
+        )  # fmt: skip
+        return float((found.view(n, n) - exact(x, y, t)).abs().max())
+
+    assert order(error, 20) == pytest.approx(2.0, abs=0.2)
+    assert error(20) < 5e-3
+
+
 @pytest.mark.parametrize("scheme", [None, "central", "upwind"])
 def test_what_flows_in_is_what_the_cells_gain(scheme):
     generator = torch.Generator().manual_seed(1)
@@ -273,4 +310,10 @@ def test_refusals_name_the_side_the_field_or_the_line():
         CLOSED[None](dict.fromkeys(PAIRS, u), 1.0, 1.0, velocity=1.0)
     with pytest.raises(ArgumentError, match=r"not given \['fluxes'\] for fields"):
         CLOSED[None](dict.fromkeys(list(PAIRS)[:3], u), 1.0, 1.0)
+    with pytest.raises(ArgumentError, match=r"was given -0.1 as diffusivity of 'u'.*0 or more"):
+        RING(u, 1.0, -0.1, velocity=1.0)
+    with pytest.raises(ArgumentError, match="was given 'fast' as velocity of 'u'"):
+        RING(u, 1.0, 1.0, velocity="fast")
+    with pytest.raises(ShapeError, match=r"velocity/width of 'u' \(3,\)"):
+        RING(u, 1.0, 1.0, velocity=torch.ones(3, dtype=torch.float64))
     assert isinstance(tw.fields.transport("t", "u"), Transport)

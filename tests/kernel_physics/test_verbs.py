@@ -53,6 +53,17 @@ def test_reverse_kernels_pull_through_a_header(header):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("engine", ["eager", "native"])
+def test_the_jacobian_of_a_solution_needs_first_derivatives_only(engine):
+    def slopes(model: tw.Physics, engine: str) -> torch.Tensor:
+        rho = torch.tensor([10.0, 28.0], dtype=torch.float64)
+        sol = tw.simulate(model, T, {"rho": rho}, dt=0.02, method="rk4", engine=engine)
+        return sol.jacobian(["z", "x"], by=["rho", "initial.x"])
+
+    wanted = slopes(library.Lorenz(), "eager")
+    torch.testing.assert_close(slopes(models.Lorenz(), engine), wanted, rtol=1e-11, atol=1e-11)
+
+
 def test_a_second_derivative_by_rhs_jvp_is_an_error_and_not_zero():
     rho = torch.tensor([10.0], dtype=torch.float64, requires_grad=True)
     options = {"dt": 0.1, "method": "rk4", "engine": "eager"}

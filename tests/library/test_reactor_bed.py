@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -97,3 +98,97 @@ def test_gradients_pass_through_the_bed():
         d_heat = (final(rate, heat * (1 + step)) - final(rate, heat * (1 - step))) / (2 * step)
     assert torch.allclose(by_rate * rate.detach(), d_rate, rtol=1e-6)
     assert torch.allclose(by_heat * heat.detach(), d_heat, rtol=1e-6)
+
+
+class CoarseBed(ReactorBed):
+    """Few cells: kernels are lowered from the same text."""
+
+    concentration = tw.State("mol/m^3", initial=0.0, low=0.0, high=1e5, size=5)
+    temperature = tw.State("K", initial=340.0, low=250.0, high=1500.0, size=5)
+
+
+class FineBed(ReactorBed):
+    """More cells than a kernel holds."""
+
+    concentration = tw.State("mol/m^3", initial=0.0, low=0.0, high=1e5, size=140)
+    temperature = tw.State("K", initial=340.0, low=250.0, high=1500.0, size=140)
+
+
+def test_it_calibrates_from_the_outlet():
+    t = np.linspace(0.0, 1800.0, 13)
+    truth = {"rate_constant": 2.4e-3, "heat_transfer": 2.6e3}
+    names = ("outlet_concentration", "outlet_temperature")
+    sol = tw.simulate(CoarseBed(), t, {n: torch.tensor([v]) for n, v in truth.items()})
+    generator = np.random.default_rng(3)
+    noise = {"outlet_concentration": 2.0, "outlet_temperature": 0.1}
+    columns = {n: sol[n][0].numpy() + noise[n] * generator.normal(size=13) for n in names}
+    units = {"outlet_concentration": "mol/m^3", "outlet_temperature": "K"}
+    record = tw.Record(t, columns, units, time_unit="s")
+    found = tw.calibrate(CoarseBed(), record, fit=list(truth), starts=2, seed=0)
+    for name, (low, high) in zip(found.names, found.interval(0.99), strict=True):
+        assert low < truth[name] < high, name
+        assert found.values[name] == pytest.approx(truth[name], rel=0.05)
+
+
+def test_a_swept_bed_is_the_bed_of_each_row(tmp_path):
+    scenario = tw.Scenario(
+        horizon={"start": 0, "stop": 20, "unit": "s"},
+        vary={
+            "feed_temperature": {"distribution": "uniform", "low": 335, "high": 350},
+            "rate_constant": {"distribution": "uniform", "low": 2e-3, "high": 4e-3},
+        },
+        quantities={"hottest": "max(hot_spot)"},
+    )
+    swept = tw.sweep(FineBed(), scenario, samples=8, workers=1, block_size=4, out=tmp_path / "s",
+                     method="tsit5")  # fmt: skip
+    table = swept.table()
+    assert swept.failed == 0 and len(set(table["hottest"])) == 8
+    sol = tw.simulate(
+        FineBed(), [0.0, 20.0], {"rate_constant": float(table["rate_constant"][5])},
+        inputs={"feed_temperature": float(table["feed_temperature"][5])},
+        keep={"hottest": "max(hot_spot)"}, method="tsit5",
+    )  # fmt: skip
+    assert sol.engine == "eager" and "tw.field_op" in sol.reason
+    assert float(sol["hottest"][0]) == pytest.approx(float(table["hottest"][5]), rel=1e-9)
+
+
+class Learned(CoarseBed):
+    """The catalyst loses activity along the bed in a way that is not known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.residual = tw.nn.mlp(1, 1, (8,))
+
+    def rhs(
+        self, concentration, temperature, velocity, feed_concentration, feed_temperature,
+        wall_temperature, rate_constant, activation, reaction_heat, heat_transfer, dispersion,
+        conductivity, fluid_capacity, bed_capacity, porosity, length, reference,
+    ):  # fmt: skip
+        known = super().rhs(
+            concentration, temperature, velocity, feed_concentration, feed_temperature,
+            wall_temperature, rate_constant, activation, reaction_heat, heat_transfer, dispersion,
+            conductivity, fluid_capacity, bed_capacity, porosity, length, reference,
+        )  # fmt: skip
+        warm = ((temperature - 340.0) / 20.0).unsqueeze(-1)
+        return {**known, "temperature": known["temperature"] + 0.1 * self.residual(warm)[..., 0]}
+
+
+def test_a_term_beside_it_is_trained_through_it():
+    t = torch.linspace(0.0, 600.0, 4)
+    feeds = torch.linspace(336.0, 348.0, 7, dtype=torch.float64)
+    with torch.no_grad():
+        want = tw.simulate(CoarseBed(), t, {"heat_transfer": 4e3}, {}, {"feed_temperature": feeds},
+                           dt=20.0, method="rk4")["temperature"]  # fmt: skip
+    model = Learned()
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
+    losses = []
+    for _ in range(15):
+        optimiser.zero_grad()
+        sol = tw.simulate(model, t, inputs={"feed_temperature": feeds}, dt=20.0, method="rk4",
+                          engine="eager")  # fmt: skip
+        loss = (sol["temperature"] - want).square().mean()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.3 * losses[0]

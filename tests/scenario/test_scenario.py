@@ -15,7 +15,7 @@ from twinml.errors import (
     UnitError,
 )
 from twinml.scenario import Scenario, load_yaml
-from twinml.scenario.check import in_horizon_unit
+from twinml.scenario.horizon_unit import in_horizon_unit
 from twinml.scenario.yaml_file import parse_yaml
 
 ISOLATION = Path(__file__).parents[2] / "configs/scenario/isolation.yaml"

@@ -156,6 +156,11 @@ def read_inputs(
             continue
         known = value.times.detach()
         begin, end = float(known[0]), float(known[-1])
+        if value.delay is not None:
+            # before a delayed signal begins its first value holds; one that comes early must last
+            early = min(float(value.delay.min()), 0.0)
+            begin, end = (begin + early if early < 0 else first), end + early
+            batch.see(f"the delay of {what}", value.delay.shape[0])
         # The same time, computed in two ways, may differ by rounding.
         slack = 1e-12 * max(abs(first), abs(last))
         if first < begin - slack or (value.kind == "linear" and last > end + slack):
@@ -169,7 +174,8 @@ def read_inputs(
         signal_values = value.values.to(device=device, dtype=dtype)
         if signal_values.ndim == 2 and signal_values.shape[0] == 1:
             signal_values = signal_values[0]
-        result[name] = Signal(value.times.to(device=device), signal_values, value.kind)
+        delay = None if value.delay is None else value.delay.to(device=device)
+        result[name] = Signal(value.times.to(device=device), signal_values, value.kind, delay)
     return result
 
 

@@ -152,11 +152,14 @@ class Forcing:
         }
         infinity = torch.full((1,), torch.inf, dtype=torch.float64, device=problem.t.device)
         self.knots: list[Tensor] = [signal.times.unsqueeze(0) for signal in self.signals.values()]
+        # how much later the knots of a source come in each row, None where all rows share them
+        self.delays: list[Tensor | None] = [signal.delay for signal in self.signals.values()]
         for change in problem.changes:
             at, until = change.at, infinity if change.until is None else change.until
             assert isinstance(at, Tensor) and isinstance(until, Tensor)
             rows = max(at.shape[0], until.shape[0])
             self.knots.append(torch.stack([at.expand(rows), until.expand(rows)], dim=1))
+            self.delays.append(None)
 
     @property
     def constant(self) -> bool:
@@ -178,8 +181,10 @@ class Forcing:
         """
         pointers = torch.zeros((len(self.knots), t.shape[0]), dtype=torch.long, device=t.device)
         for source, knots in enumerate(self.knots):
-            table = knots.detach()
-            if table.shape[0] == 1:
+            table, delay = knots.detach(), self.delays[source]
+            if delay is not None:
+                pointers[source] = _behind_delayed(table[0], take(delay, rows), t, including)
+            elif table.shape[0] == 1:
                 pointers[source] = torch.searchsorted(table[0], t.contiguous(), right=including)
             else:
                 mine = table[rows]
@@ -195,6 +200,9 @@ class Forcing:
             inside = (index >= 0) & (index < knots.shape[1])
             index = index.clamp(0, knots.shape[1] - 1)
             chosen = knots[0][index] if knots.shape[0] == 1 else knots[rows, index]
+            delay = self.delays[source]
+            if delay is not None:
+                chosen = chosen + take(delay, rows)
             result.append(torch.where(inside, chosen, self.sign * torch.inf))
         return result
 
@@ -247,6 +255,10 @@ class Forcing:
         since = signal.times[low]
         width = torch.where(high > low, signal.times[high] - since, 1.0)
         slope = (pick(high) - pick(low)) / width.to(signal.values.dtype)
+        if signal.delay is not None:
+            # before the first delayed knot its value holds
+            slope = torch.where(index < 0, 0.0, slope)
+            since = since + take(signal.delay, rows)
         return Ramp(pick(low), slope, since)
 
     def _apply(
@@ -273,6 +285,19 @@ class Forcing:
             slope = torch.where(active, moved, slope)
         after = _changed(change, ramp.value, value)
         inputs[change.target] = Ramp(torch.where(active, after, ramp.value), slope, ramp.since)
+
+
+def _behind_delayed(knots: Tensor, delay: Tensor, t: Tensor, including: bool) -> Tensor:
+    """How many of ``knots + delay`` lie before ``t``, by the sums that ``next_knots`` forms."""
+
+    def counted(index: Tensor) -> Tensor:
+        knot = knots[index.clamp(0, knots.shape[0] - 1)] + delay
+        return knot <= t if including else knot < t
+
+    behind = torch.searchsorted(knots, (t - delay).contiguous(), right=including)
+    # t - delay is rounded otherwise than knot + delay, which may move a knot across
+    behind = behind - ((behind > 0) & ~counted(behind - 1)).long()
+    return behind + ((behind < knots.shape[0]) & counted(behind)).long()
 
 
 def _changed(change: Change, before: Tensor, value: Tensor) -> Tensor:

@@ -60,7 +60,8 @@ def initial_states(
     values["t"] = times[..., 0].to(dtype).expand(rows)
     for name, value in inputs.items():
         if isinstance(value, Signal):
-            begin = torch.searchsorted(value.times, times[..., 0].contiguous(), right=True) - 1
+            first = times[..., 0] if value.delay is None else times[..., 0] - value.delay
+            begin = torch.searchsorted(value.times, first.contiguous(), right=True) - 1
             picked = (
                 value.values[..., begin.clamp(min=0)]
                 if begin.ndim == 0

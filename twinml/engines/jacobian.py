@@ -11,7 +11,7 @@ from torch import Tensor
 
 from twinml.engines.base import Outcome
 from twinml.engines.choice import moved_with
-from twinml.engines.derivatives import check_derivatives
+from twinml.engines.derivatives import check_derivatives, order_of_derivatives
 from twinml.engines.eager import EagerEngine
 from twinml.engines.normalise import build_problem
 from twinml.engines.observe import outputs_at
@@ -157,7 +157,11 @@ class Derivatives:
     def _by_torch(
         self, problem: Problem, theta: Tensor, of: Sequence[str], by: Sequence[str]
     ) -> tuple[Tensor, Tensor]:
-        """Two reverse passes along each unknown: the first is linear in its weights."""
+        """Two reverse passes along each unknown: the first is linear in its weights.
+
+        The second derives the first, so a right-hand side that is derived once only, as by
+        ``rhs_jvp``, has a reverse pass for each value instead.
+        """
         with torch.enable_grad():
             point = theta.detach().clone().requires_grad_()
             moving = self._build(problem, point, by)
@@ -167,6 +171,8 @@ class Derivatives:
             result = values.new_zeros((*values.shape, len(by)))
             if not values.requires_grad:
                 return result, failed
+            if order_of_derivatives(problem.model) == 1:
+                return _by_values(values, point), failed
             weights = torch.zeros_like(values).requires_grad_()
             (pulled,) = torch.autograd.grad(
                 values, point, weights, create_graph=True, allow_unused=True
@@ -180,6 +186,20 @@ class Derivatives:
                 if along is not None:
                     result[..., place] = along
         return result, failed
+
+
+def _by_values(values: Tensor, point: Tensor) -> Tensor:
+    """Derivatives (B, T, m, p) of values (B, T, m) by what stands in the same row of (B, p)."""
+    _, times, count = values.shape
+    result = values.new_zeros((*values.shape, point.shape[1]))
+    for time in range(times):
+        for place in range(count):
+            (along,) = torch.autograd.grad(
+                values[:, time, place].sum(), point, retain_graph=True, allow_unused=True
+            )
+            if along is not None:
+                result[:, time, place] = along
+    return result
 
 
 def _many_signal(value: Signal | Tensor, many: Any) -> Signal | Tensor:

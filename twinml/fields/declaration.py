@@ -77,6 +77,7 @@ class FieldSpec:
         periodic: For x and y, whether the grid closes on itself.
         includes: Headers of ``kernels/`` that the texts use.
         support: Functions of numbers that the texts call, the same in both builds.
+        called: What errors call an argument, where that is not its name.
     """
 
     name: str
@@ -91,6 +92,11 @@ class FieldSpec:
     periodic: tuple[bool, bool] = (False, False)
     includes: tuple[str, ...] = ()
     support: str | None = None
+    called: tuple[tuple[str, str], ...] = ()
+
+    def word(self, argument: str) -> str:
+        """What errors call an argument."""
+        return dict(self.called).get(argument, f"'{argument}'")
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ class FieldOp:
                 value = self._number(name, value, first)
             if value.dtype != first.dtype or value.device != first.device:
                 raise ArgumentError(
-                    f"{what} was given '{name}' of {value.dtype} on {value.device}, and "
+                    f"{what} was given {spec.word(name)} of {value.dtype} on {value.device}, and "
                     f"'{spec.fields[0]}' of {first.dtype} on {first.device}; expected one dtype "
                     "and one device. Convert one of them by .to(...)."
                 )
@@ -140,7 +140,7 @@ class FieldOp:
             # The common case, without torch's ten microseconds.
             batch = shapes.pop() if len(shapes) == 1 else torch.broadcast_shapes(*shapes)
         except RuntimeError as error:
-            told = ", ".join(f"'{n}' {tuple(b)}" for n, b in batches.items())
+            told = ", ".join(f"{spec.word(n)} {tuple(b)}" for n, b in batches.items())
             raise ShapeError(
                 f"{what} was given arguments of different batches: {told}; expected one batch, or "
                 "() where all rows share a value. A coefficient is one number for each row; a "
@@ -157,8 +157,8 @@ class FieldOp:
     def _number(self, name: str, value: Any, like: Tensor) -> Tensor:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ArgumentError(
-                f"field_op '{self.spec.name}' was given {type(value).__name__} as '{name}'; "
-                "expected a tensor with one number a row, or a number."
+                f"field_op '{self.spec.name}' was given {type(value).__name__} as "
+                f"{self.spec.word(name)}; expected a tensor with one number a row, or a number."
             )
         return like.new_full((), float(value))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -68,8 +69,9 @@ class Transport:
         Args:
             fields: The field (*batch, cells), or fields by name.
             length: Of the domain, (*batch,) or a number; for two dimensions a pair (x, y).
-            diffusivity: Area per time; velocity: length per time. One for all fields or by name;
-                for two dimensions a pair (x, y), or one diffusivity for both.
+            diffusivity: Area per time, 0 or more (a negative one in a tensor makes its row grow
+                without bound, which ends in a status); velocity: length per time. One for all
+                fields or by name; for two dimensions a pair (x, y), or one diffusivity for both.
             left, right, bottom, top: The number of a boundary, one for all fields or by name:
                 "dirichlet" the value at the face, "neumann" the slope along the outward normal,
                 "flux" the whole flux into the domain (value times length per time), advection
@@ -154,7 +156,21 @@ class Transport:
                 f"{self._what} was not given {missing} for {what}; expected {list(known)}."
             )
 
-    def _per_axis(self, what: str, given: Any, one_for_both: bool) -> list[dict[str, Any]]:
+    def _check_number(self, what: str, given: Any, least: float | None = None) -> None:
+        """Refuses what is no number; a tensor's numbers are its rows' own business."""
+        if isinstance(given, (bool, str, bytes, Mapping)) or given is None:
+            good = False
+        elif isinstance(given, (int, float)):
+            good = math.isfinite(given) and (least is None or given >= least)
+        else:
+            good = True
+        if not good:
+            raise ArgumentError(
+                f"{self._what} was given {given!r} as {what}; expected a finite number"
+                f"{'' if least is None else f', {least:g} or more,'} or a tensor (*batch,)."
+            )
+
+    def _per_axis(self, what: str, given: Any, spreads: bool) -> list[dict[str, Any]]:
         """For each axis, a number for each field."""
         if what == "velocity" and self.scheme == "none":
             if given is not None:
@@ -168,6 +184,9 @@ class Transport:
         by_field = dict(given) if isinstance(given, Mapping) else dict.fromkeys(self.fields, given)
         self._check_named(what, by_field, self.fields)
         found: list[dict[str, Any]] = []
+        for name, value in by_field.items():
+            for number in value if isinstance(value, (tuple, list)) else (value,):
+                self._check_number(f"{what} of '{name}'", number, least=0.0 if spreads else None)
         for axis in range(self.axes):
             found.append({})
             for name, value in by_field.items():
@@ -175,7 +194,7 @@ class Transport:
                     found[axis][name] = value
                 elif isinstance(value, (tuple, list)) and len(value) == 2:
                     found[axis][name] = value[axis]
-                elif one_for_both and not isinstance(value, (tuple, list)):
+                elif spreads and not isinstance(value, (tuple, list)):
                     found[axis][name] = value
                 else:
                     raise ArgumentError(
@@ -221,6 +240,7 @@ class Transport:
                 f"{self._what} was not given {side} of '{field}', the value at a 'dirichlet' "
                 "boundary."
             )
+        self._check_number(f"{side} of '{field}'", value)
         if kind == "dirichlet":
             return value
         return value * width if kind == "neumann" else value / width

@@ -29,14 +29,16 @@ def transport_op(
 ) -> FieldOp:
     """The operation; its coefficients are ``d0_u a0_u left_u right_u ...``, then ``further``."""
     axes = 1 if shape is None else 2
-    coefficients: list[str] = []
+    coefficients: dict[str, str] = {}
     for field in fields:
         for axis in range(axes):
-            coefficients.append(f"d{axis}_{field}")
+            along = f" along {'xy'[axis]}" if axes == 2 else ""
+            coefficients[f"d{axis}_{field}"] = f"diffusivity/width^2 of '{field}'{along}"
             if scheme != "none":
-                coefficients.append(f"a{axis}_{field}")
-            low, high = SIDES[2 * axis : 2 * axis + 2]
-            coefficients += [f"{s}_{field}" for s in (low, high) if sides[s][field] != "periodic"]
+                coefficients[f"a{axis}_{field}"] = f"velocity/width of '{field}'{along}"
+            for side in SIDES[2 * axis : 2 * axis + 2]:
+                if sides[side][field] != "periodic":
+                    coefficients[f"{side}_{field}"] = f"{side} of '{field}'"
     results = tuple(f"rate_{field}" for field in fields)
     forward, vjp, support = [], [], None
     if reaction is not None:
@@ -78,6 +80,7 @@ def transport_op(
         dimensions=axes,
         periodic=(wraps[0], wraps[-1] and axes == 2),
         includes=("transport.h",),
+        called=tuple(coefficients.items()),
     )
     return FieldOp(spec, shape)
 

@@ -34,15 +34,18 @@ class Signal:
         times: Knots in the model's time unit, shape (K,), strictly increasing.
         values: Values at the knots in the input's unit, shape (K,) for all rows or (B, K).
         kind: "hold" keeps values[i] on [times[i], times[i+1]); "linear" joins the knots.
+        delay: Added to the knots row by row, (B,) or one number, in the model's time unit; None
+            for none. Before the first delayed knot values[0] holds. It has no derivative.
 
     Raises:
-        ShapeError: ``times`` and ``values`` disagree on K.
-        ArgumentError: unsorted or non-finite knots, non-finite values, unknown kind.
+        ShapeError: ``times`` and ``values`` disagree on K, or ``delay`` is not one per row.
+        ArgumentError: unsorted or non-finite knots, non-finite values or delays, unknown kind.
     """
 
     times: Tensor
     values: Tensor
     kind: Kind = "hold"
+    delay: Tensor | None = None
 
     def __post_init__(self) -> None:
         # A column of a table is a strided view, which torch.searchsorted warns about.
@@ -71,3 +74,21 @@ class Signal:
             raise ArgumentError(
                 "Signal has values that are nan or infinite. Fill or drop those knots first."
             )
+        if self.delay is not None:
+            self._read_delay(self.delay)
+
+    def _read_delay(self, given: Any) -> None:
+        delay = as_numbers(given).to(torch.float64)
+        if delay.requires_grad:
+            raise ArgumentError(
+                "Signal has a delay that asks for a gradient, and a delay has none here. Pass "
+                "delay.detach(), or move the knots: times asks for one."
+            )
+        delay = delay.reshape(1) if delay.ndim == 0 else delay
+        if delay.ndim != 1 or delay.shape[0] == 0:
+            raise ShapeError(
+                f"Signal has a delay of shape {tuple(delay.shape)}; expected a number or (B,)."
+            )
+        if not bool(torch.isfinite(delay).all()):
+            raise ArgumentError("Signal has delays that are nan or infinite; expected numbers.")
+        object.__setattr__(self, "delay", delay.contiguous())

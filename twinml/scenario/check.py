@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, final
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, final
 
-from twinml.errors import ScenarioError, nearest
-from twinml.expression import Binary, Expression, Functional, Name, Number, check_names
-from twinml.scenario.distribution import Calibrated
-from twinml.scenario.draw import draw, draw_at, drawn_posterior, factors
+from twinml.expression import Expression
+from twinml.scenario.constraint import check_acceptance
+from twinml.scenario.draw import acceptance, draw, draw_at, drawn_posterior, factors
+from twinml.scenario.driven import bind_profiles
+from twinml.scenario.fit import (
+    INITIAL,
+    Column,
+    Role,
+    check_bounds,
+    check_changes,
+    check_constraints,
+    check_given,
+    check_profiles,
+    check_quantities,
+    check_used,
+    columns_of,
+)
+from twinml.scenario.horizon_unit import in_horizon_unit
 from twinml.units import conversion
 
 if TYPE_CHECKING:
@@ -19,24 +34,9 @@ if TYPE_CHECKING:
 
     from twinml.data.posterior import Posterior
     from twinml.physics import Physics
-    from twinml.scenario.draw import Factor
+    from twinml.scenario.driven import Driven
+    from twinml.scenario.factor import Factor
     from twinml.scenario.scenario import Scenario
-
-Role = Literal["parameter", "initial", "input", "free"]
-INITIAL = "initial."
-_TIMES = ("time_of_max", "time_of_min", "first_time", "time_above")
-
-
-@final
-@dataclass(frozen=True)
-class Column:
-    """One varied quantity: what it is to the model, its unit there, and how it gets there."""
-
-    name: str
-    role: Role
-    unit: str
-    scale: float = 1.0
-    offset: float = 0.0
 
 
 @final
@@ -49,6 +49,7 @@ class BoundScenario:
         columns: Everything that ``draw`` gives, in the table's order.
         quantities: Name to expression, times in the horizon's unit.
         time_scale: Model time units per horizon unit.
+        driven: Inputs that run by a profile.
     """
 
     scenario: Scenario
@@ -59,6 +60,7 @@ class BoundScenario:
     columns: tuple[Column, ...]
     quantities: Mapping[str, Expression]
     time_scale: float
+    driven: tuple[Driven, ...] = ()
 
     @property
     def factors(self) -> tuple[Factor, ...]:
@@ -72,11 +74,22 @@ class BoundScenario:
 
     def draw(self, start: int, stop: int, n_total: int, seed: int) -> dict[str, np.ndarray]:
         """Samples ``start`` to ``stop`` in the model's units, each (stop - start,)."""
-        return self._converted(draw(self.scenario, self.posterior, start, stop, n_total, seed))
+        return self._converted(
+            draw(self.scenario, self.posterior, start, stop, n_total, seed, self._known_as_drawn)
+        )
 
     def draw_at(self, points: np.ndarray) -> dict[str, np.ndarray]:
         """Values at points of the unit cube (N, d), in the model's units, each (N,)."""
-        return self._converted(draw_at(self.scenario, self.posterior, points))
+        return self._converted(
+            draw_at(self.scenario, self.posterior, points, known=self._known_as_drawn)
+        )
+
+    @cached_property
+    def acceptance(self) -> dict[Factor, float]:
+        """Share of trial samples that meets the constraints, by the factor they tie together."""
+        if not self.scenario.constraints:
+            return {}
+        return acceptance(self.scenario, self.posterior, self._known_as_drawn)
 
     def arguments(self, values: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """The arguments of ``simulate`` that differ by row.
@@ -85,8 +98,8 @@ class BoundScenario:
             values: What ``draw`` gave, each (B,).
 
         Returns:
-            parameters, initial, inputs and constants, each name to (B,) float64, and changes
-            with their expressions evaluated row by row.
+            parameters, initial, inputs and constants, each name to (B,) float64 (inputs with a
+            profile to a ``Signal``), and changes with their expressions evaluated row by row.
         """
         import torch
 
@@ -99,18 +112,17 @@ class BoundScenario:
         for column in self.columns:
             name = column.name.removeprefix(INITIAL) if column.role == "initial" else column.name
             groups[column.role][name] = tensors[column.name]
-        known: dict[str, Tensor | float] = {
-            name: float(self.model.default(name) or 0.0)
-            for name in self.model.declared.parameters
-            if name not in tensors and self.model.default(name) is not None
-        }
-        known.update(tensors)
+        known = self._known(tensors)
         rows = len(next(iter(tensors.values()))) if tensors else 1
 
         def spread(expression: Expression) -> Tensor:
             return expression.evaluate(known).to(torch.float64).expand(rows)
 
-        changes = []
+        inputs: dict[str, Any] = {**groups["input"]}
+        changes: list[Change] = []
+        for driven in self.driven:
+            inputs[driven.name], first = driven.arguments(spread, self.start, self.time_scale)
+            changes.extend(first)
         for change in self.scenario.changes:
             at, value = spread(change.at) * self.time_scale, spread(change.value)
             until = None
@@ -130,14 +142,29 @@ class BoundScenario:
         return {
             "parameters": groups["parameter"],
             "initial": groups["initial"],
-            "inputs": groups["input"],
+            "inputs": inputs,
             "constants": constants,
             "changes": changes,
         }
 
+    def _known(self, values: Mapping[str, Tensor]) -> dict[str, Tensor | float]:
+        """Everything that a fixed expression may name: parameters and what varies."""
+        known: dict[str, Tensor | float] = {
+            name: float(default)
+            for name in self.model.declared.parameters
+            if name not in values and (default := self.model.default(name)) is not None
+        }
+        return known | dict(values)
+
+    def _known_as_drawn(self, values: Mapping[str, np.ndarray]) -> dict[str, Tensor | float]:
+        import torch
+
+        values = self._converted(dict(values))
+        return self._known({name: torch.as_tensor(column) for name, column in values.items()})
+
     def _converted(self, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         for column in self.columns:
-            if (column.scale, column.offset) != (1.0, 0.0):
+            if column.name in values and (column.scale, column.offset) != (1.0, 0.0):
                 values[column.name] = values[column.name] * column.scale + column.offset
         return values
 
@@ -155,13 +182,16 @@ def bind(
     time_scale = 1.0
     if horizon.unit is not None:
         time_scale, _ = conversion(horizon.unit, model.time_unit, "the horizon")
-    columns = _columns(scenario, model, posterior)
-    _check_bounds(scenario, model, columns)
-    _check_changes(scenario, model, columns)
-    _check_quantities(scenario, model, columns)
-    _check_used(scenario, model, columns)
-    _check_given(model, {*given, *(column.name for column in columns)})
-    return BoundScenario(
+    given = set(given)
+    columns = columns_of(scenario, model, posterior)
+    check_bounds(scenario, model, columns)
+    check_profiles(scenario, model, columns, given)
+    check_changes(scenario, model, columns)
+    check_constraints(scenario, model, columns, posterior is not None)
+    check_quantities(scenario, model, columns)
+    check_used(scenario, model, columns)
+    check_given(model, {*given, *scenario.profiles, *(column.name for column in columns)})
+    bound = BoundScenario(
         scenario=scenario,
         model=model,
         posterior=posterior,
@@ -173,202 +203,9 @@ def bind(
             for name, expression in scenario.quantities.items()
         },
         time_scale=time_scale,
+        driven=bind_profiles(scenario, model, posterior, columns),
     )
-
-
-def in_horizon_unit(expression: Expression, scale: float) -> Expression:
-    """The expression with every time in a unit of ``scale`` model time units.
-
-    The engine measures times in the model's unit; a scenario writes and reads them in its
-    horizon's, so times going in are multiplied and times coming out divided.
-    """
-    if scale == 1.0:
-        return expression
-    factor = Number(scale)
-
-    def below(child: Expression) -> Expression:
-        return in_horizon_unit(child, scale)
-
-    match expression:
-        case Name("t"):
-            return Binary("/", expression, factor)
-        case Functional(kind, argument, extra):
-            extra = None if extra is None else below(extra)
-            if kind == "at" and extra is not None:
-                extra = Binary("*", extra, factor)
-            result: Expression = Functional(kind, below(argument), extra)
-            if kind in _TIMES or kind == "integral":
-                result = Binary("/", result, factor)
-            return result
-    node: Any = expression
-    changed: dict[str, Any] = {}
-    for name, value in vars(node).items():
-        if isinstance(value, Expression):
-            changed[name] = below(value)
-        elif name == "arguments":
-            changed[name] = tuple(below(item) for item in value)
-    return replace(node, **changed) if changed else expression
-
-
-def _role(name: str, model: Physics) -> Role:
-    declared = model.declared
-    if name in declared.parameters:
-        return "parameter"
-    if name in declared.inputs:
-        return "input"
-    if name.startswith(INITIAL):
-        state = name.removeprefix(INITIAL)
-        if state not in declared.states:
-            raise ScenarioError(
-                f"vary {name}: {type(model).__name__} has no state '{state}'."
-                f"{nearest(state, declared.states)} Its states are {', '.join(declared.states)}."
-            )
-        if declared.states[state].size is not None:
-            raise ScenarioError(
-                f"vary {name}: the state has {declared.states[state].size} components; only "
-                "scalar states can be varied. Tie it to a parameter in initial()."
-            )
-        return "initial"
-    if name in declared.states:
-        raise ScenarioError(
-            f"vary {name}: '{name}' is a state, which follows from the equations; "
-            f"vary its initial value as '{INITIAL}{name}'."
-        )
-    if name in declared.outputs:
-        raise ScenarioError(
-            f"vary {name}: '{name}' is an output, which follows from the states. "
-            f"Vary one of {', '.join((*declared.parameters, *declared.inputs))}."
-        )
-    return "free"
-
-
-def _columns(scenario: Scenario, model: Physics, posterior: Posterior | None) -> tuple[Column, ...]:
-    fitted = {} if posterior is None else dict(zip(posterior.names, posterior.units, strict=True))
-    timing = {
-        expression.name
-        for change in scenario.changes
-        for expression in change.times
-        if isinstance(expression, Name)
-    }
-    columns = []
-    for name in dict.fromkeys([*scenario.vary, *fitted]):
-        role = _role(name, model)
-        varied = scenario.vary.get(name)
-        calibrated = varied is None or isinstance(varied.distribution, Calibrated)
-        if calibrated and role in ("free", "input"):
-            raise ScenarioError(
-                f"'{name}' comes from the calibration, but {type(model).__name__} has no such "
-                f"parameter.{nearest(name, model.declared.parameters)} "
-                "The calibration is of another model."
-            )
-        given = fitted.get(name) if calibrated else varied.unit if varied else None
-        if role == "free":
-            # a free name is in its own unit, but one that is a time is compared with the horizon
-            clock = scenario.horizon.unit or model.time_unit
-            target = clock if name in timing else given or "1"
-        else:
-            target = model.declared.unit(name.removeprefix(INITIAL))
-        scale, offset = conversion(given or target, target, f"vary {name}")
-        columns.append(Column(name, role, target, scale, offset))
-    return tuple(columns)
-
-
-def _check_bounds(scenario: Scenario, model: Physics, columns: tuple[Column, ...]) -> None:
-    for column in columns:
-        varied = scenario.vary.get(column.name)
-        if varied is None or isinstance(varied.distribution, Calibrated):
-            continue
-        if column.role == "parameter":
-            declared = model.declared.parameters[column.name]
-        elif column.role == "initial":
-            declared = model.declared.states[column.name.removeprefix(INITIAL)]
-        else:
-            continue
-        low, high = (x * column.scale + column.offset for x in varied.distribution.support)
-        lowest = -math.inf if declared.low is None else declared.low
-        highest = math.inf if declared.high is None else declared.high
-        if low < lowest or high > highest:
-            kind = varied.distribution.kind
-            raise ScenarioError(
-                f"vary {column.name}: its {kind} distribution reaches over [{low:g}, {high:g}] "
-                f"{column.unit}, but {type(model).__name__} declares '{column.name}' valid on "
-                f"[{lowest:g}, {highest:g}]. Narrow it"
-                + (", e.g. by distribution: truncated." if math.isinf(high - low) else ".")
-            )
-
-
-def _check_changes(scenario: Scenario, model: Physics, columns: tuple[Column, ...]) -> None:
-    declared = model.declared
-    targets = (*declared.parameters, *declared.inputs)
-    known = {*declared.parameters, *(column.name for column in columns)}
-    moving = {*declared.states, *declared.outputs, *declared.inputs, "t"} - known
-    for number, change in enumerate(scenario.changes, start=1):
-        where = f"change {number}"
-        if change.target not in targets:
-            hint = (
-                " A state cannot be set while it evolves."
-                if change.target in declared.states
-                else nearest(change.target, targets)
-            )
-            raise ScenarioError(
-                f"{where}: '{change.target}' is not a parameter or input.{hint} "
-                f"Known are {', '.join(targets)}."
-            )
-        for expression in (*change.times, change.value):
-            for name in sorted(expression.names & moving):
-                raise ScenarioError(
-                    f"{where}: '{expression.text}' uses '{name}', which changes over time; a "
-                    "change is fixed before the simulation. Use parameters and varied names."
-                )
-            check_names(expression, known, where)
-
-
-def _check_quantities(scenario: Scenario, model: Physics, columns: tuple[Column, ...]) -> None:
-    declared = model.declared
-    constant = {*declared.parameters, *(column.name for column in columns)}
-    moving = {*declared.states, *declared.outputs, *declared.inputs, "t"} - constant
-    for name, expression in scenario.quantities.items():
-        where = f"quantity {name}"
-        for used in sorted(expression.names - constant):
-            if used.removeprefix(INITIAL) in declared.states and used.startswith(INITIAL):
-                raise ScenarioError(
-                    f"{where}: '{used}' is known only when the scenario varies it; write "
-                    f"initial({used.removeprefix(INITIAL)})."
-                )
-        check_names(expression, constant | moving, where)
-        outside = expression.outer_names
-        for functional in expression.functionals:
-            if functional.kind == "at" and functional.extra is not None:
-                outside |= functional.extra.names
-        for used in sorted(outside & moving):
-            raise ScenarioError(
-                f"{where}: '{expression.text}' uses '{used}', which changes over time, where one "
-                f"number is needed. Write final({used}), max({used}), at({used}, time) ..."
-            )
-
-
-def _check_used(scenario: Scenario, model: Physics, columns: tuple[Column, ...]) -> None:
-    used: set[str] = set()
-    for expression in scenario.quantities.values():
-        used |= expression.names
-    for change in scenario.changes:
-        used |= change.value.names.union(*(time.names for time in change.times))
-    for column in columns:
-        if column.role == "free" and column.name not in used:
-            declared = model.declared
-            initial = [INITIAL + state for state in declared.states]
-            known = (*declared.parameters, *declared.inputs, *initial)
-            raise ScenarioError(
-                f"vary {column.name}: {type(model).__name__} has no such parameter or input, and "
-                f"no change or quantity uses it.{nearest(column.name, known)} "
-                f"Known are {', '.join(known)}."
-            )
-
-
-def _check_given(model: Physics, given: set[str]) -> None:
-    for name in (*model.declared.parameters, *model.declared.inputs):
-        if name not in given and model.default(name) is None:
-            raise ScenarioError(
-                f"'{name}' of {type(model).__name__} has no default and the scenario does not "
-                "vary it. Add it under vary, e.g. as {distribution: fixed, value: ...}."
-            )
+    if posterior is not None or not scenario.calibrated:
+        for factor, accepted in bound.acceptance.items():
+            check_acceptance(factor, accepted)
+    return bound

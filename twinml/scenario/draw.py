@@ -2,90 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twinml.errors import ScenarioError, nearest
-from twinml.scenario.design import Grid
-from twinml.scenario.distribution import Calibrated, Fixed, Tabled
+from twinml.errors import ScenarioError
+from twinml.scenario.constraint import TRIALS, fingerprints, met, redraw
+from twinml.scenario.design import Grid, philox_points
+from twinml.scenario.distribution import Fixed, Tabled
+from twinml.scenario.factor import (
+    Factor,
+    coordinates,
+    drawn_posterior,
+    factors,
+    sources,
+)
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from twinml.data.posterior import Posterior
+    from twinml.scenario.constraint import Known
     from twinml.scenario.scenario import Scenario
 
+__all__ = ["Factor", "acceptance", "check_total", "draw", "draw_at", "drawn_posterior", "factors"]
 
-@final
-@dataclass(frozen=True)
-class Factor:
-    """An independent source of variation: one quantity, one table's row, or the calibration.
-
-    Args:
-        label: For tables and plots, e.g. "day" or "calibrated(beta,gamma)".
-        names: The quantities it drives.
-        dimensions: Its coordinates among the design's.
-        calibrated: Whether the coordinates are the calibration's independent normals.
-    """
-
-    label: str
-    names: tuple[str, ...]
-    dimensions: tuple[int, ...]
-    calibrated: bool = False
-
-
-def drawn_posterior(scenario: Scenario, posterior: Posterior | None) -> Posterior | None:
-    """The marginal joint distribution of the fitted quantities that are drawn, or None.
-
-    Raises:
-        ScenarioError: ``vary`` or ``except`` asks for what no calibration gives.
-    """
-    asked = dict.fromkeys(scenario.calibrated, "vary")
-    asked.update(dict.fromkeys(scenario.except_, "except"))
-    if posterior is None:
-        if asked:
-            name, key = next(iter(asked.items()))
-            raise ScenarioError(
-                f"{key} asks for '{name}' from a calibration, and none was given. Give one with "
-                "calibration=<run or calibration.json>; 'twinml calibrate twin=<name>' makes it."
-            )
-        return None
-    for name, key in asked.items():
-        if name not in posterior.names:
-            raise ScenarioError(
-                f"{key} asks for '{name}' from the calibration, which fitted "
-                f"{', '.join(posterior.names)}.{nearest(name, posterior.names)} "
-                "Calibrate it too, or give it another distribution."
-            )
-    drawn = [
-        name
-        for name in posterior.names
-        if name in scenario.calibrated or not (name in scenario.vary or name in scenario.except_)
-    ]
-    return posterior.subset(drawn) if drawn else None
-
-
-def factors(scenario: Scenario, posterior: Posterior | None) -> tuple[Factor, ...]:
-    """The independent factors in the order of their coordinates."""
-    groups: dict[str, list[str]] = {}
-    for name, varied in scenario.vary.items():
-        match varied.distribution:
-            case Calibrated() | Fixed():
-                continue
-            case Tabled(path=path):
-                groups.setdefault(f"table({path})", []).append(name)
-            case _:
-                groups[name] = [name]
-    result = [
-        Factor(label, tuple(names), (position,))
-        for position, (label, names) in enumerate(groups.items())
-    ]
-    drawn = drawn_posterior(scenario, posterior)
-    if drawn is not None:
-        block = tuple(range(len(result), len(result) + len(drawn.names)))
-        label = f"calibrated({','.join(drawn.names)})"
-        result.append(Factor(label, drawn.names, block, calibrated=True))
-    return tuple(result)
+Columns = dict[str, np.ndarray]
 
 
 def draw(
@@ -95,13 +38,57 @@ def draw(
     stop: int,
     n_total: int,
     seed: int,
-) -> dict[str, np.ndarray]:
-    """Values of samples ``start`` to ``stop``; see ``Scenario.draw``."""
+    known: Known | None = None,
+) -> Columns:
+    """Values of samples ``start`` to ``stop``; see ``Scenario.draw``.
+
+    Args:
+        known: From values as they are drawn to everything that constraints may name, in the
+            model's units; None takes the values as they are.
+    """
     check_total(scenario, posterior, n_total)
-    count = sum(len(factor.dimensions) for factor in factors(scenario, posterior))
+    count = coordinates(scenario, posterior)
     points = scenario.rule.points(start, stop, n_total, count, seed)
-    rows = np.arange(start, stop) if scenario.design == "table" else None
-    return draw_at(scenario, posterior, points, rows)
+    ids = np.arange(start, stop)
+    rows = ids if scenario.design == "table" else None
+    return _drawn(scenario, posterior, points, rows, known, seed, ids)
+
+
+def draw_at(
+    scenario: Scenario,
+    posterior: Posterior | None,
+    points: np.ndarray,
+    rows: np.ndarray | None = None,
+    known: Known | None = None,
+) -> Columns:
+    """Values at given points of the unit cube.
+
+    A point that breaks a constraint is replaced by one that follows from its own coordinates, so
+    that this, too, is a pure function of the point, factor by factor.
+
+    Args:
+        points: Shape (N, d), strictly inside (0, 1), d the coordinates of all factors.
+        rows: Row of each table for each sample; None draws rows by their coordinate.
+        known: As in ``draw``.
+
+    Returns:
+        Name to values, each (N,).
+    """
+    return _drawn(scenario, posterior, points, rows, known, 0, None)
+
+
+def acceptance(
+    scenario: Scenario, posterior: Posterior | None, known: Known | None = None
+) -> dict[Factor, float]:
+    """Share of trial samples that meets the constraints of each factor that has some."""
+    count = coordinates(scenario, posterior)
+    points = philox_points(0, TRIALS, count, 0, "acceptance")
+    columns = _unconstrained(scenario, posterior, points, None)
+    return {
+        factor: float(met(factor, columns, known or _as_written(scenario)).mean())
+        for factor in factors(scenario, posterior)
+        if factor.conditions
+    }
 
 
 def check_total(scenario: Scenario, posterior: Posterior | None, n_total: int) -> None:
@@ -113,7 +100,7 @@ def check_total(scenario: Scenario, posterior: Posterior | None, n_total: int) -
     """
     if isinstance(n_total, bool) or not isinstance(n_total, int) or n_total < 1:
         raise ScenarioError(f"samples is {n_total!r}; expected a whole number, at least 1.")
-    count = sum(len(factor.dimensions) for factor in factors(scenario, posterior))
+    count = coordinates(scenario, posterior)
     if scenario.design == "grid" and count:
         Grid.levels(n_total, count)
     if scenario.design == "table":
@@ -126,37 +113,41 @@ def check_total(scenario: Scenario, posterior: Posterior | None, n_total: int) -
                 )
 
 
-def draw_at(
+def _drawn(
     scenario: Scenario,
     posterior: Posterior | None,
     points: np.ndarray,
-    rows: np.ndarray | None = None,
-) -> dict[str, np.ndarray]:
-    """Values at given points of the unit cube.
-
-    Args:
-        points: Shape (N, d), strictly inside (0, 1), d the coordinates of all factors.
-        rows: Row of each table for each sample; None draws rows by their coordinate.
-
-    Returns:
-        Name to values, each (N,).
-    """
-    from scipy.special import ndtri
-
-    columns: dict[str, np.ndarray] = {}
-    drawn = drawn_posterior(scenario, posterior)
+    rows: np.ndarray | None,
+    known: Known | None,
+    seed: int,
+    ids: np.ndarray | None,
+) -> Columns:
+    columns = _unconstrained(scenario, posterior, points, rows)
+    if not scenario.constraints:
+        return columns
+    known = known or _as_written(scenario)
+    varied = {name for source in sources(scenario, posterior) for name in source.names}
+    constants = {name: column for name, column in columns.items() if name not in varied}
     for factor in factors(scenario, posterior):
-        if factor.calibrated and drawn is not None:
-            values = drawn.draw(ndtri(np.ascontiguousarray(points[:, list(factor.dimensions)])))
-            columns.update({name: values[:, j] for j, name in enumerate(drawn.names)})
+        if not factor.conditions:
             continue
-        u = np.ascontiguousarray(points[:, factor.dimensions[0]])
-        for name in factor.names:
-            entry = scenario.vary[name].distribution
-            if rows is not None and isinstance(entry, Tabled):
-                columns[name] = entry.values[np.minimum(rows, len(entry.values) - 1)]
-            else:
-                columns[name] = entry.quantile(u)
+        values = {name: columns[name] for name in factor.names} | constants
+
+        def make(trial: np.ndarray, factor: Factor = factor) -> Columns:
+            return _of_factor(scenario, posterior, factor, trial)
+
+        keys = fingerprints(points[:, list(factor.dimensions)]) if ids is None else ids
+        redraw(factor, values, make, known, seed, keys)
+    return columns
+
+
+def _unconstrained(
+    scenario: Scenario, posterior: Posterior | None, points: np.ndarray, rows: np.ndarray | None
+) -> Columns:
+    columns: Columns = {}
+    drawn = drawn_posterior(scenario, posterior)
+    for source in sources(scenario, posterior):
+        columns |= _of_source(scenario, drawn, source, points[:, list(source.dimensions)], rows)
     for name, varied in scenario.vary.items():
         if isinstance(varied.distribution, Fixed):
             columns[name] = varied.distribution.quantile(np.empty(len(points)))
@@ -166,3 +157,63 @@ def draw_at(
             columns[name] = np.full(len(points), estimate)
     order = dict.fromkeys([*scenario.vary, *(() if posterior is None else posterior.names)])
     return {name: np.ascontiguousarray(columns[name]) for name in order if name in columns}
+
+
+def _of_factor(
+    scenario: Scenario, posterior: Posterior | None, factor: Factor, points: np.ndarray
+) -> Columns:
+    """The quantities of a factor at points of its own coordinates, before its conditions."""
+    drawn = drawn_posterior(scenario, posterior)
+    columns: Columns = {}
+    first = 0
+    for part in factor.parts:
+        block = points[:, first : first + len(part.dimensions)]
+        columns |= _of_source(scenario, drawn, part, block, None)
+        first += len(part.dimensions)
+    return {name: np.ascontiguousarray(column) for name, column in columns.items()}
+
+
+def _of_source(
+    scenario: Scenario,
+    drawn: Posterior | None,
+    source: Factor,
+    points: np.ndarray,
+    rows: np.ndarray | None,
+) -> Columns:
+    from scipy.special import ndtri
+
+    if source.calibrated and drawn is not None:
+        values = drawn.draw(ndtri(np.ascontiguousarray(points)))
+        return {name: values[:, j] for j, name in enumerate(drawn.names)}
+    if source.correlated is not None:
+        mixed = source.correlated.mix(points)
+        uniforms = [np.ascontiguousarray(mixed[:, j]) for j in range(len(source.names))]
+    else:
+        uniforms = [np.ascontiguousarray(points[:, 0])] * len(source.names)
+    columns: Columns = {}
+    for name, u in zip(source.names, uniforms, strict=True):
+        entry = scenario.vary[name].distribution
+        if rows is not None and isinstance(entry, Tabled):
+            columns[name] = entry.values[np.minimum(rows, len(entry.values) - 1)]
+        else:
+            columns[name] = entry.quantile(u)
+    return columns
+
+
+def _as_written(scenario: Scenario) -> Known:
+    """Values as they are drawn; refuses constraints that need the model's units or parameters."""
+    for condition in scenario.constraints:
+        for name in sorted(condition.names):
+            if name not in scenario.vary or scenario.vary[name].unit is not None:
+                raise ScenarioError(
+                    f"constraints: '{condition.text}' uses '{name}', whose value in the model's "
+                    "units is known only with the model. Draw by scenario.check(model, "
+                    "calibration).draw(...)."
+                )
+
+    def known(values: Mapping[str, np.ndarray]) -> Mapping[str, Tensor]:
+        import torch
+
+        return {name: torch.as_tensor(column) for name, column in values.items()}
+
+    return known

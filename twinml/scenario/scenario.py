@@ -10,12 +10,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from twinml.errors import ScenarioError, nearest
-from twinml.expression import Expression, Name, check_numbers, parse
+from twinml.errors import ScenarioError
+from twinml.expression import Expression
 from twinml.scenario.change import TimedChange, read_changes
+from twinml.scenario.constraint import read_constraints
+from twinml.scenario.correlation import CorrelatedSet, correlated_sets, read_correlation
 from twinml.scenario.design import Design, find_design
-from twinml.scenario.distribution import Calibrated, Distribution, Tabled, read_distribution
-from twinml.scenario.keys import check_keys, check_number
+from twinml.scenario.distribution import Calibrated, Tabled
+from twinml.scenario.keys import check_keys
+from twinml.scenario.profile import Profile, read_profiles
+from twinml.scenario.profile_file import Rows, read_rows
+from twinml.scenario.reading import (
+    RESERVED,
+    TAGS,
+    Horizon,
+    Varied,
+    read_description,
+    read_exceedance,
+    read_except,
+    read_horizon,
+    read_quantities,
+    read_tags,
+    read_vary,
+)
 from twinml.scenario.rows import digest_file
 from twinml.scenario.yaml_file import load_yaml
 
@@ -26,26 +43,13 @@ if TYPE_CHECKING:
     from twinml.physics import Physics
     from twinml.scenario.check import BoundScenario
 
-RESERVED = ("sample", "status", "t")  # columns of a sweep's table, and the time
+__all__ = ["RESERVED", "TAGS", "Horizon", "Scenario", "Varied"]
 
-
-@final
-@dataclass(frozen=True)
-class Horizon:
-    """The time simulated, from ``start`` to ``stop`` in ``unit`` (None: the twin's time unit)."""
-
-    start: float
-    stop: float
-    unit: str | None = None
-
-
-@final
-@dataclass(frozen=True)
-class Varied:
-    """A distribution and the unit its numbers are in (None: the unit declared by the twin)."""
-
-    distribution: Distribution
-    unit: str | None = None
+# Keys of the YAML file that are not needed in every one.
+OPTIONAL = (
+    "description", "tags", "vary", "correlation", "constraints", "profiles", "changes", "design",
+    "except", "exceedance",
+)  # fmt: skip
 
 
 @final
@@ -62,6 +66,11 @@ class Scenario:
         design: ``sobol halton random latin grid table``.
         except_: Fitted quantities fixed at their estimate (``except:`` in YAML).
         exceedance: Quantity to one or more thresholds whose exceedance the summary reports.
+        description: What is asked, in words.
+        tags: Among ``baseline stress failure optimisation rare``.
+        correlation: Coefficients between normal scores of varied quantities, {a: {b: 0.6}}.
+        constraints: Comparisons of varied names and parameters that every sample meets.
+        profiles: Input to file, or ``Profile``: inputs over time, scaled, shifted and delayed.
 
     Raises:
         ScenarioError: A key, name or number that cannot be used.
@@ -75,24 +84,35 @@ class Scenario:
     design: str = "sobol"
     except_: tuple[str, ...] = ()
     exceedance: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    correlation: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    constraints: tuple[Expression, ...] = ()
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
             object.__setattr__(self, name, value)
 
-        put("horizon", _read_horizon(self.horizon))
-        put("vary", _read_vary(self.vary))
-        put("quantities", _read_quantities(self.quantities, self.vary))
+        put("horizon", read_horizon(self.horizon))
+        put("vary", read_vary(self.vary))
+        put("quantities", read_quantities(self.quantities, self.vary))
         put("changes", read_changes(self.changes))
         put("design", find_design(self.design).name)
-        put("except_", _read_names(self.except_, self.vary))
-        put("exceedance", _read_exceedance(self.exceedance, self.quantities))
+        put("except_", read_except(self.except_, self.vary))
+        put("exceedance", read_exceedance(self.exceedance, self.quantities))
+        put("description", read_description(self.description))
+        put("tags", read_tags(self.tags))
+        put("correlation", read_correlation(self.correlation, self.vary))
+        put("constraints", read_constraints(self.constraints))
+        put("profiles", read_profiles(self.profiles, self.vary))
         tabled = [n for n, v in self.vary.items() if isinstance(v.distribution, Tabled)]
         if self.design == "table" and not tabled:
             raise ScenarioError(
                 "design: table takes sample i from row i of a file, but no varied quantity is "
                 "{distribution: table, path: ..., column: ...}. Add one, or use design: sobol."
             )
+        self._check_constrained(tabled)
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Scenario:
@@ -106,8 +126,7 @@ class Scenario:
         Raises:
             ScenarioError: An unknown or missing key; names the nearest.
         """
-        optional = ("vary", "changes", "design", "except", "exceedance")
-        given = check_keys(data, ("horizon", "quantities"), optional, where)
+        given = check_keys(data, ("horizon", "quantities"), OPTIONAL, where)
         if "except" in given:
             given["except_"] = given.pop("except")
         return cls(**{key: value for key, value in given.items() if value is not None})
@@ -129,18 +148,53 @@ class Scenario:
             "design": self.design,
             "except": list(self.except_),
             "exceedance": {name: list(levels) for name, levels in self.exceedance.items()},
+            **self._added(),
         }
+
+    def _added(self) -> dict[str, Any]:
+        """Keys that stand only where they are used, so that older digests stay what they are."""
+        added: dict[str, Any] = {
+            "description": self.description,
+            "tags": list(self.tags),
+            "correlation": {name: dict(row) for name, row in self.correlation.items()},
+            "constraints": [condition.text for condition in self.constraints],
+            "profiles": {name: entry.to_mapping() for name, entry in self.profiles.items()},
+        }
+        return {key: value for key, value in added.items() if value}
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the content and of the files it reads; the order of ``vary`` counts."""
+        """sha256 of what fixes a sample, files included; the order of ``vary`` counts.
+
+        Description and tags are not among it: a better sentence must not part a sweep from its
+        rows.
+        """
         paths = {
             varied.distribution.path
             for varied in self.vary.values()
             if isinstance(varied.distribution, Tabled)
         }
-        content = [self.to_mapping(), {path: digest_file(path) for path in sorted(paths)}]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        plain = self.to_mapping()
+        plain.pop("description", None)
+        plain.pop("tags", None)
+        files = {path: digest_file(path) for path in sorted(paths)}
+        for name, rows in self.profile_rows.items():
+            files[f"profile {name}"] = rows.digest
+        return hashlib.sha256(json.dumps([plain, files]).encode()).hexdigest()
+
+    @cached_property
+    def correlated(self) -> tuple[CorrelatedSet, ...]:
+        """Sets of quantities that ``correlation`` ties together."""
+        return correlated_sets(self.correlation, self.vary)
+
+    @cached_property
+    def profile_rows(self) -> dict[str, Rows]:
+        """The files of the profiles, read once; they travel with the scenario to its workers.
+
+        Raises:
+            DataError, UnitError: A file cannot be used.
+        """
+        return {name: read_rows(entry, f"profile {name}") for name, entry in self.profiles.items()}
 
     @property
     def calibrated(self) -> tuple[str, ...]:
@@ -163,7 +217,8 @@ class Scenario:
         calibration's order; columns of one table share one coordinate, fixed ones take none.
 
         Raises:
-            ScenarioError: A calibrated quantity and no posterior that has it.
+            ScenarioError: A calibrated quantity and no posterior that has it, or constraints on
+                what only a model knows (``check`` gives what can draw then).
         """
         from twinml.scenario.draw import draw
 
@@ -184,93 +239,19 @@ class Scenario:
 
         return bind(self, model, posterior, given)
 
-
-def _read_horizon(data: Any) -> Horizon:
-    if isinstance(data, Horizon):
-        data = {"start": data.start, "stop": data.stop, "unit": data.unit}
-    given = check_keys(data, ("start", "stop"), ("unit",), "horizon")
-    start = check_number(given["start"], "horizon: start")
-    stop = check_number(given["stop"], "horizon: stop")
-    if not start < stop:
-        raise ScenarioError(f"horizon runs from {start:g} to {stop:g}; stop must follow start.")
-    return Horizon(start, stop, _read_unit(given.get("unit"), "horizon"))
-
-
-def _read_unit(unit: Any, where: str) -> str | None:
-    if unit is not None and not isinstance(unit, str):
-        raise ScenarioError(f"{where}: unit is {unit!r}; expected text such as 'day' or 'cm'.")
-    return unit
-
-
-def _read_vary(data: Any) -> dict[str, Varied]:
-    if not isinstance(data, Mapping):
-        raise ScenarioError(f"vary is {data!r}; expected names with distributions.")
-    result = {}
-    for name, entry in data.items():
-        where = f"vary {name}"
-        if parse(str(name), where=where) != Name(str(name)) or name in RESERVED:
+    def _check_constrained(self, tabled: list[str]) -> None:
+        if not self.constraints:
+            return
+        if self.design == "grid":
             raise ScenarioError(
-                f"{where}: '{name}' cannot be varied; expected a parameter, an input, "
-                f"initial.<state> or a free name other than {', '.join(RESERVED)}."
+                "constraints and design: grid exclude each other: what a constraint rejects is "
+                "drawn at random, and a grid would lose its levels. Use design: sobol, or leave "
+                "rows out of the finished table."
             )
-        if isinstance(entry, Varied):
-            result[str(name)] = entry
-            continue
-        unit = None
-        if isinstance(entry, Mapping) and "unit" in entry:
-            unit = _read_unit(entry["unit"], where)
-            entry = {key: value for key, value in entry.items() if key != "unit"}
-        distribution = read_distribution(entry, where)
-        if unit is not None and isinstance(distribution, Calibrated):
+        used = [name for name in tabled if any(name in c.names for c in self.constraints)]
+        if self.design == "table" and used:
             raise ScenarioError(
-                f"{where}: a calibrated quantity has its calibration's unit; leave 'unit' out."
+                f"constraints name '{used[0]}', which design: table takes from its file row by "
+                "row, so that it cannot be drawn again. Leave those rows out of the file, or use "
+                "design: sobol."
             )
-        result[str(name)] = Varied(distribution, unit)
-    return result
-
-
-def _read_quantities(data: Any, vary: Mapping[str, Varied]) -> dict[str, Expression]:
-    if not isinstance(data, Mapping) or not data:
-        raise ScenarioError(
-            f"quantities is {data!r}; expected at least one name with an expression, e.g. "
-            "{peak: max(level)}."
-        )
-    result = {}
-    for name, source in data.items():
-        if name in RESERVED or name in vary or not isinstance(name, str) or not name.strip():
-            raise ScenarioError(
-                f"The quantity name '{name}' is taken: sample, status and the varied names are "
-                "columns of the same table. Choose another."
-            )
-        where = f"quantity {name}"
-        result[name] = source if isinstance(source, Expression) else parse(source, where=where)
-        check_numbers(result[name], where)
-    return result
-
-
-def _read_names(data: Any, vary: Mapping[str, Varied]) -> tuple[str, ...]:
-    if not isinstance(data, list | tuple) or not all(isinstance(name, str) for name in data):
-        raise ScenarioError(f"except is {data!r}; expected a list of fitted quantities.")
-    for name in data:
-        if name in vary:
-            raise ScenarioError(
-                f"except names '{name}', which vary also gives a distribution. Keep one of them."
-            )
-    return tuple(data)
-
-
-def _read_exceedance(
-    data: Any, quantities: Mapping[str, Expression]
-) -> dict[str, tuple[float, ...]]:
-    if not isinstance(data, Mapping):
-        raise ScenarioError(f"exceedance is {data!r}; expected quantities with thresholds.")
-    result = {}
-    for name, levels in data.items():
-        if name not in quantities:
-            raise ScenarioError(
-                f"exceedance names '{name}', which is not a quantity.{nearest(name, quantities)} "
-                f"Known are {', '.join(quantities)}."
-            )
-        levels = levels if isinstance(levels, list | tuple) else [levels]
-        result[name] = tuple(check_number(level, f"exceedance {name}") for level in levels)
-    return result

@@ -1,11 +1,14 @@
-"""Blocks: the rows that are simulated together, always the same ones.
+"""Blocks: the rows that are drawn and simulated together, always the same ones.
 
 A row's value must not depend on how the sweep was cut. In torch the last bit of a row can
-depend on the size of the batch and the place in it, so rows are always simulated in blocks
-aligned to the sample index and of one size: block k holds samples k * size to (k + 1) * size.
-Where the sweep ends inside a block, a nested design fills it with the samples that follow and
-another with copies of the last. Any shard size, worker count or resume then does the same
-arithmetic on the same batches.
+depend on the size of the batch and the place in it, so rows are always drawn in blocks aligned
+to the sample index and of one size: block k holds samples k * size to (k + 1) * size. Where the
+sweep ends inside a block, a nested design fills it with the samples that follow and another with
+copies of the last. Any shard size, worker count or resume then does the same arithmetic on the
+same batches.
+
+Eager torch simulates the whole block too. A kernel computes each row by itself, so of a block it
+is given only the rows that are wanted, in whole vectors (``task.VECTOR``).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Any, final
 import numpy as np
 
 from twinml.sweep.ladder import RUNGS, ladder
-from twinml.sweep.task import SolverSettings, Task
+from twinml.sweep.task import VECTOR, SolverSettings, Task
 
 
 @final
@@ -79,15 +82,14 @@ def simulate_blocks(
     """
     for index in range(start // task.block, -(-stop // task.block)):
         first = index * task.block
+        low, high = max(start, first) - first, min(stop, first + task.block) - first
         with one_thread():
-            columns = _block_columns(task, first)
-        keep = slice(max(start, first) - first, min(stop, first + task.block) - first)
-        piece = {name: values[keep] for name, values in columns.items()}
+            columns = _block_columns(task, first, low, high)
         if tally is not None:
-            tally.add(piece["status"], columns["rung"][keep])
+            tally.add(columns["status"], columns["rung"])
         if not task.rungs:
-            del piece["rung"]
-        yield piece
+            del columns["rung"]
+        yield columns
 
 
 def simulate_values(
@@ -101,7 +103,8 @@ def simulate_values(
     parts = []
     with one_thread():
         for first in range(0, count, task.block):
-            index = np.minimum(np.arange(first, first + task.block), count - 1)
+            stop = first + min(task.block, -(-(count - first) // task.unit) * task.unit)
+            index = np.minimum(np.arange(first, stop), count - 1)
             chosen = {name: column[index] for name, column in values.items()}
             parts.append(_simulate(task, chosen, index if ids is None else ids[index]))
     names = parts[0].quantities
@@ -117,7 +120,7 @@ def probe(task: Task) -> Rows:
     stop = min(2, task.samples)
     values = task.bound.draw(0, stop, task.samples, task.seed)
     with one_thread():
-        return _run(task, values, task.settings, np.arange(stop))
+        return _run(task, values, task.settings, np.arange(stop), digest=True)
 
 
 def table_units(task: Task) -> dict[str, str]:
@@ -147,7 +150,8 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _block_columns(task: Task, first: int) -> dict[str, np.ndarray]:
+def _block_columns(task: Task, first: int, low: int, high: int) -> dict[str, np.ndarray]:
+    """Rows ``low`` to ``high`` of the block that begins with sample ``first``."""
     stop = first + task.block
     if not task.scenario.rule.nested:
         stop = min(stop, task.samples)
@@ -155,11 +159,16 @@ def _block_columns(task: Task, first: int) -> dict[str, np.ndarray]:
     if stop < first + task.block:
         index = np.minimum(np.arange(task.block), stop - first - 1)
         values = {name: column[index] for name, column in values.items()}
-    sample = np.arange(first, first + task.block, dtype=np.int64)
+    # whole vectors, or the whole block
+    begin, end = low // task.unit * task.unit, -(-high // task.unit) * task.unit
+    values = {name: column[begin:end] for name, column in values.items()}
+    sample = np.arange(first + begin, first + end, dtype=np.int64)
     rows = _simulate(task, values, sample)
-    return {
+    columns = {
         "sample": sample, "status": rows.status, "rung": rows.rung, **values, **rows.quantities,
     }  # fmt: skip
+    wanted = slice(low - begin, high - begin)
+    return {name: column[wanted] for name, column in columns.items()}
 
 
 def _simulate(task: Task, values: Mapping[str, np.ndarray], ids: np.ndarray) -> Rows:
@@ -171,8 +180,7 @@ def _simulate(task: Task, values: Mapping[str, np.ndarray], ids: np.ndarray) -> 
         again = np.flatnonzero(result.failed)
         if len(again) == 0:
             break
-        chosen = {name: column[again] for name, column in values.items()}
-        better = _run(task, chosen, settings, ids[again])
+        better = _run_some(task, values, settings, ids, again)
         # a row keeps the bits of its first failure unless a rung succeeds
         good = ~better.failed
         result.status[again[good]] = better.status[good]
@@ -184,8 +192,31 @@ def _simulate(task: Task, values: Mapping[str, np.ndarray], ids: np.ndarray) -> 
     return result
 
 
+def _run_some(
+    task: Task,
+    values: Mapping[str, np.ndarray],
+    settings: SolverSettings,
+    ids: np.ndarray,
+    chosen: np.ndarray,
+) -> Rows:
+    """Chosen rows of a batch; before a kernel they fill whole vectors by repeating the last."""
+    count = len(chosen)
+    if task.unit == VECTOR:
+        chosen = chosen[np.minimum(np.arange(-(-count // VECTOR) * VECTOR), count - 1)]
+    rows = _run(task, {n: column[chosen] for n, column in values.items()}, settings, ids[chosen])
+    return Rows(
+        rows.status[:count],
+        rows.rung[:count],
+        {name: column[:count] for name, column in rows.quantities.items()},
+    )
+
+
 def _run(
-    task: Task, values: Mapping[str, np.ndarray], settings: SolverSettings, ids: np.ndarray
+    task: Task,
+    values: Mapping[str, np.ndarray],
+    settings: SolverSettings,
+    ids: np.ndarray,
+    digest: bool = False,
 ) -> Rows:
     import torch
 
@@ -223,7 +254,7 @@ def _run(
         np.zeros(len(ids), dtype=np.int8),
         {name: column(solution[name], np.float64) for name in bound.quantities},
         solution.engine,
-        _kernel_digest(solution.kernels),
+        _kernel_digest(solution.kernels) if digest else "",
     )
 
 

@@ -17,9 +17,8 @@ from typing import Any, ClassVar, final
 
 from twinml.errors import ArgumentError, nearest
 from twinml.sweep.plan import Shard
-from twinml.sweep.store import ShardReport, Store
+from twinml.sweep.store import ShardReport, Store, storing
 from twinml.sweep.task import Task
-
 
 # Name to module and class, which is imported when it is asked for.
 EXECUTORS = {
@@ -57,11 +56,18 @@ class AbstractExecutor(ABC):
     """Computes shards of one task; built with the keys of its file in ``configs/executor/``."""
 
     name: ClassVar[str]
+    # Seconds until a worker's first row, for plans.
+    startup: ClassVar[float] = 0.0
+    # Set by the caller before ``map``.
     steering: Steering = Steering()
 
     @abstractmethod
-    def width(self, task: Task) -> int:
-        """Workers that will compute at once; it changes nothing but the time."""
+    def width(self, task: Task, seconds: float) -> int:
+        """Workers that will compute at once; it changes nothing but the time.
+
+        Args:
+            seconds: What all missing rows would take one worker.
+        """
 
     @abstractmethod
     def map(
@@ -86,9 +92,10 @@ def compute_shard(task: Task, out: str, shard: Shard) -> ShardReport:
     from twinml.sweep.shard_file import write_shard
 
     begin = time.perf_counter()
-    tally = Tally()
+    tally, store = Tally(), Store(out)
     pieces = simulate_blocks(task, shard.start, shard.stop, tally)
-    size, digest = write_shard(Store(out), shard, pieces, table_units(task))
+    with storing(out):
+        size, digest = write_shard(store, shard, pieces, table_units(task))
     seconds = round(time.perf_counter() - begin, 3)
     return ShardReport(
         shard.start, shard.stop, tally.failed, size, digest, seconds, dict(tally.mended)

@@ -23,27 +23,25 @@ class LocalExecutor(AbstractExecutor):
     """
 
     name = "local"
+    startup = 3.0  # importing torch and loading the kernel
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers
+        self._count = workers or 1
 
-    def width(self, task: Task) -> int:
+    def width(self, task: Task, seconds: float) -> int:
         from twinml.sweep.processes import importable
 
-        if self.workers is not None:
-            return self.workers
-        if not importable(task):  # a class of the script itself can only run here
-            return 1
-        if task.settings.engine == "cuda":
-            import torch
-
-            return max(1, torch.cuda.device_count())
-        return cores()
+        if self.workers is None:
+            # a class of the script itself can only run here, where short work is soon done too
+            alone = seconds < 2 * self.startup or not importable(task)
+            self._count = 1 if alone else _slots(task.settings.engine)
+        return self._count
 
     def map(
         self, task: Task, out: str, shards: Sequence[Shard]
     ) -> Generator[ShardReport, None, None]:
-        workers = min(self.width(task), len(shards))
+        workers = min(self._count, len(shards))
         folder = open_folder(out)
         if not folder.shared and self.workers is None:
             workers = 1
@@ -61,3 +59,12 @@ class LocalExecutor(AbstractExecutor):
         from twinml.sweep.processes import run_processes
 
         yield from run_processes(task, out, shards, workers, self.steering)
+
+
+def _slots(engine: str) -> int:
+    """GPUs for kernels that run there, else cores."""
+    if engine == "cuda":
+        import torch
+
+        return max(1, torch.cuda.device_count())
+    return cores()

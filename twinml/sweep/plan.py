@@ -1,18 +1,25 @@
-"""The plan of a sweep: which rows, in which shards, before any of them is computed."""
+"""The plan of a sweep: which rows, in which shards, at what cost, before any is computed."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from twinml.errors import ArgumentError
 
-SHARD_BLOCKS = 2  # small enough to share out among workers, large enough for a Parquet file
-MOST_SHARDS = 4096
-SHARD_BYTES = 256 * 2**20  # what a worker holds of one shard
+if TYPE_CHECKING:
+    from twinml.sweep.pilot import Cost
+
+MOST_SHARDS = 10_000  # each is a file and a line of the ledger
+SHARD_BYTES = 128 * 2**20  # of a file, so that one is read whole in little memory
+# Seconds that a shard should take a worker: long against the millisecond that its file costs,
+# short against what a kill may lose; and so many shards for each worker that all end together.
+LEAST_SECONDS, MOST_SECONDS, SHARDS_PER_WORKER = 1.0, 20.0, 8
+# Of the columns: floats hardly compress, whole numbers nearly vanish.
+NUMBER_BYTES, WHOLE = 8, 3  # sample, status and rung
 
 
 @final
@@ -41,10 +48,15 @@ class Plan:
         samples: Rows of the whole sweep.
         shards: What is missing of them, in order.
         shard_size: Rows of a full shard.
-        block: Rows simulated together.
+        block: Rows drawn together.
         columns: Columns of the table.
-        engine: What will compute, in words.
-        workers: Processes; it changes nothing but the time.
+        engine: What will compute.
+        workers: How many at once; it changes nothing but the time.
+        kernel: Digest of the kernel, "" where there is none.
+        executor: Its name.
+        seconds: Until the last missing row is stored, by the pilot's measure.
+        memory: Bytes that one worker holds.
+        bytes: Of the whole table on disk.
     """
 
     samples: int
@@ -54,6 +66,11 @@ class Plan:
     columns: int
     engine: str
     workers: int
+    kernel: str = ""
+    executor: str = "local"
+    seconds: float = 0.0
+    memory: float = 0.0
+    bytes: float = 0.0
 
     @property
     def missing(self) -> int:
@@ -62,16 +79,74 @@ class Plan:
 
     @property
     def text(self) -> str:
-        """One line for a person."""
-        count = len(self.shards)
-        done = self.samples - self.missing
-        size = 8 * self.columns * self.samples / 2**20
-        return (
-            f"{self.samples:,} samples"
-            + (f", {done:,} of them done" if done else "")
-            + f": {count} shard{'s' * (count != 1)} of up to {self.shard_size:,} on {self.engine}, "
-            f"{self.workers} worker{'s' * (self.workers != 1)}, table about {max(size, 0.1):.1f} MB"
+        """One line for a person: what, how long, and what it takes."""
+        count, done = len(self.shards), self.samples - self.missing
+        size = min(self.shard_size, self.missing)
+        kernel = f"kernel {self.kernel[:6]} on {self.engine}" if self.kernel else self.engine
+        head = (
+            f"{count} shard{'s' * (count != 1)} x {size:,} samples, {kernel}, "
+            f"about {shown_time(self.seconds)}"
+            if count
+            else f"nothing is missing of {self.samples:,} samples"
         )
+        before = f"{done:,} of {self.samples:,} samples are done; " if done and count else ""
+        workers = f"{self.workers} {self.executor} worker{'s' * (self.workers != 1)}"
+        return (
+            f"{before}{head}; {workers} of {shown_bytes(self.memory)} each, "
+            f"table of {shown_bytes(self.bytes)}"
+        )
+
+
+@final
+@dataclass(frozen=True)
+class Shape:
+    """What of a sweep decides how it can be cut.
+
+    Args:
+        samples: Rows of the whole sweep.
+        columns: Of the table.
+        block: Rows drawn together; unit: rows at whose multiples it may be cut.
+        engine, kernel: What computes.
+    """
+
+    samples: int
+    columns: int
+    block: int
+    unit: int
+    engine: str
+    kernel: str = ""
+
+
+def draft(
+    shape: Shape,
+    done: Iterable[Shard],
+    cost: Cost,
+    workers: int,
+    shard_size: int | None = None,
+    executor: str = "local",
+    startup: float = 0.0,
+    seconds: float | None = None,
+) -> Plan:
+    """The plan for what is missing; also for machines that are not here, by another's cost.
+
+    Args:
+        workers: That compute at once.
+        shard_size: Rows per file; None to go by the cost.
+        startup: Seconds until a worker's first row.
+        seconds: Until the deadline.
+    """
+    done = list(done)
+    missing = shape.samples - sum(len(shard) for shard in done)
+    size = shard_rows(missing, shape.columns, shape.unit, shard_size, cost, workers, seconds)
+    shards = missing_shards(shape.samples, done, size)
+    workers = max(1, min(workers, len(shards)))
+    return Plan(
+        samples=shape.samples, shards=shards, shard_size=size, block=shape.block,
+        columns=shape.columns, engine=shape.engine, workers=workers, kernel=shape.kernel,
+        executor=executor, seconds=estimate(shards, cost, workers, shape.block, startup),
+        memory=cost.memory(min(shape.block, size)),
+        bytes=float(NUMBER_BYTES * (shape.columns - WHOLE) * shape.samples),
+    )  # fmt: skip
 
 
 def check_room(rows: int, columns: int, path: Path) -> None:
@@ -80,7 +155,7 @@ def check_room(rows: int, columns: int, path: Path) -> None:
     Raises:
         ArgumentError: with the size of the table and the room there is.
     """
-    size = 8 * columns * rows
+    size = NUMBER_BYTES * columns * rows
     path = path.absolute()
     there = next(folder for folder in (path, *path.parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
@@ -92,19 +167,43 @@ def check_room(rows: int, columns: int, path: Path) -> None:
         )
 
 
-def shard_rows(samples: int, columns: int, block: int, shard_size: int | None) -> int:
-    """Rows per shard, a whole number of blocks, whatever the number of workers.
+def shard_rows(
+    missing: int,
+    columns: int,
+    unit: int,
+    shard_size: int | None,
+    cost: Cost | None = None,
+    workers: int = 1,
+    seconds: float | None = None,
+) -> int:
+    """Rows per shard, a whole number of units.
+
+    Args:
+        missing: Rows to compute.
+        unit: Rows at whose multiples the sweep may be cut.
+        shard_size: The user's wish, rounded up; None to go by the cost.
+        cost: Of a row; without it by the size of the file alone.
+        seconds: Until the deadline; several shards should end before it.
 
     Raises:
         ArgumentError: ``shard_size`` is not a positive whole number.
     """
-    if shard_size is None:
-        least = -(-samples // MOST_SHARDS)
-        most = max(block, SHARD_BYTES // (8 * columns))
-        shard_size = min(max(SHARD_BLOCKS * block, least), most)
-    if isinstance(shard_size, bool) or not isinstance(shard_size, int) or shard_size < 1:
-        raise ArgumentError(f"shard_size is {shard_size!r}; expected a whole number of rows.")
-    return -(-shard_size // block) * block
+    if shard_size is not None:
+        if isinstance(shard_size, bool) or not isinstance(shard_size, int) or shard_size < 1:
+            raise ArgumentError(f"shard_size is {shard_size!r}; expected a whole number of rows.")
+        return -(-shard_size // unit) * unit
+    most = max(unit, SHARD_BYTES // (NUMBER_BYTES * columns))
+    wanted = most
+    if cost is not None and cost.seconds > 0:
+        total = cost.seconds * missing
+        each = min(max(total / (workers * SHARDS_PER_WORKER), LEAST_SECONDS), MOST_SECONDS)
+        if seconds is not None:
+            each = min(each, max(0.25, 0.1 * seconds))
+        wanted = min(most, int(each / cost.seconds))
+    wanted = max(1, wanted, -(-missing // MOST_SHARDS))
+    # shards of one size, rather than a small one at the end
+    count = -(-missing // wanted)
+    return max(1, -(-missing // max(1, count * unit))) * unit
 
 
 def missing_shards(samples: int, done: Iterable[Shard], size: int) -> tuple[Shard, ...]:
@@ -118,3 +217,43 @@ def missing_shards(samples: int, done: Iterable[Shard], size: int) -> tuple[Shar
             position = end
         position = max(position, finished.stop)
     return tuple(shards)
+
+
+def estimate(
+    shards: Sequence[Shard], cost: Cost, workers: int, block: int, startup: float = 0.0
+) -> float:
+    """Seconds until the last of the shards is stored.
+
+    The longest worker's share of the rows and of the calls, one for each block that a shard lies
+    in, after the workers have come up.
+    """
+    if not shards:
+        return 0.0
+    calls = sum(-(-shard.stop // block) - shard.start // block for shard in shards)
+    rows = sum(len(shard) for shard in shards)
+    share = (rows * cost.seconds + calls * cost.call) / min(workers, len(shards))
+    return startup + share
+
+
+def shown_time(seconds: float) -> str:
+    """``0.4 s``, ``12 s``, ``3 min``, ``1 h 20 min``, ``2 days``."""
+    if seconds < 0.95:
+        return f"{max(seconds, 0.1):.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 5970:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172_800:
+        hours, minutes = divmod(round(seconds / 60), 60)
+        return f"{hours} h {minutes} min"
+    return f"{seconds / 86_400:.0f} days"
+
+
+def shown_bytes(size: float) -> str:
+    """``12 kB``, ``95 MB``, ``1.2 GB``, ``24 TB``."""
+    units = ["kB", "MB", "GB", "TB"]
+    size /= 1000.0
+    while size >= 999.5 and len(units) > 1:
+        size /= 1000.0
+        del units[0]
+    return f"{size:.1f} {units[0]}" if size < 9.95 else f"{size:,.0f} {units[0]}"

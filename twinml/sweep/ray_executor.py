@@ -52,6 +52,7 @@ class RayExecutor(AbstractExecutor):
     """
 
     name = "ray"
+    startup = 10.0  # a cluster of its own, and torch imported in its workers
 
     def __init__(
         self,
@@ -105,7 +106,7 @@ class RayExecutor(AbstractExecutor):
                 "pip install 'twinml[ray]', or use executor=local."
             )
 
-    def width(self, task: Task) -> int:
+    def width(self, task: Task, seconds: float = 0.0) -> int:
         if self.workers is not None:
             return self.workers
         gpus = self._gpus(task)

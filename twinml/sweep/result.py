@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +14,23 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from twinml.data.posterior import Posterior
-from twinml.data.table import Table
-from twinml.errors import SweepError
+from twinml.errors import ArgumentError, SweepError
 from twinml.scenario import Scenario
+from twinml.sweep.rows import CHUNK, check_range, joined, read_rows, write_parquet
 from twinml.sweep.store import ShardReport, Store
+from twinml.sweep.stream import observe
+from twinml.sweep.summary import SCHEMA, describe
+from twinml.sweep.views import check_done, dataset, lazy_frame, to_xarray
 
 if TYPE_CHECKING:
+    from twinml.data.table import Table
     from twinml.physics import Physics
     from twinml.sweep.plan import Plan
     from twinml.sweep.sensitivity import SobolIndices
+    from twinml.sweep.stream import Statistics
     from twinml.sweep.task import Task
+
+SUMMARY = "summary.json"
 
 
 @final
@@ -96,31 +104,88 @@ class Sweep:
         """Columns of the table that came out."""
         return tuple(self.scenario.quantities)
 
+    @cached_property
+    def store(self) -> Store:
+        """Where the files lie."""
+        return Store(self.path)
+
     def table(self) -> Table:
-        """All finished rows in sample order: sample, status, inputs, quantities.
+        """All finished rows in memory, in sample order: sample, status, inputs, quantities.
 
         Raises:
             SweepError: No shard is finished.
             IntegrityError: A shard is not what was written.
         """
-        if not self.prefix:
-            raise SweepError(
-                f"{self.path} has no finished rows (0 of {self.samples:,}): it was stopped early, "
-                "or its shards were cut or removed. Compute them with twinml sweep "
-                f"resume={self.path}."
-            )
-        store = Store(self.path)
-        parts = [store.read_shard(report) for report in self.prefix]
-        names = parts[0].names
-        columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
-        return Table(columns, parts[0].units)
+        check_done(self)
+        return joined(list(self.chunks()))
+
+    def rows(self, start: int, stop: int) -> Table:
+        """Samples ``start`` to ``stop``; only the shards that hold them are read.
+
+        Raises:
+            ArgumentError: They are not all finished.
+        """
+        check_range(start, stop, self.done, self.samples)
+        found = list(read_rows(self.store, self.prefix, start, stop))
+        return joined(found) if found else self.rows(0, 1).rows(slice(0, 0))
+
+    def chunks(self, size: int = CHUNK) -> Iterator[Table]:
+        """All finished rows in tables of ``size`` rows, whatever the shards; the last is shorter.
+
+        Raises:
+            ArgumentError: ``size`` is not a positive whole number.
+        """
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ArgumentError(f"size is {size!r}; expected a whole number of rows, at least 1.")
+        return read_rows(self.store, self.prefix, 0, self.done, size)
+
+    def scan(self) -> Any:
+        """The finished rows as a ``polars.LazyFrame``, in sample order.
+
+        Columns and rows that a query does not need are not read. Fingerprints are not compared:
+        ``table``, ``rows``, ``chunks`` and ``summary`` do that.
+
+        Raises:
+            MissingDependencyError: polars is not installed.
+            SweepError: No shard is finished.
+        """
+        return lazy_frame(self)
+
+    def dataset(self) -> Any:
+        """The same as a ``pyarrow.dataset.Dataset``."""
+        return dataset(self)
+
+    def to_xarray(self) -> Any:
+        """An ``xarray.Dataset``: quantities over ``sample``, inputs and status as coordinates.
+
+        Every variable has its unit as the attribute ``units``.
+
+        Raises:
+            MissingDependencyError: xarray is not installed.
+        """
+        return to_xarray(self)
+
+    def write_parquet(self, path: str | os.PathLike[str]) -> None:
+        """All finished rows in one Parquet file, in bounded memory, the same bytes for any cut."""
+        check_done(self)
+        write_parquet(self.chunks(), path)
+
+    @cached_property
+    def statistics(self) -> Statistics | None:
+        """What one pass over the finished rows finds; None where there are none."""
+        return observe(self.chunks(), self.scenario, failures=self.failed > 0)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """Moments, quantiles, exceedance with intervals, failures; see ``summary.json``."""
-        from twinml.sweep.summary import summarise
+        """Moments, quantiles, exceedance with intervals, failures; see ``summary.json``.
 
-        return summarise(self.table(), self.scenario, self.samples)
+        It is read from there where that file is of these rows, else made by one pass over them.
+        """
+        stored = _stored_summary(self)
+        if stored is not None and "statistics" not in self.__dict__:
+            return stored
+        content = describe(self.statistics, self.scenario, self.samples)
+        return {**content, "identity": _identity_digest(self)}
 
     def sensitivity(
         self,
@@ -206,6 +271,26 @@ def open_sweep(path: str | os.PathLike[str]) -> Sweep:
 
 
 def write_summary(sweep: Sweep) -> None:
-    """Put ``summary.json`` beside the shards."""
-    summary = json.loads(json.dumps(sweep.summary), parse_constant=lambda _: None)
-    Store(sweep.path).write_json("summary.json", summary)
+    """Put ``summary.json`` beside the shards; a function of the rows alone, not of their cut."""
+    sweep.store.write_json(SUMMARY, sweep.summary)
+
+
+def _stored_summary(sweep: Sweep) -> dict[str, Any] | None:
+    """``summary.json`` where it is of this version, this sweep and exactly its finished rows.
+
+    A row is a function of the sweep's identity and its number, so that equal identities and
+    counts mean equal rows.
+    """
+    path = Path(sweep.path) / SUMMARY
+    try:
+        content = json.loads(path.read_bytes())
+        known = (content["schema"], content["identity"], content["samples"], content["done"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    wanted = (SCHEMA, _identity_digest(sweep), sweep.samples, sweep.done)
+    return content if known == wanted else None
+
+
+def _identity_digest(sweep: Sweep) -> str:
+    content = [sweep.manifest["identity"], list(sweep.quantities)]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

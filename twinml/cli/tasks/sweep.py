@@ -185,10 +185,11 @@ def check_base_samples(name: str, count: int, *, none_allowed: bool = False) -> 
 
 def _driven(twin: TwinKeys, model: Physics, scenario: Scenario) -> dict[str, Any]:
     """Recorded inputs that the scenario leaves alone."""
-    if not set(twin.inputs) - set(scenario.vary):
+    if not set(twin.inputs) - {*scenario.vary, *scenario.profiles}:
         return {}
     found = build_record(twin, model).inputs(model)
-    return {name: signal for name, signal in found.items() if name not in scenario.vary}
+    own = {*scenario.vary, *scenario.profiles}
+    return {name: signal for name, signal in found.items() if name not in own}
 
 
 def _check_place(config: SweepKeys) -> None:

@@ -162,7 +162,8 @@ class Launch:
         times = self._keep(to_stamps(signal.times, self.bits).contiguous())
         values = self._keep(signal.values.detach().contiguous())
         stride = values.stride(0) if values.ndim == 2 else 0
-        return SignalView(times.data_ptr(), values.data_ptr(), signal.times.shape[0], stride)
+        delay = ColumnView(None, 0) if signal.delay is None else self._stamps(signal.delay)
+        return SignalView(times.data_ptr(), values.data_ptr(), signal.times.shape[0], stride, delay)
 
     def _change(self, change: Any) -> ChangeView:
         never = torch.full((1,), torch.inf, dtype=torch.float64, device=self.device)

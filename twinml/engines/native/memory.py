@@ -20,6 +20,7 @@ class SignalView(ctypes.Structure):
 
     _fields_ = [
         ("times", _POINTER), ("values", _POINTER), ("knots", _COUNT), ("row_stride", _COUNT),
+        ("delay", ColumnView),
     ]  # fmt: skip
 
 

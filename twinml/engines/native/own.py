@@ -15,7 +15,9 @@ from twinml.solve.problem import Problem
 def owned(problem: Problem) -> Problem:
     """The problem with copies of all that no gradient is asked for; torch watches over the rest."""
     inputs = {
-        name: replace(value, times=_copy(value.times), values=_copy(value.values))
+        name: replace(
+            value, times=_copy(value.times), values=_copy(value.values), delay=_copy(value.delay)
+        )
         if isinstance(value, Signal)
         else _copy(value)
         for name, value in problem.inputs.items()

@@ -1,0 +1,149 @@
+"""Doing what was planned: lock, ledger and log around an executor."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from typing import final
+
+from twinml.sweep.deadline import Deadline
+from twinml.sweep.events import EventLog
+from twinml.sweep.executor import Steering
+from twinml.sweep.folder import LocalFolder
+from twinml.sweep.lock import Lock
+from twinml.sweep.plan import Shard, missing_shards
+from twinml.sweep.prepare import Prepared
+from twinml.sweep.progress import Pace
+from twinml.sweep.result import Sweep, open_sweep, write_summary
+from twinml.sweep.store import LEDGER, SHARDS, ShardReport, Store, storing
+
+Progress = Callable[[int, int, int], None]
+# What a shard may take beyond the slowest of late, and seconds for what follows the last one.
+MARGIN, RESERVE = 1.2, 2.0
+
+
+def execute(
+    prepared: Prepared,
+    out: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    reserve: float = RESERVE,
+) -> Sweep:
+    """Compute what is missing and sum it up.
+
+    Args:
+        out: Another place than was prepared, for a sweep that begins.
+        progress: Called with (rows done, rows in all, failed rows) after every shard.
+        reserve: Seconds to leave between the last shard and the deadline.
+
+    Raises:
+        LockedError: Another process works there.
+        SweepError: Workers failed or the disk is full; what is finished stays.
+    """
+    store = prepared.store if out is None else Store(out)
+    log = EventLog(store.folder)
+    with storing(store.out), Lock(store.folder, log.tell) as lock:
+        shards = _begin(prepared, store, log)
+        watch = _Watch(prepared, lock, reserve)
+        runner = prepared.runner
+        runner.steering = Steering(log.tell, watch.may_begin)
+        rows = sum(len(report.shard) for report in prepared.done)
+        failed = sum(report.failed for report in prepared.done)
+        try:
+            # closing: an error or Ctrl-C here must end the workers now, not at garbage collection
+            with closing(runner.map(prepared.task, str(store.out), shards)) as finished:
+                for report in finished:
+                    lock.check()
+                    store.record(report)
+                    watch.add(report)
+                    rows, failed = rows + len(report.shard), failed + report.failed
+                    log.tell("shard", **{k: v for k, v in vars(report).items() if k != "sha256"})
+                    if progress is not None:
+                        progress(rows, prepared.task.samples, failed)
+            result = replace(open_sweep(store.out), task=prepared.task, plan=prepared.plan)
+            if result.done:
+                write_summary(result)
+        except BaseException as error:
+            _tell_end(log, error, rows)
+            raise
+        if watch.stopped:
+            log.tell("stopped", reason="deadline", rows=rows, failed=failed)
+        else:
+            log.tell("finished", rows=rows, failed=failed)
+        return result
+
+
+def _begin(prepared: Prepared, store: Store, log: EventLog) -> tuple[Shard, ...]:
+    """Put the manifest in place, sweep up after a dead process, and say what is to be done."""
+    task, plan = prepared.task, prepared.plan
+    begun = store.exists
+    if not begun or store.read_manifest()["samples"] != task.samples:
+        store.write_manifest(prepared.manifest)
+    for name in store.folder.names(SHARDS) if isinstance(store.folder, LocalFolder) else ():
+        if name.endswith(".tmp"):  # its writer died
+            store.folder.remove(f"{SHARDS}/{name}")
+    shards = plan.shards
+    if begun and store.folder.exists(LEDGER):
+        # the last word on what is done, now that nobody else adds to it
+        known = {(report.start, report.stop): report for report in prepared.done}
+        now = [r for r in store.done() if known.get((r.start, r.stop)) == r]
+        if len(now) != len(known):
+            shards = missing_shards(task.samples, [r.shard for r in now], plan.shard_size)
+    log.tell(
+        "resumed" if begun else "planned",
+        samples=task.samples,
+        done=task.samples - sum(map(len, shards)),
+        shards=len(shards),
+        shard_size=plan.shard_size,
+        workers=plan.workers,
+        executor=plan.executor,
+        engine=plan.engine,
+        seconds=round(plan.seconds, 3),
+        deadline=None if prepared.deadline is None else prepared.deadline.text,
+    )
+    log.tell("started", pid=os.getpid(), host=socket.gethostname())
+    return shards
+
+
+@final
+class _Watch:
+    """Whether another shard may be begun: the deadline, and whether the folder is still ours."""
+
+    def __init__(self, prepared: Prepared, lock: Lock, reserve: float) -> None:
+        self._deadline: Deadline | None = prepared.deadline
+        left = 0.0 if self._deadline is None else self._deadline.left
+        self._reserve = min(reserve, 0.25 * max(0.0, left))
+        startup = prepared.runner.startup if prepared.plan.workers > 1 else 0.0
+        self._pace = Pace(prepared.cost.seconds, startup)
+        self._lock = lock
+        self._stop = threading.Event()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the deadline kept a shard from being begun."""
+        return self._stop.is_set()
+
+    def add(self, report: ShardReport) -> None:
+        self._pace.add(report)
+
+    def may_begin(self, shard: Shard) -> bool:
+        if self._lock.lost or self._stop.is_set():
+            return False
+        if self._deadline is not None:
+            needed = MARGIN * self._pace.seconds(shard) + self._reserve
+            if needed > self._deadline.left:
+                self._stop.set()
+                return False
+        return True
+
+
+def _tell_end(log: EventLog, error: BaseException, rows: int) -> None:
+    reasons = {"KeyboardInterrupt": "SIGINT", "Terminated": "SIGTERM"}
+    name = type(error).__name__
+    if name in reasons or not isinstance(error, Exception):
+        log.tell("stopped", reason=reasons.get(name, name), rows=rows)
+    else:
+        log.tell("failed", error=f"{name}: {error}", rows=rows)

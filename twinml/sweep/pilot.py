@@ -1,0 +1,78 @@
+"""A pilot: a few rows simulated and thrown away, to know what the rest will cost."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from twinml.sweep.task import Task
+
+LONG_ENOUGH = 0.15  # seconds of a run whose time per row is to be believed
+LEAST_ROWS = 64
+# What one row of a block costs beside its columns: states, steps, arguments, numbers each of 8 B.
+_WORKING = 24
+
+
+@final
+@dataclass(frozen=True)
+class Cost:
+    """What rows cost on one worker.
+
+    Args:
+        seconds: Per row, simulated and written.
+        call: Seconds that each piece costs on top, however few its rows.
+        base: Bytes of a worker before its first row.
+        row: Bytes of memory per row of the piece in hand.
+    """
+
+    seconds: float
+    call: float = 0.0
+    base: float = 0.0
+    row: float = 0.0
+
+    def memory(self, piece: int) -> float:
+        """Bytes of one worker that holds pieces of so many rows."""
+        return self.base + self.row * piece
+
+
+def measure(task: Task, columns: int) -> Cost:
+    """Run growing ranges of the sweep's first rows until one takes long enough to be measured."""
+    from twinml.sweep.block import simulate_blocks
+
+    most = min(task.samples, task.block)
+    rows, before = min(LEAST_ROWS, most), (0, 0.0)
+    while True:
+        begin = time.perf_counter()
+        for _ in simulate_blocks(task, 0, rows):
+            pass
+        taken = time.perf_counter() - begin
+        if taken >= LONG_ENOUGH or rows >= most:
+            break
+        before = (rows, taken)
+        # as many as the time calls for, and no leap that a slow first row would make costly
+        rows = min(most, max(2 * rows, min(16 * rows, int(rows * LONG_ENOUGH / max(taken, 1e-6)))))
+    slope = (taken - before[1]) / (rows - before[0])
+    seconds = min(max(slope, 0.25 * taken / rows), taken / rows)
+    states = task.model.declared.width
+    return Cost(
+        seconds=seconds + _WRITING * columns,
+        call=max(0.0, taken - seconds * rows),
+        base=resident(),
+        row=8.0 * (2 * columns + 4 * states + _WORKING),
+    )
+
+
+# Seconds that a number costs to be written, measured for zstd on one core of 2020.
+_WRITING = 1.5e-8
+
+
+def resident() -> float:
+    """Bytes of memory that this process holds; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return float(pages * os.sysconf("SC_PAGE_SIZE"))
