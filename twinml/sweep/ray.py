@@ -227,9 +227,9 @@ class _Crew:
         has = ", ".join(
             f"{free.get(name, 0):g} of {total.get(name, 0):g} {name} free" for name in need
         )
-        lacking = [
-            name for name, count in need.items() if count > free.get(name, 0)
-        ] or ["memory or another resource"]
+        lacking = [name for name, count in need.items() if count > free.get(name, 0)] or [
+            "memory or another resource"
+        ]
         needs = " and ".join(f"{count:g} {name}" for name, count in need.items() if count)
         return (
             f"Ray ({self.options['address']}) has no room for a worker: {' and '.join(lacking)} "
@@ -351,8 +351,9 @@ def _nodes(ray: Any, options: Mapping[str, Any]) -> Iterator[None]:
                 subprocess.Popen(
                     [
                         "srun", "--nodes=1", "--ntasks=1", f"--nodelist={node.name}", "--overlap",
-                        f"--cpus-per-task={node.cpus}", "--mem=0", "--quiet", "--kill-on-bad-exit=0",
-                        sys.executable, "-P", "-m", "twinml.sweep.ray", "node", content,
+                        f"--cpus-per-task={node.cpus}", "--mem=0", "--quiet",
+                        "--kill-on-bad-exit=0", sys.executable, "-P", "-m", "twinml.sweep.ray",
+                        "node", content,
                     ],
                     stdin=subprocess.DEVNULL,
                     stdout=sys.stderr,
@@ -405,7 +406,8 @@ def _room(resources: Mapping[str, float], options: Mapping[str, Any]) -> int:
 def node(options: dict[str, Any]) -> int:
     """This machine as part of a cluster, until SIGTERM."""
     code = "from ray.scripts.scripts import main; main()"
-    with tempfile.TemporaryDirectory(prefix="tw-ray-", dir="/tmp", ignore_cleanup_errors=True) as at:
+    folder = tempfile.TemporaryDirectory(prefix="tw-ray-", dir="/tmp", ignore_cleanup_errors=True)
+    with folder as at:
         process = subprocess.Popen(
             [
                 sys.executable, "-P", "-c", code, "start", f"--address={options['address']}",
@@ -413,6 +415,8 @@ def node(options: dict[str, Any]) -> int:
                 f"--object-store-memory={STORE_BYTES}", "--disable-usage-stats",
             ],
             stdin=subprocess.DEVNULL,
+            # the sweep has ended, or begins elsewhere: nothing here is worth waiting for
+            env={**os.environ, "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"},
         )  # fmt: skip
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: process.terminate())

@@ -325,7 +325,9 @@ def _held() -> tempfile.TemporaryDirectory[str]:
     """A folder for the time of a sweep, with a name short enough for the sockets within."""
     place = tempfile.gettempdir()
     short = place if len(place) < 30 else "/tmp"
-    return tempfile.TemporaryDirectory(prefix="twinml-sweep-", dir=short, ignore_cleanup_errors=True)
+    return tempfile.TemporaryDirectory(
+        prefix="twinml-sweep-", dir=short, ignore_cleanup_errors=True
+    )
 
 
 @contextmanager

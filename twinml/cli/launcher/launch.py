@@ -163,7 +163,7 @@ def _check_task(task: Task, composed: Composed, console: Console) -> None:
     sweep that is gone on with were made by the same processor.
     """
     changes: dict[str, Any] = {}
-    solver = getattr(composed.typed, "solver", None)
+    solver: Any = getattr(composed.typed, "solver", None)
     if getattr(solver, "engine", None) == "cuda":
         changes["solver"] = dataclasses.replace(solver, engine="auto")
     if getattr(composed.typed, "resume", None):

@@ -1,0 +1,198 @@
+"""Sweeps as jobs of a real Slurm: killed, requeued, lost, refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import twinml as tw
+from tests.cli.small import put
+from tests.slurm.cluster import Cluster, missing, slurm
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"no Slurm: {missing()}")
+
+ROOT = Path(__file__).resolve().parents[2]
+PLANT = """\
+import time
+import twinml as tw
+
+class Slow(tw.Physics):
+    \"\"\"x' = -rate x, every evaluation of which takes a moment.\"\"\"
+
+    x = tw.State("1", initial=1.0)
+    rate = tw.Parameter("1/s", default=1.0, low=0.0)
+
+    def rhs(self, x, rate):
+        time.sleep(0.001)
+        return {"x": -rate * x}
+"""
+TWIN = "model: {_target_: plant.Slow}\n"
+SCENARIO = """\
+horizon: {start: 0, stop: 4, unit: s}
+vary:
+  rate: {distribution: uniform, low: 0.5, high: 2}
+quantities: {end: final(x)}
+"""
+SHARDS = 12
+WORDS = (
+    "sweep twin=slow scenario=fall solver.engine=eager sensitivity=0 workers=1 "
+    f"samples={SHARDS * 8192} shard_size=8192"
+).split()
+FAST = [*WORDS, "solver.engine=native", "samples=4096"]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with slurm(tmp_path_factory.mktemp("slurm")) as made:
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    put(tmp_path / "plant.py", PLANT)
+    put(tmp_path / "configs/twin/slow.yaml", TWIN)
+    put(tmp_path / "configs/scenario/fall.yaml", SCENARIO)
+    return tmp_path
+
+
+def start(words: list[str], folder: Path, cluster: Cluster | None) -> subprocess.Popen[str]:
+    environment = cluster.environment if cluster else os.environ
+    return subprocess.Popen(
+        [sys.executable, "-m", "twinml", *words],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TWINML_DEBUG": ""},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run(words: list[str], folder: Path, cluster: Cluster | None = None) -> tuple[int, str, str]:
+    process = start(words, folder, cluster)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode is not None and "Traceback" not in err, err
+    return process.returncode, out, err
+
+
+def until(ready: Callable[[], object], what: str, patience: float = 90.0) -> None:
+    deadline = time.monotonic() + patience
+    while not ready():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+def done(run: Path) -> int:
+    ledger = run / "ledger.jsonl"
+    return len(ledger.read_text().splitlines()) if ledger.exists() else 0
+
+
+def number(run: Path) -> str:
+    file = run / "slurm/job"
+    until(file.exists, "a job")
+    return file.read_text().strip()
+
+
+def table(run: Path) -> dict[str, bytes]:
+    found = tw.open_sweep(run).table()
+    return {name: found[name].tobytes() for name in found.names}
+
+
+def test_a_job_killed_half_way_and_requeued_gives_the_table_of_a_local_run(folder, cluster):
+    local = start([*WORDS, "out=local"], folder, None)
+    words = [*WORDS, "out=job", "launcher=slurm", "launcher.wait=true", "launcher.time=10min"]
+    waiting = start(words, folder, cluster)
+    until(lambda: done(folder / "job") >= 2, "two finished shards")
+    job = number(folder / "job")
+    cluster.call("scontrol", "requeue", job)
+    out, err = waiting.communicate(timeout=150)
+    assert waiting.returncode == 0, f"{out}{err}{cluster.logs()}"
+    assert f"job     {job}" in out and "start 2" in err and "completed" in err
+    log = (folder / "job/slurm" / f"{job}.log").read_text()
+    assert "Traceback" not in log, log
+    assert json.loads((folder / "job/provenance.json").read_text())["status"] == "done"
+    # no finished shard was computed again
+    starts = [json.loads(r)["start"] for r in (folder / "job/ledger.jsonl").open()]
+    assert sorted(starts) == [8192 * i for i in range(SHARDS)]
+    assert local.wait(timeout=120) == 0
+    assert table(folder / "job") == table(folder / "local")
+
+
+def test_a_job_whose_process_is_killed_is_seen_as_killed_and_goes_on_here(folder, cluster):
+    words = [*WORDS, "out=job", "launcher=slurm", "launcher.wait=true"]
+    waiting = start(words, folder, cluster)
+    until(lambda: done(folder / "job") >= 1, "a finished shard")
+    job = number(folder / "job")
+    again = run(["sweep", "resume=job", "launcher=slurm"], folder, cluster)
+    assert again[0] == 2 and f"still the run of job {job}" in again[2]
+    cluster.call("scancel", "--signal=KILL", "--full", job)
+    _, err = waiting.communicate(timeout=60)
+    assert waiting.returncode not in (0, 2) and f"ob {job}" in err, err
+    assert "resume=job" in err or "signal" in err
+    begun = tw.open_sweep(folder / "job")
+    assert 0 < begun.done < SHARDS * 8192
+    cancelled = start([*WORDS, "out=b", "launcher=slurm", "launcher.wait=true"], folder, cluster)
+    until(lambda: (folder / "b/manifest.json").exists(), "a begun sweep")
+    cluster.call("scancel", number(folder / "b"))
+    _, err = cancelled.communicate(timeout=60)
+    assert cancelled.returncode == 1 and "CANCELLED" in err and "resume=b" in err
+
+
+def test_what_slurm_refuses_leaves_nothing_behind(folder, cluster):
+    for words, code, says in [
+        (["launcher.partition=nix"], 2, "launcher.partition"),
+        (["launcher.mem=900T"], 2, "launcher.mem"),
+        (["launcher.nodes=2"], 2, "Choose executor=ray"),
+        (["launcher.time=5"], 2, "90min"),
+        (["scenario.horizon.stop=-1"], 2, "horizon"),
+    ]:
+        got, out, err = run([*FAST, "out=a", "launcher=slurm", *words], folder, cluster)
+        assert got == code and says in err and out == "", (words, err)
+        assert not (folder / "a").exists()
+    assert cluster.call("squeue", "-h") == ""
+
+
+def test_a_job_that_can_never_start_is_told_so(folder, cluster):
+    words = [*FAST, "out=a", "launcher=slurm", "launcher.partition=closed"]
+    code, out, err = run(words, folder, cluster)
+    job = number(folder / "a")
+    assert code == 0 and "waits for what it may never get: PartitionDown" in err
+    assert f"scancel {job}" in err and "twinml status a" in err
+    cluster.call("scancel", job)
+
+
+def test_ctrl_c_while_waiting_leaves_the_job_and_says_how_to_end_it(folder, cluster):
+    words = [*WORDS, "out=a", "launcher=slurm", "launcher.wait=true"]
+    waiting = start(words, folder, cluster)
+    until(lambda: done(folder / "a") >= 1, "a finished shard")
+    waiting.send_signal(signal.SIGINT)
+    _, err = waiting.communicate(timeout=30)
+    job = number(folder / "a")
+    assert waiting.returncode == 130 and f"job {job} goes on" in err and f"scancel {job}" in err
+    assert cluster.job(job)["JobState"] == "RUNNING"
+    cluster.call("scancel", job)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+def test_ray_over_the_nodes_of_a_job_gives_the_same_table(folder, cluster):
+    words = [*FAST, "samples=40000", "out=job", "launcher=slurm", "launcher.nodes=2"]
+    code, _, err = run(
+        [*(w for w in words if w != "workers=1"), "workers=2", "executor=ray",
+         "launcher.wait=true"], folder, cluster,
+    )  # fmt: skip
+    log = (folder / "job/slurm" / f"{number(folder / 'job')}.log").read_text()
+    assert code == 0, err + log
+    told = [json.loads(line) for line in (folder / "job/log.jsonl").open()]
+    assert sum(event["event"] == "worker_started" for event in told) == 2
+    run([*FAST, "samples=40000", "out=local"], folder)
+    assert table(folder / "job") == table(folder / "local")
+    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert f"{folder}" not in "".join(line for line in found.splitlines() if "sweep.ray" in line)
