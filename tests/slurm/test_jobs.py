@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,8 +53,9 @@ FAST = [*WORDS, "solver.engine=native", "samples=4096"]
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with slurm(tmp_path_factory.mktemp("slurm")) as made:
+def cluster():
+    # not below pytest's own folder, which is closed to others: munge asks for an open one
+    with tempfile.TemporaryDirectory(prefix="twinml-slurm-") as at, slurm(Path(at)) as made:
         yield made
 
 
@@ -64,9 +67,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(words: list[str], folder: Path, cluster: Cluster | None) -> subprocess.Popen[str]:
+@contextmanager
+def started(
+    words: list[str], folder: Path, cluster: Cluster | None
+) -> Iterator[subprocess.Popen[str]]:
     environment = cluster.environment if cluster else os.environ
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "twinml", *words],
         cwd=folder,
         env={**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TWINML_DEBUG": ""},
@@ -74,19 +80,26 @@ def start(words: list[str], folder: Path, cluster: Cluster | None) -> subprocess
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def run(words: list[str], folder: Path, cluster: Cluster | None = None) -> tuple[int, str, str]:
-    process = start(words, folder, cluster)
-    out, err = process.communicate(timeout=120)
+    with started(words, folder, cluster) as process:
+        out, err = process.communicate(timeout=120)
     assert process.returncode is not None and "Traceback" not in err, err
     return process.returncode, out, err
 
 
-def until(ready: Callable[[], object], what: str, patience: float = 90.0) -> None:
-    deadline = time.monotonic() + patience
+def until(ready: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Waits for something that a living process brings about."""
+    deadline = time.monotonic() + 90
     while not ready():
-        assert time.monotonic() < deadline, what
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
@@ -96,9 +109,7 @@ def done(run: Path) -> int:
 
 
 def number(run: Path) -> str:
-    file = run / "slurm/job"
-    until(file.exists, "a job")
-    return file.read_text().strip()
+    return (run / "slurm/job").read_text().strip()
 
 
 def table(run: Path) -> dict[str, bytes]:
@@ -107,13 +118,12 @@ def table(run: Path) -> dict[str, bytes]:
 
 
 def test_a_job_killed_half_way_and_requeued_gives_the_table_of_a_local_run(folder, cluster):
-    local = start([*WORDS, "out=local"], folder, None)
     words = [*WORDS, "out=job", "launcher=slurm", "launcher.wait=true", "launcher.time=10min"]
-    waiting = start(words, folder, cluster)
-    until(lambda: done(folder / "job") >= 2, "two finished shards")
-    job = number(folder / "job")
-    cluster.call("scontrol", "requeue", job)
-    out, err = waiting.communicate(timeout=150)
+    with started(words, folder, cluster) as waiting:
+        until(lambda: done(folder / "job") >= 2, waiting)
+        job = number(folder / "job")
+        cluster.call("scontrol", "requeue", job)
+        out, err = waiting.communicate(timeout=150)
     assert waiting.returncode == 0, f"{out}{err}{cluster.logs()}"
     assert f"job     {job}" in out and "start 2" in err and "completed" in err
     log = (folder / "job/slurm" / f"{job}.log").read_text()
@@ -122,27 +132,28 @@ def test_a_job_killed_half_way_and_requeued_gives_the_table_of_a_local_run(folde
     # no finished shard was computed again
     starts = [json.loads(r)["start"] for r in (folder / "job/ledger.jsonl").open()]
     assert sorted(starts) == [8192 * i for i in range(SHARDS)]
-    assert local.wait(timeout=120) == 0
+    assert run([*WORDS, "workers=2", "out=local"], folder)[0] == 0
     assert table(folder / "job") == table(folder / "local")
 
 
 def test_a_job_whose_process_is_killed_is_seen_as_killed_and_goes_on_here(folder, cluster):
     words = [*WORDS, "out=job", "launcher=slurm", "launcher.wait=true"]
-    waiting = start(words, folder, cluster)
-    until(lambda: done(folder / "job") >= 1, "a finished shard")
-    job = number(folder / "job")
-    again = run(["sweep", "resume=job", "launcher=slurm"], folder, cluster)
-    assert again[0] == 2 and f"still the run of job {job}" in again[2]
-    cluster.call("scancel", "--signal=KILL", "--full", job)
-    _, err = waiting.communicate(timeout=60)
+    with started(words, folder, cluster) as waiting:
+        until(lambda: done(folder / "job") >= 1, waiting)
+        job = number(folder / "job")
+        again = run(["sweep", "resume=job", "launcher=slurm"], folder, cluster)
+        assert again[0] == 2 and f"still the run of job {job}" in again[2], again
+        cluster.call("scancel", "--signal=KILL", "--full", job)
+        _, err = waiting.communicate(timeout=60)
     assert waiting.returncode not in (0, 2) and f"ob {job}" in err, err
     assert "resume=job" in err or "signal" in err
     begun = tw.open_sweep(folder / "job")
     assert 0 < begun.done < SHARDS * 8192
-    cancelled = start([*WORDS, "out=b", "launcher=slurm", "launcher.wait=true"], folder, cluster)
-    until(lambda: (folder / "b/manifest.json").exists(), "a begun sweep")
-    cluster.call("scancel", number(folder / "b"))
-    _, err = cancelled.communicate(timeout=60)
+    words = [*WORDS, "out=b", "launcher=slurm", "launcher.wait=true"]
+    with started(words, folder, cluster) as cancelled:
+        until((folder / "b/manifest.json").exists, cancelled)
+        cluster.call("scancel", number(folder / "b"))
+        _, err = cancelled.communicate(timeout=60)
     assert cancelled.returncode == 1 and "CANCELLED" in err and "resume=b" in err
 
 
@@ -162,7 +173,7 @@ def test_what_slurm_refuses_leaves_nothing_behind(folder, cluster):
 
 def test_a_job_that_can_never_start_is_told_so(folder, cluster):
     words = [*FAST, "out=a", "launcher=slurm", "launcher.partition=closed"]
-    code, out, err = run(words, folder, cluster)
+    code, _, err = run(words, folder, cluster)
     job = number(folder / "a")
     assert code == 0 and "waits for what it may never get: PartitionDown" in err
     assert f"scancel {job}" in err and "twinml status a" in err
@@ -171,10 +182,10 @@ def test_a_job_that_can_never_start_is_told_so(folder, cluster):
 
 def test_ctrl_c_while_waiting_leaves_the_job_and_says_how_to_end_it(folder, cluster):
     words = [*WORDS, "out=a", "launcher=slurm", "launcher.wait=true"]
-    waiting = start(words, folder, cluster)
-    until(lambda: done(folder / "a") >= 1, "a finished shard")
-    waiting.send_signal(signal.SIGINT)
-    _, err = waiting.communicate(timeout=30)
+    with started(words, folder, cluster) as waiting:
+        until(lambda: done(folder / "a") >= 1, waiting)
+        waiting.send_signal(signal.SIGINT)
+        _, err = waiting.communicate(timeout=30)
     job = number(folder / "a")
     assert waiting.returncode == 130 and f"job {job} goes on" in err and f"scancel {job}" in err
     assert cluster.job(job)["JobState"] == "RUNNING"

@@ -158,7 +158,7 @@ def test_an_address_where_nothing_listens_is_refused_before_any_work(tmp_path):
 
 
 def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path):
-    with pytest.raises(WorkerError, match="does not see .* file system that all nodes share"):
+    with pytest.raises(WorkerError, match=r"does not see .* file system that all nodes share"):
         RemoteWorker(b"", str(tmp_path), ".seen-1")
     (tmp_path / ".seen-1").write_text("of another sweep")
     with pytest.raises(WorkerError, match="does not see"):

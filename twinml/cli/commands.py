@@ -34,6 +34,7 @@ TOOLS = {
         Command("new", "twinml.cli.tools.new", "write a twin of one's own, ready to run"),
         Command("twins", "twinml.cli.tools.twins", "the twins found, and where"),
         Command("show", "twinml.cli.tools.show", "what a file or folder of ours holds"),
+        Command("status", "twinml.cli.tools.status", "how far a sweep is, from another terminal"),
         Command("data", "twinml.cli.tools.data", "what a record holds, and what is wrong with it"),
         Command("compare", "twinml.cli.tools.compare", "two runs, sweeps, artifacts compared"),
         Command("lint", "twinml.cli.tools.lint", "check scenario and twin files, all problems"),

@@ -72,7 +72,8 @@ def _run_each(
 
 def _run_one(job: Job, selection: Selection, folder: Path) -> Finished:
     try:
-        return Finished(selection.varied, 0, folder, execute(job))
+        outcome = execute(job)
+        return Finished(selection.varied, outcome.code, folder, outcome)
     except Exception as error:
         code = exit_code(error)
         text = str(error) if isinstance(error, TwinmlError) else f"{type(error).__name__}: {error}"

@@ -21,6 +21,9 @@ from twinml.cli.task import Job, Outcome, Task
 from twinml.errors import ConfigError, DataError, TwinmlError
 from twinml.run.directory import PROVENANCE, open_run
 
+# Words that are of one command and not of what it makes.
+_OF_ONE_COMMAND = ("out=", "resume=", "deadline=", "dry_run=")
+
 
 def run(task: Task, words: Sequence[str]) -> int:
     """Runs a task, once or for every combination of the values given with ``-m``."""
@@ -40,7 +43,8 @@ def run(task: Task, words: Sequence[str]) -> int:
         _require(task, composed, search)
     _tell_shadowed(jobs[0][1], search, console)
     if jobs[0][1].plain.get("dry_run"):
-        texts = (yaml.safe_dump(c.plain, sort_keys=False, allow_unicode=True) for _, c in jobs)
+        words = [task.name, *words]
+        texts = [_dry(Job(task, c, console, words, out=_out(task, c))) for _, c in jobs]
         print("---\n".join(texts), end="")
         return 0
     if any(is_launched(composed) for _, composed in jobs):
@@ -55,7 +59,16 @@ def run(task: Task, words: Sequence[str]) -> int:
     job = Job(task, composed, console, [task.name, *words], out=_out(task, composed))
     outcome = execute(job)
     report(outcome, job)
-    return 0
+    return outcome.code
+
+
+def _dry(job: Job) -> str:
+    """The resolved configuration, and as a comment below it the plan of a task that makes one."""
+    text = yaml.safe_dump(job.composed.plain, sort_keys=False, allow_unicode=True)
+    if job.task.plan is not None:
+        plan = job.task.plan(job.composed.typed, job)
+        text += "".join(f"# {line}\n" for line in plan.splitlines())
+    return text
 
 
 def execute(job: Job) -> Outcome:
@@ -118,7 +131,7 @@ def _with_earlier(task: Task, words: Sequence[str]) -> list[str]:
         )
     if "-m" in earlier or "--multirun" in earlier:
         return list(words)
-    return [*(w for w in earlier if not w.startswith(("out=", "resume="))), *words]
+    return [*(w for w in earlier if not w.startswith(_OF_ONE_COMMAND)), *words]
 
 
 def _out(task: Task, composed: Composed) -> Path | None:

@@ -27,7 +27,8 @@ class Outcome:
 
     ``headline`` names the metrics that stand for the whole in a multirun's table; as a mapping,
     by the heading of their column, so that different metrics can share one. ``notes`` are sentences
-    for the page.
+    for the page. ``code`` is the exit code: 1 for work that was stopped before its end, whose
+    results are of its beginning.
     """
 
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Outcome:
     written: Sequence[tuple[str, Path]] = ()
     headline: Mapping[str, str] | Sequence[str] = ()
     notes: Sequence[str] = ()
+    code: int = 0
 
 
 @dataclass
@@ -92,10 +94,10 @@ class Job:
             raise type(error)(f"{self.composed.blame(group)}{error}") from error
 
     def finish(self, outcome: Outcome) -> None:
-        """Stores the metrics and marks the run as done."""
+        """Stores the metrics and marks the run as done, or as stopped before its end."""
         if self.run is not None:
             self.run.write_metrics(outcome.metrics)
-            self._end("done", 0)
+            self._end("stopped" if outcome.code else "done", outcome.code)
 
     def fail(self, error: BaseException, code: int) -> None:
         """Marks the run, if it was opened, as failed; after bad input nothing is left of it."""
@@ -116,7 +118,8 @@ class Job:
 class Task:
     """A word of the command line that does work.
 
-    ``out_is_run`` is false where ``out`` names the product itself, as for ``export``.
+    ``out_is_run`` is false where ``out`` names the product itself, as for ``export``. ``plan`` says
+    in words what would be done, for ``dry_run=true``.
     """
 
     name: str
@@ -127,3 +130,4 @@ class Task:
     needs: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     out_is_run: bool = True
+    plan: Callable[[Any, Job], str] | None = None

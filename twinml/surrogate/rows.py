@@ -120,7 +120,7 @@ def _names(table: Table, role: str, names: Sequence[str]) -> tuple[str, ...]:
     names = (names,) if isinstance(names, str) else tuple(names)
     if not names:
         raise ArgumentError(f"No {role}s are given; expected at least one column name.")
-    known = [name for name in table.names if name not in ("sample", "status")]
+    known = [name for name in table.names if name not in ("sample", "status", "rung")]
     for name in names:
         if name not in known:
             raise ArgumentError(

@@ -71,6 +71,8 @@ def _moment(value: Any) -> float | None:
     if not isinstance(value, str):
         return None
     text = value.strip()
+    if re.fullmatch(r"\d+(\.\d*)?", text):
+        return time.time() + float(text)
     parts = _PART.findall(text)
     if parts and not _PART.sub("", text):
         return time.time() + sum(float(number) * _UNITS[unit] for number, unit in parts)

@@ -132,7 +132,7 @@ def draft(
     Args:
         workers: That compute at once.
         shard_size: Rows per file; None to go by the cost.
-        startup: Seconds until a worker's first row.
+        startup: Seconds until the first row of a worker that has company.
         seconds: Until the deadline.
     """
     done = list(done)
@@ -140,6 +140,7 @@ def draft(
     size = shard_rows(missing, shape.columns, shape.unit, shard_size, cost, workers, seconds)
     shards = missing_shards(shape.samples, done, size)
     workers = max(1, min(workers, len(shards)))
+    startup = startup if workers > 1 else 0.0
     return Plan(
         samples=shape.samples, shards=shards, shard_size=size, block=shape.block,
         columns=shape.columns, engine=shape.engine, workers=workers, kernel=shape.kernel,
@@ -203,6 +204,8 @@ def shard_rows(
     wanted = max(1, wanted, -(-missing // MOST_SHARDS))
     # shards of one size, rather than a small one at the end
     count = -(-missing // wanted)
+    if count > 1:  # and as many for each worker
+        count = -(-count // workers) * workers
     return max(1, -(-missing // max(1, count * unit))) * unit
 
 

@@ -115,7 +115,7 @@ def prepare(
     width = runner.width(task, cost.seconds * missing)
     plan = draft(
         shape, [report.shard for report in done], cost, width, shard_size, runner.name,
-        runner.startup if width > 1 else 0.0, None if by is None else by.left,
+        runner.startup, None if by is None else by.left,
     )  # fmt: skip
     content = {"schema": SCHEMA if manifest is None else manifest["schema"], **_manifest(task)}
     return Prepared(task, store, done, content, plan, cost, runner, by)

@@ -45,19 +45,20 @@ class Pace:
 
 @final
 class ProgressText:
-    """A note for the console: ``52,300 rows/s, 12 s left, 3 failed``."""
+    """A note for the console: ``52,300 rows/s, 12 s left, 3 failed``.
 
-    def __init__(self) -> None:
-        self._begin: tuple[float, int] | None = None
+    Args:
+        before: Rows that were done already.
+    """
+
+    def __init__(self, before: int = 0) -> None:
+        self._begin, self._before = time.monotonic(), before
 
     def __call__(self, rows: int, total: int, failed: int) -> str:
-        now = time.monotonic()
-        if self._begin is None:
-            self._begin = now, rows
-        begin, before = self._begin
+        passed = time.monotonic() - self._begin
         text = f"{failed:,} failed"
-        if rows > before and now > begin:
-            rate = (rows - before) / (now - begin)
+        if rows > self._before and passed > 0:
+            rate = (rows - self._before) / passed
             left = "" if rows >= total else f", {shown_time((total - rows) / rate)} left"
             text = f"{rate:,.0f} rows/s{left}, {text}"
         return text

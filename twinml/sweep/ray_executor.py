@@ -106,7 +106,7 @@ class RayExecutor(AbstractExecutor):
                 "pip install 'twinml[ray]', or use executor=local."
             )
 
-    def width(self, task: Task, seconds: float = 0.0) -> int:
+    def width(self, task: Task, seconds: float) -> int:
         if self.workers is not None:
             return self.workers
         gpus = self._gpus(task)
@@ -165,7 +165,7 @@ class RayExecutor(AbstractExecutor):
         with _held() as held, _token(place, token):
             task_file = Path(held) / "task.pickle"
             task_file.write_bytes(pickled(task))
-            workers = min(self.width(task), len(shards))
+            workers = min(self.width(task, 0.0), len(shards))
             options = {
                 "address": self.address,
                 "workers": workers,

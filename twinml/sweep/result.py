@@ -281,9 +281,8 @@ def _stored_summary(sweep: Sweep) -> dict[str, Any] | None:
     A row is a function of the sweep's identity and its number, so that equal identities and
     counts mean equal rows.
     """
-    path = Path(sweep.path) / SUMMARY
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(sweep.store.folder.read(SUMMARY))
         known = (content["schema"], content["identity"], content["samples"], content["done"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

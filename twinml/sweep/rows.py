@@ -113,11 +113,11 @@ def _batches(store: Store, report: ShardReport, size: int) -> Iterator[Table]:
     from twinml.data.table import Table
 
     path = store.shard_path(report.shard)
-    with open(path, "rb") as file:
+    with store.open_shard(report.shard) as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != report.sha256:
             raise IntegrityError(
                 f"{path} is not what the sweep wrote (its sha256 differs from the ledger's). "
-                "Delete it and resume the sweep; only its rows are computed again."
+                "Resume the sweep; only its rows are computed again."
             )
         file.seek(0)
         with pq.ParquetFile(file) as rows:

@@ -95,6 +95,10 @@ class Store:
         """Where a shard's file lies: a ``Path``, or an address as text."""
         return self._full(f"{SHARDS}/{shard.name}")
 
+    def open_shard(self, shard: Shard) -> Any:
+        """A shard's file, open for reading at any place."""
+        return self.folder.open(f"{SHARDS}/{shard.name}")
+
     def read_manifest(self) -> dict[str, Any]:
         """The manifest.
 

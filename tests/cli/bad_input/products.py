@@ -152,7 +152,7 @@ TRAIN: dict[str, Bad] = {
     ),
     "a shard that was changed": Bad(
         "train sweep=swp surrogate=gp",
-        ("swp/shards/000000000000.parquet", "sha256", "resume"),
+        ("swp/shards/000000000000.parquet", "sha256", "Resume the sweep"),
         given=("swp",),
         prepare=flipping("swp/shards/000000000000.parquet"),
         code=1,
@@ -214,7 +214,7 @@ VERIFY: dict[str, Bad] = {
         "verify empty", ("empty", "manifest.json"), prepare=lambda f: (f / "empty").mkdir(), code=1
     ),
     "a folder that is no artifact": Bad(
-        "verify swp", ("swp/manifest.json", "'sweep/1'"), given=("swp",), code=1
+        "verify swp", ("swp/manifest.json", "'sweep/2'"), given=("swp",), code=1
     ),
     "a file that is no artifact": Bad("verify kiln.csv", ("kiln.csv", "twinml export"), code=1),
     "an artifact with a flipped bit": Bad(

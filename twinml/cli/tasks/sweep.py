@@ -29,14 +29,21 @@ from twinml.cli.twin import (
     noise_step,
 )
 from twinml.errors import ConfigError, DataError, SweepError
+from twinml.run.directory import PROVENANCE
 
 if TYPE_CHECKING:
     from twinml.physics import Physics
     from twinml.scenario import Scenario
+    from twinml.sweep import Sweep
+    from twinml.sweep.prepare import Prepared
 
 TABLE = "table.parquet"
+SHARDS = "shards"
 MANIFEST = "manifest.json"
 MOST_BASE_SAMPLES = 2**20
+MOST_TABLE_ROWS = 2_000_000
+# Seconds, of the figures and of the summary of a row.
+FIGURES, SUMMARY = 6.0, 2e-6
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,9 @@ class SweepKeys(Common):
         None, "run or calibration.json that `calibrated` draws from; the twin's when unset"
     )
     resume: str | None = key(None, "an earlier run to go on with; its words are taken over")
+    shard_size: int | None = key(None, "rows of a file; some seconds of work when unset")
+    deadline: str | None = key(None, "when it must have ended: 90s, 2h, 2026-01-31T18:00")
+    dry_run: bool = key(False, "print the configuration and the plan, and stop")
     sensitivity: int = key(
         512, "base samples of the Sobol indices, best a power of two; 0 for none"
     )
@@ -62,69 +72,53 @@ class SweepKeys(Common):
 def sweep(config: SweepKeys, job: Job) -> Outcome:
     """Computes the missing rows, stores them, and says what came out."""
     from twinml.run.provenance import digest_source
-    from twinml.scenario import Scenario
-    from twinml.sweep import sweep as run_sweep
+    from twinml.sweep.execute import execute
+    from twinml.sweep.progress import ProgressText
 
     assert config.twin is not None
-    with job.blaming("twin"):
-        model = build_model(config.twin)
-    where = f"scenario {job.composed.choices['scenario']}"
-    with job.blaming("scenario"):
-        scenario = Scenario.from_mapping(config.scenario, where=where)
-    posterior, origin = load_posterior(config.twin, model, config.calibration)
-    arguments: dict[str, Any] = {
-        "seed": config.seed,
-        "executor": config.executor.arguments(),
-        "workers": config.workers,
-        "calibration": posterior,
-        "inputs": _driven(config.twin, model, scenario),
-        **solver_arguments(config.solver),
-    }
-    arguments["dt"] = noise_step(config.twin, model, config.solver.dt)
-    resumed = config.resume is not None
-    _check_place(config)
-    if config.samples < 1:
-        raise ConfigError(f"samples={config.samples} cannot be used: expected at least 1.")
-    check_base_samples("sensitivity", config.sensitivity, none_allowed=True)
-    # Planned once before the run directory is touched, so that bad input leaves nothing behind.
-    place = Path(config.resume) if config.resume else Path(config.out or "runs") / ".plan"
-    with job.blaming("scenario"):
-        run_sweep(
-            model, scenario, config.samples, dry_run=True, out=place, resume=resumed, **arguments
-        )
+    # Planned before the run directory is touched, so that bad input leaves nothing behind.
+    prepared, origin = _prepared(config, job)
+    task, plan = prepared.task, prepared.plan
     run = job.start(
-        {"model": digest_source(type(model)), "scenario": scenario.digest, **origin},
+        {"model": digest_source(type(task.model)), "scenario": task.scenario.digest, **origin},
         resume=config.resume,
     )
+    job.console.notice(f"{plan.text}.")
+    note = ProgressText(task.samples - plan.missing)
     with job.console.progress(f"sweep {config.twin.name}") as advance, _keeping(job, run.path):
-        done = run_sweep(
-            model,
-            scenario,
-            config.samples,
-            out=run.path,
-            resume=resumed,
-            progress=lambda rows, total, failed: advance(rows, total, f"{failed} failed"),
-            announce=lambda plan: job.console.notice(plan.text),
-            **arguments,
+        done = execute(
+            prepared,
+            run.path,
+            lambda rows, total, failed: advance(rows, total, note(rows, total, failed)),
+            reserve=_afterwards(config, prepared),
         )
-    table = run.path / TABLE
-    done.table().write_parquet(table)
+        if not done.done:
+            raise SweepError(
+                f"Nothing of the sweep would have been finished before the deadline: 0 of "
+                f"{done.samples:,} samples are done. Give a later deadline, or a smaller "
+                "shard_size."
+            )
+    written = [("table", _table(done, run.path, job))]
     metrics = summary_metrics(done)
     notes = [f"{name} {text}" for name, text in risk_lines(done)]
     notes += not_finite_lines(done)
     if 0 < done.failed < done.done:
         notes.append(f"{done.failed:,} of {done.done:,} samples failed: {reasons(done)}.")
+    if not done.complete:
+        notes.append(
+            f"Stopped before its deadline: {done.done:,} of {done.samples:,} samples are done, and "
+            f"all figures are of these. twinml sweep resume={run.path} goes on."
+        )
     for line in notes:
         job.console.notice(line)
     if done.failed == done.done:
         run.write_metrics(metrics)
         raise SweepError(
-            f"Every sample failed: {reasons(done)}. Their inputs are in {table}; look at one of "
-            "them with twinml simulate."
+            f"Every sample failed: {reasons(done)}. Their inputs are in {written[0][1]}; look at "
+            "one of them with twinml simulate."
         )
     indices = None
-    varies = done.task is not None and bool(done.task.bound.factors)
-    if config.sensitivity and varies:
+    if config.sensitivity and task.bound.factors and done.complete:
         with job.console.progress("sensitivity"):
             indices = done.sensitivity(config.sensitivity)
         metrics.update(sensitivity_metrics(indices))
@@ -134,13 +128,79 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
         metrics,
         columns,
         rows,
-        f"{config.twin.name}, {where}: {done.done:,} samples, {done.failed:,} failed",
-        [("table", table), *figures],
+        f"{config.twin.name}, {_where(job)}: {done.done:,} samples, {done.failed:,} failed",
+        [*written, *figures],
         headline=tuple(
             ["sweep.failed", *(f"sweep.{name}.mean" for name in done.quantities)],
         ),
         notes=notes,
+        code=0 if done.complete else 1,
     )
+
+
+def plan_text(config: SweepKeys, job: Job) -> str:
+    """What ``dry_run=true`` says; nothing is written."""
+    return _prepared(config, job)[0].plan.text
+
+
+def _prepared(config: SweepKeys, job: Job) -> tuple[Prepared, dict[str, str]]:
+    """Everything checked, measured and planned, and digests of what the calibration came from."""
+    from twinml.scenario import Scenario
+    from twinml.sweep.prepare import prepare
+
+    assert config.twin is not None
+    with job.blaming("twin"):
+        model = build_model(config.twin)
+    with job.blaming("scenario"):
+        scenario = Scenario.from_mapping(config.scenario, where=_where(job))
+    posterior, origin = load_posterior(config.twin, model, config.calibration)
+    _check_place(config)
+    if config.samples < 1:
+        raise ConfigError(f"samples={config.samples} cannot be used: expected at least 1.")
+    check_base_samples("sensitivity", config.sensitivity, none_allowed=True)
+    arguments = {
+        "seed": config.seed,
+        "executor": config.executor.arguments(),
+        "workers": config.workers,
+        "shard_size": config.shard_size,
+        "deadline": config.deadline,
+        "calibration": posterior,
+        "inputs": _driven(config.twin, model, scenario),
+        **solver_arguments(config.solver),
+        "dt": noise_step(config.twin, model, config.solver.dt),
+    }
+    place = Path(config.resume) if config.resume else Path(config.out or "runs") / ".plan"
+    with job.blaming("scenario"):
+        prepared = prepare(
+            model, scenario, config.samples, out=place, resume=bool(config.resume), **arguments
+        )
+    return prepared, origin
+
+
+def _where(job: Job) -> str:
+    return f"scenario {job.composed.choices['scenario']}"
+
+
+def _afterwards(config: SweepKeys, prepared: Prepared) -> float:
+    """Seconds that the summary, its figures and the sensitivity will take."""
+    factors = len(prepared.task.bound.factors)
+    indices = config.sensitivity * (factors + 2) * prepared.cost.seconds if factors else 0.0
+    return FIGURES + SUMMARY * prepared.task.samples + indices
+
+
+def _table(done: Sweep, folder: Path, job: Job) -> Path:
+    """One file of all rows, where it is of a size that people open; else the shards are it."""
+    if done.done <= MOST_TABLE_ROWS:
+        table = folder / TABLE
+        done.write_parquet(table)
+        return table
+    shards = folder / SHARDS
+    (folder / TABLE).unlink(missing_ok=True)  # of a smaller sweep before
+    job.console.notice(
+        f"the table of {done.done:,} rows stays in its shards; a Parquet reader takes the folder "
+        "as one table, and tw.open_sweep reads it."
+    )
+    return shards
 
 
 def solver_arguments(solver: SolverKeys) -> dict[str, Any]:
@@ -194,8 +254,17 @@ def _driven(twin: TwinKeys, model: Physics, scenario: Scenario) -> dict[str, Any
 
 def _check_place(config: SweepKeys) -> None:
     """Refuses to begin over a sweep, and to go on with nothing."""
+    for name, value in (("out", config.out), ("resume", config.resume)):
+        if value is not None and "://" in value:
+            raise ConfigError(
+                f"{name}={value} is an address; a run keeps its configuration and report in a "
+                "folder of this machine. Name one, or sweep from Python: "
+                f'tw.sweep(..., out="{value}").'
+            )
     if config.resume is not None:
-        if not (Path(config.resume) / MANIFEST).is_file():
+        folder = Path(config.resume)
+        # a run that ended before its first row has its words and no manifest yet
+        if not (folder / MANIFEST).is_file() and not (folder / PROVENANCE).is_file():
             raise DataError(
                 f"resume={config.resume} holds no sweep (no {MANIFEST}). Leave resume= away to "
                 "begin one, or name the run directory of an earlier sweep."
@@ -211,12 +280,22 @@ def _check_place(config: SweepKeys) -> None:
 
 @contextmanager
 def _keeping(job: Job, path: Path) -> Iterator[None]:
-    """When a sweep is stopped, says how to go on."""
+    """When a sweep is stopped, says what is kept and how to go on."""
+    from twinml.errors import LockedError
+    from twinml.sweep import open_sweep
+
     try:
         yield
+    except LockedError:
+        raise
     except BaseException:
         if (path / MANIFEST).is_file():
-            job.console.notice(f"finished rows are kept; twinml sweep resume={path} goes on.")
+            found = open_sweep(path)
+            rows = sum(len(report.shard) for report in found.reports)
+            job.console.notice(
+                f"{rows:,} of {found.samples:,} samples are finished and kept; "
+                f"twinml sweep resume={path} goes on."
+            )
         raise
 
 
@@ -228,6 +307,7 @@ TASK = Task(
     ),
     schema=SweepKeys,
     run=sweep,
+    plan=plan_text,
     groups=("experiment", "twin", "scenario", "solver", "executor", "launcher"),
     needs=("twin", "scenario"),
     examples=(
