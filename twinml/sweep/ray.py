@@ -355,14 +355,14 @@ def _nodes(ray: Any, options: Mapping[str, Any]) -> Iterator[None]:
                         "--kill-on-bad-exit=0", sys.executable, "-P", "-m", "twinml.sweep.ray",
                         "node", content,
                     ],
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE,  # srun hands its end on
                     stdout=sys.stderr,
                 )
             )  # fmt: skip
         yield
     finally:
         for step in steps:
-            step.terminate()
+            step.stdin.close()
         for step in steps:
             try:
                 step.wait(10)
@@ -404,7 +404,7 @@ def _room(resources: Mapping[str, float], options: Mapping[str, Any]) -> int:
 
 
 def node(options: dict[str, Any]) -> int:
-    """This machine as part of a cluster, until SIGTERM."""
+    """This machine as part of a cluster, until the input ends or SIGTERM comes."""
     code = "from ray.scripts.scripts import main; main()"
     folder = tempfile.TemporaryDirectory(prefix="tw-ray-", dir="/tmp", ignore_cleanup_errors=True)
     with folder as at:
@@ -420,6 +420,12 @@ def node(options: dict[str, Any]) -> int:
         )  # fmt: skip
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: process.terminate())
+
+        def read() -> None:
+            sys.stdin.read()
+            process.terminate()
+
+        threading.Thread(target=read, daemon=True).start()
         return process.wait()
 
 

@@ -14,6 +14,7 @@ import math
 import os
 import queue
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
@@ -89,7 +90,10 @@ class RayExecutor(AbstractExecutor):
                 "executor.cpus_per_worker=0 cannot be used: without CPU and GPU a worker would "
                 "occupy nothing, and any number of them would crowd one machine."
             )
-        if self.address not in (LOCAL, SLURM, "auto") and ":" not in self.address:
+        host, _, port = self.address.rpartition(":")
+        if self.address not in (LOCAL, SLURM, "auto") and not (
+            host and port.isdigit() and "//" not in host
+        ):
             raise ArgumentError(
                 f"executor.address={self.address} cannot be used: expected 'local' for a cluster "
                 "of its own, host:port of a running one, or 'slurm' inside a Slurm job."
@@ -107,6 +111,8 @@ class RayExecutor(AbstractExecutor):
             )
 
     def width(self, task: Task, seconds: float) -> int:
+        if self.address not in (LOCAL, SLURM, "auto"):
+            _refuse_silent(self.address)
         if self.workers is not None:
             return self.workers
         gpus = self._gpus(task)
@@ -188,8 +194,9 @@ class RayExecutor(AbstractExecutor):
     ) -> Generator[ShardReport, None, None]:
         """Give shards as workers get free, and pass on what comes back."""
         waiting = iter(shards)
-        asked = False  # whether the end was told
+        asked = connected = False  # whether the end was told
         for said in program:
+            connected = True
             if "event" in said:
                 facts = dict(said)
                 self.steering.tell(facts.pop("event"), **facts)
@@ -211,11 +218,32 @@ class RayExecutor(AbstractExecutor):
                 raise error
             elif "done" in said:
                 return
+        if not connected:
+            raise SweepError(
+                f"The Ray cluster ({self.address}) cannot be joined: it did not answer in time. "
+                "Check that it is up and of the same Ray version, or use executor=local."
+            )
         raise SweepError(
             f"The Ray cluster ({self.address}) is gone: {program.last_words()}. The finished "
             f"shards in {out} are kept; resume the sweep when there is a cluster again, or with "
             "executor=local."
         )
+
+
+def _refuse_silent(address: str) -> None:
+    """Refuses an address where nothing listens, for which Ray itself would wait long.
+
+    Raises:
+        ArgumentError: with the system's reason.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise ArgumentError(
+            f"executor.address={address} cannot be joined: {error}. Give host:port of a cluster "
+            "that runs (ray start --head prints it), or executor.address=local for one of its own."
+        ) from None
 
 
 @functools.cache
