@@ -11,12 +11,13 @@ SPREAD := -n auto --dist loadfile --max-worker-restart=0
 # The stamp is written last, so an interrupted set-up is done again.
 STAMP := $(VENV)/.complete
 
-.PHONY: help setup lint test test-all demo clean
+.PHONY: help setup lint slurm test test-all test-slurm demo clean
 
 help:
 	@echo "make test      install, lint, type check, tests (not the slow ones)"
 	@echo "make demo      install, then the worked example: calibrate, sweep, train, export, report"
 	@echo "make test-all  make test with the slow tests"
+	@echo "make test-slurm  sweeps as jobs of a real Slurm of two nodes, which root may install"
 	@echo "make lint      ruff and pyright only"
 	@echo "make clean     remove caches and build output; keeps $(VENV) and runs/"
 
@@ -31,11 +32,18 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-test: lint
+# Root on Debian gets Slurm for the tests; everybody else is told what they skip.
+slurm:
+	@sh tests/slurm/install
+
+test: lint slurm
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
-test-all: lint
+test-all: lint slurm
 	$(BIN)/python -m pytest $(SPREAD)
+
+test-slurm: $(STAMP) slurm
+	$(BIN)/python -m pytest tests/slurm
 
 demo: $(STAMP)
 	$(BIN)/twinml demo experiment=outbreak

@@ -16,6 +16,7 @@ from twinml.errors import DataError
 def test_a_checkout_offers_its_configs_and_kernels():
     assert (resources.configs() / "twin").is_dir()
     assert (resources.kernels() / "status.h").is_file()
+    assert (resources.slurm() / "sweep.sbatch").is_file()
 
 
 def test_a_wheel_offers_the_copies_packed_into_it(monkeypatch, tmp_path):
@@ -36,13 +37,13 @@ def test_an_unknown_record_is_refused_with_the_shipped_ones(monkeypatch, tmp_pat
         resources.data("influenza_1987.csv")
 
 
-def test_the_wheel_carries_configs_and_kernels_and_its_console_script(tmp_path):
+def test_the_wheel_carries_configs_kernels_scripts_and_its_console_script(tmp_path):
     root = Path(__file__).resolve().parent.parent
     words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)]
     subprocess.run([*words, str(root)], check=True, capture_output=True, text=True)
     (wheel,) = tmp_path.glob("*.whl")
     packed = set(zipfile.ZipFile(wheel).namelist())
-    for kind in ("configs", "kernels"):
+    for kind in ("configs", "kernels", "slurm"):
         for file in (root / kind).rglob("*.*"):
             assert f"twinml/_{kind}/{file.relative_to(root / kind).as_posix()}" in packed
     assert "twinml/cli/main.py" in packed

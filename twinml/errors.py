@@ -128,6 +128,8 @@ class SweepError(WorkError):
 
 class LauncherError(WorkError):
     """A batch system did not take a job, lost it or killed it."""
+
+
 class WorkerError(SweepError):
     """A worker cannot compute a sweep's rows as it was planned; the text names its host."""
 

@@ -1,6 +1,6 @@
-"""Where the files that ship with the package lie: configs, kernels, package data.
+"""Where the files that ship with the package lie: configs, kernels, batch scripts, package data.
 
-A wheel carries ``configs/`` and ``kernels/`` as ``twinml/_configs`` and ``twinml/_kernels``.
+A wheel carries ``configs/`` as ``twinml/_configs``, and ``kernels/`` and ``slurm/`` likewise.
 In a checkout, and in an editable install of one, they stand beside the package.
 """
 
@@ -26,6 +26,11 @@ def configs() -> Path:
 def kernels() -> Path:
     """The folder with the reviewed C++/CUDA headers."""
     return _shipped("kernels")
+
+
+def slurm() -> Path:
+    """The folder with batch scripts for Slurm."""
+    return _shipped("slurm")
 
 
 def data(name: str) -> Path:

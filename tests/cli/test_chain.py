@@ -264,7 +264,12 @@ TWIN = ["twin=outbreak", "scenario=small"]
         ),
         (["sweep", *TWIN, "calibration=cal", "scenario.vary.day.low=9"], 2, ["low"]),
         (["sweep", *TWIN, "calibration=cal", "executor.name=lokal"], 2, ["lokal", "local"]),
-        (["sweep", *TWIN, "calibration=cal", "executor=ray"], 2, ["No executor 'ray'", "local"]),
+        (["sweep", *TWIN, "calibration=cal", "executor=dask"], 2, ["No executor 'dask'", "ray"]),
+        (
+            ["sweep", *TWIN, "calibration=cal", "executor.address=a:1"],
+            2,
+            ["executor.address is no key of the executor 'local'"],
+        ),
         (["train", "surrogate=mlp"], 2, ["Which sweep?", "sweep=<run directory>"]),
         (["train", "sweep=cal"], 2, ["cal"]),
         (["train", "sweep=swp", "surrogate=gpp"], 2, ["No surrogate 'gpp'", "'gp'"]),

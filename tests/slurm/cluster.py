@@ -30,7 +30,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={folder}/munge/socket,cred_expire={requeue_wait}
 SlurmUser=root
 SlurmdUser=root
 CommunicationParameters=NoInAddrAny
@@ -86,7 +86,8 @@ class Cluster:
     def job(self, number: str) -> dict[str, str]:
         """The fields of one job."""
         shown = self.call("scontrol", "show", "job", "--oneliner", number)
-        return dict(word.partition("=")[::2] for word in shown.split() if "=" in word)
+        pairs = (word.partition("=") for word in shown.split())
+        return {name: value for name, _, value in pairs}
 
     def lose(self, node: str) -> None:
         """Kill a node's daemon, as when its machine stops."""
@@ -108,8 +109,13 @@ class Cluster:
 
 
 @contextmanager
-def slurm(folder: Path, kill_wait: int = 5) -> Iterator[Cluster]:
-    """Start munge, the controller and two nodes; at the end stop just these and their jobs."""
+def slurm(folder: Path, kill_wait: int = 10, requeue_wait: int = 5) -> Iterator[Cluster]:
+    """Start munge, the controller and two nodes; at the end stop just these and their jobs.
+
+    Args:
+        kill_wait: Seconds from SIGTERM to SIGKILL.
+        requeue_wait: About the seconds that a requeued job waits, which are 120 by default.
+    """
     folder.chmod(0o755)
     for name in ("munge", "state", *NODES):
         (folder / name).mkdir(mode=0o755)
@@ -121,7 +127,12 @@ def slurm(folder: Path, kill_wait: int = 5) -> Iterator[Cluster]:
         for name, port in zip(NODES, ports[1:], strict=True)
     )
     text = CONF.format(
-        host=_host(), folder=folder, controller_port=ports[0], nodes=nodes, kill_wait=kill_wait
+        host=_host(),
+        folder=folder,
+        controller_port=ports[0],
+        nodes=nodes,
+        kill_wait=kill_wait,
+        requeue_wait=requeue_wait,
     )
     (folder / "slurm.conf").write_text(text)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SBATCH_"))}
@@ -148,9 +159,9 @@ def _start_all(cluster: Cluster) -> None:
         cluster.restore(node)
 
     def idle() -> bool:
-        return cluster.call("sinfo", "-h", "-N", "-p", "debug", "-o", "%T", check=False).split() == [
-            "idle"
-        ] * len(NODES)
+        return cluster.call(
+            "sinfo", "-h", "-N", "-p", "debug", "-o", "%T", check=False
+        ).split() == ["idle"] * len(NODES)
 
     _until(cluster, idle, "two idle nodes")
 

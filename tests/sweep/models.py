@@ -51,3 +51,10 @@ class Deadly(Decay):
             Path(self.flag).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return {"x": u - rate * x}
+
+
+class DeadlyInShards(Deadly):
+    """Kills the first worker process that evaluates it for more rows than are tried beforehand."""
+
+    def rhs(self, x, rate, u):
+        return super().rhs(x, rate, u) if x.shape[0] > 8 else {"x": u - rate * x}

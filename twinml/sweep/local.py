@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
 from typing import final
 
 from twinml.errors import ArgumentError
+from twinml.sweep.allocation import cores
 from twinml.sweep.executor import AbstractExecutor, compute_shard
 from twinml.sweep.folder import open_folder
 from twinml.sweep.plan import Shard
@@ -67,4 +67,4 @@ def _slots(engine: str) -> int:
         import torch
 
         return max(1, torch.cuda.device_count())
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return cores()

@@ -143,9 +143,10 @@ class _Crew:
     def on_hello(self, worker: _Worker, said: Mapping[str, str]) -> None:
         """It runs; now it loads the task."""
         worker.name, worker.node, worker.state = said["name"], said["node"], "starting"
-        if said["error"]:
-            raise Refused(said["error"])
         self.say(event="worker_started", worker=worker.name)
+        if said["error"]:
+            refused = {"error": "WorkerError", "message": said["error"], "trace": ""}
+            return self.on_prepared(worker, refused)
         options = self.options
         ref = worker.actor.prepare.remote(self.content, options["out"], options["token"])
         self.call(worker, "prepared", ref)
@@ -226,9 +227,9 @@ class _Crew:
         has = ", ".join(
             f"{free.get(name, 0):g} of {total.get(name, 0):g} {name} free" for name in need
         )
-        lacking = [
-            name for name, count in need.items() if count > free.get(name, 0)
-        ] or ["memory or another resource"]
+        lacking = [name for name, count in need.items() if count > free.get(name, 0)] or [
+            "memory or another resource"
+        ]
         needs = " and ".join(f"{count:g} {name}" for name, count in need.items() if count)
         return (
             f"Ray ({self.options['address']}) has no room for a worker: {' and '.join(lacking)} "
@@ -350,17 +351,18 @@ def _nodes(ray: Any, options: Mapping[str, Any]) -> Iterator[None]:
                 subprocess.Popen(
                     [
                         "srun", "--nodes=1", "--ntasks=1", f"--nodelist={node.name}", "--overlap",
-                        f"--cpus-per-task={node.cpus}", "--mem=0", "--quiet", "--kill-on-bad-exit=0",
-                        sys.executable, "-P", "-m", "twinml.sweep.ray", "node", content,
+                        f"--cpus-per-task={node.cpus}", "--mem=0", "--quiet",
+                        "--kill-on-bad-exit=0", sys.executable, "-P", "-m", "twinml.sweep.ray",
+                        "node", content,
                     ],
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE,  # srun hands its end on
                     stdout=sys.stderr,
                 )
             )  # fmt: skip
         yield
     finally:
         for step in steps:
-            step.terminate()
+            step.stdin.close()
         for step in steps:
             try:
                 step.wait(10)
@@ -402,9 +404,10 @@ def _room(resources: Mapping[str, float], options: Mapping[str, Any]) -> int:
 
 
 def node(options: dict[str, Any]) -> int:
-    """This machine as part of a cluster, until SIGTERM."""
+    """This machine as part of a cluster, until the input ends or SIGTERM comes."""
     code = "from ray.scripts.scripts import main; main()"
-    with tempfile.TemporaryDirectory(prefix="tw-ray-", dir="/tmp", ignore_cleanup_errors=True) as at:
+    folder = tempfile.TemporaryDirectory(prefix="tw-ray-", dir="/tmp", ignore_cleanup_errors=True)
+    with folder as at:
         process = subprocess.Popen(
             [
                 sys.executable, "-P", "-c", code, "start", f"--address={options['address']}",
@@ -412,9 +415,17 @@ def node(options: dict[str, Any]) -> int:
                 f"--object-store-memory={STORE_BYTES}", "--disable-usage-stats",
             ],
             stdin=subprocess.DEVNULL,
+            # the sweep has ended, or begins elsewhere: nothing here is worth waiting for
+            env={**os.environ, "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"},
         )  # fmt: skip
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: process.terminate())
+
+        def read() -> None:
+            sys.stdin.read()
+            process.terminate()
+
+        threading.Thread(target=read, daemon=True).start()
         return process.wait()
 
 

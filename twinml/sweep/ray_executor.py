@@ -14,6 +14,7 @@ import math
 import os
 import queue
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,7 @@ class RayExecutor(AbstractExecutor):
     """
 
     name = "ray"
+    startup = 10.0  # a cluster of its own, and torch imported in its workers
 
     def __init__(
         self,
@@ -88,7 +90,10 @@ class RayExecutor(AbstractExecutor):
                 "executor.cpus_per_worker=0 cannot be used: without CPU and GPU a worker would "
                 "occupy nothing, and any number of them would crowd one machine."
             )
-        if self.address not in (LOCAL, SLURM, "auto") and ":" not in self.address:
+        host, _, port = self.address.rpartition(":")
+        if self.address not in (LOCAL, SLURM, "auto") and not (
+            host and port.isdigit() and "//" not in host
+        ):
             raise ArgumentError(
                 f"executor.address={self.address} cannot be used: expected 'local' for a cluster "
                 "of its own, host:port of a running one, or 'slurm' inside a Slurm job."
@@ -106,6 +111,8 @@ class RayExecutor(AbstractExecutor):
             )
 
     def width(self, task: Task, seconds: float) -> int:
+        if self.address not in (LOCAL, SLURM, "auto"):
+            _refuse_silent(self.address)
         if self.workers is not None:
             return self.workers
         gpus = self._gpus(task)
@@ -187,8 +194,9 @@ class RayExecutor(AbstractExecutor):
     ) -> Generator[ShardReport, None, None]:
         """Give shards as workers get free, and pass on what comes back."""
         waiting = iter(shards)
-        asked = False  # whether the end was told
+        asked = connected = False  # whether the end was told
         for said in program:
+            connected = True
             if "event" in said:
                 facts = dict(said)
                 self.steering.tell(facts.pop("event"), **facts)
@@ -210,11 +218,32 @@ class RayExecutor(AbstractExecutor):
                 raise error
             elif "done" in said:
                 return
+        if not connected:
+            raise SweepError(
+                f"The Ray cluster ({self.address}) cannot be joined: it did not answer in time. "
+                "Check that it is up and of the same Ray version, or use executor=local."
+            )
         raise SweepError(
             f"The Ray cluster ({self.address}) is gone: {program.last_words()}. The finished "
             f"shards in {out} are kept; resume the sweep when there is a cluster again, or with "
             "executor=local."
         )
+
+
+def _refuse_silent(address: str) -> None:
+    """Refuses an address where nothing listens, for which Ray itself would wait long.
+
+    Raises:
+        ArgumentError: with the system's reason.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise ArgumentError(
+            f"executor.address={address} cannot be joined: {error}. Give host:port of a cluster "
+            "that runs (ray start --head prints it), or executor.address=local for one of its own."
+        ) from None
 
 
 @functools.cache
@@ -237,8 +266,8 @@ def look(address: str, cpus: float, gpus: float, patience: float) -> int:
 class _Program:
     """``python -m twinml.sweep.ray``: one JSON value a line in both directions."""
 
-    def __init__(self, process: subprocess.Popen[str], patience: float, errors: Any) -> None:
-        self.process, self.errors = process, errors
+    def __init__(self, process: subprocess.Popen[str], patience: float) -> None:
+        self.process = process
         self.patience = 2 * patience + 30  # for the first line: connected, or why not
         self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -269,14 +298,9 @@ class _Program:
         return True
 
     def last_words(self) -> str:
-        """What it said on its way out."""
-        with contextlib.suppress(OSError):
-            self.errors.seek(0)
-            lines = [line.strip() for line in self.errors.read().splitlines() if line.strip()]
-            if lines:
-                return lines[-1][-300:]
+        """How it left."""
         code = self.process.poll()
-        return "it does not answer" if code is None else f"its driver ended with exit {code}"
+        return "it does not answer" if code is None else "the connection to it was lost"
 
     def close(self) -> None:
         """Ends it: its input ends, at which it ends what it started."""
@@ -307,30 +331,31 @@ def _started(mode: str, options: Mapping[str, Any], patience: float) -> Iterator
         # workers as eager as others; a secret of this cluster alone, not one stored for the user
         environment.update(RAY_worker_niceness="0", RAY_AUTH_MODE="token")
         environment["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "twinml.sweep.ray", mode, json.dumps(options)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is the caller's, who ends this program
-        )
-        program = _Program(process, patience, errors)
-        try:
-            yield program
-        finally:
-            program.close()
-            assert process.stdout is not None
-            process.stdout.close()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "twinml.sweep.ray", mode, json.dumps(options)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=None if os.environ.get("TWINML_DEBUG") else subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        start_new_session=True,  # Ctrl-C is the caller's, who ends this program
+    )
+    program = _Program(process, patience)
+    try:
+        yield program
+    finally:
+        program.close()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def _held() -> tempfile.TemporaryDirectory[str]:
     """A folder for the time of a sweep, with a name short enough for the sockets within."""
     place = tempfile.gettempdir()
     short = place if len(place) < 30 else "/tmp"
-    return tempfile.TemporaryDirectory(prefix="twinml-sweep-", dir=short, ignore_cleanup_errors=True)
+    return tempfile.TemporaryDirectory(
+        prefix="twinml-sweep-", dir=short, ignore_cleanup_errors=True
+    )
 
 
 @contextmanager

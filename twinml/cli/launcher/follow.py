@@ -61,9 +61,7 @@ def never_starts(job: JobState) -> bool:
     return job.state == "PENDING" and job.reason.split("(")[0].strip() in NEVER
 
 
-def follow(
-    job: Followed, console: Console, sleep: Callable[[float], None] = time.sleep
-) -> int:
+def follow(job: Followed, console: Console, sleep: Callable[[float], None] = time.sleep) -> int:
     """Waits until the job has ended.
 
     Returns:

@@ -80,10 +80,10 @@ def launch(
     run = RunDirectory.create(task.name, resumed or composed.plain.get("out"), resume=bool(resumed))
     folder = run.path / LAUNCHED
     extra = [f"executor.address={address}"] if address else []
-    script = job_script(
-        task.name, keys, [*_own(words), *extra], [*_own(given), *extra] if resumed else extra,
-        run.path.absolute(),
-    )  # fmt: skip
+    begin = [*_own(words), *extra]
+    # what a run's record does not hand on: all words that are new, or the deadline alone
+    later = [word for word in _own(given) if resumed or word.startswith("deadline=")]
+    script = job_script(task.name, keys, begin, [*later, *extra], run.path.absolute())
     new = not folder.exists()
     try:
         folder.mkdir(exist_ok=True)
@@ -163,7 +163,7 @@ def _check_task(task: Task, composed: Composed, console: Console) -> None:
     sweep that is gone on with were made by the same processor.
     """
     changes: dict[str, Any] = {}
-    solver = getattr(composed.typed, "solver", None)
+    solver: Any = getattr(composed.typed, "solver", None)
     if getattr(solver, "engine", None) == "cuda":
         changes["solver"] = dataclasses.replace(solver, engine="auto")
     if getattr(composed.typed, "resume", None):

@@ -81,7 +81,9 @@ def job_script(
 
 def _command(program: str, words: Sequence[str], last: str) -> str:
     margin = " " * (len(program) - len(program.lstrip()) + 4)
-    return " \\\n".join([program, *(f"{margin}{shlex.quote(word)}" for word in words), margin + last])
+    return " \\\n".join(
+        [program, *(f"{margin}{shlex.quote(word)}" for word in words), margin + last]
+    )
 
 
 def _word(value: object) -> str:

@@ -28,7 +28,10 @@ ABOUT = {
     "option": "launcher.extra",
 }
 CROWDED = ("job limit", "submit limit", "jobs limit", "submitlimit", "temporarily unable to accept")
-UNREACHED = ("unable to contact", "timed out", "connection refused", "authentication", "munge")
+UNREACHED = (
+    "unable to contact", "timed out", "connection refused", "authentication", "munge",
+    "configuration source",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

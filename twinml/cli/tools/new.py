@@ -1,4 +1,7 @@
-"""``twinml new NAME``: a twin of one's own, every file of which runs as it is."""
+"""``twinml new NAME``: a twin of one's own, every file of which runs as it is.
+
+``--slurm`` writes batch scripts instead.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import keyword
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -29,6 +32,7 @@ FILES = {
     "record.csv": "{name}.csv",
 }
 PURPOSE = ("the physics", "the twin", "what varies", "its test", "a synthetic record")
+SCRIPTS = {"sweep": "a sweep as a job", "train": "a training as a job"}
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
@@ -47,21 +51,52 @@ def run(words: Sequence[str]) -> int:
         "twinml new",
         description=(
             "Writes a twin that runs as it is, to be changed into your own: its physics, twin and "
-            "scenario files, a test and a synthetic record. Nothing is ever overwritten."
+            "scenario files, a test and a synthetic record. With --slurm: batch scripts that run "
+            "a sweep or a training on a cluster. Nothing is ever overwritten."
         ),
         epilog="Example: twinml new heat_exchanger writes heat_exchanger.py with HeatExchanger.",
         add_help=False,
     )
-    parser.add_argument("name", metavar="NAME", help="in lower case, such as kiln or heat_pump")
+    slurm = "--slurm" in words
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        nargs="?" if slurm else None,
+        help="in lower case, such as kiln or heat_pump",
+    )
+    parser.add_argument("--slurm", action="store_true", help="write slurm/*.sbatch")
     asked = parse(parser, words)
     if asked is None:
         return 0
+    if slurm:
+        return _write_scripts(asked.name)
     plan = make_plan(asked.name)
     write(plan)
     rows = [[shown(path), what] for path, what in zip(plan.texts, PURPOSE, strict=True)]
     Console().table(("written", ""), rows)
     print(_units(plan))
     print(f"Next, in this order:\n{_commands(plan.name)}")
+    return 0
+
+
+def _write_scripts(name: str | None) -> int:
+    if name is not None:
+        raise InputError(
+            f"'--slurm' writes batch scripts that serve every twin, so it takes no name. Write "
+            f"the twin '{name}' by twinml new {name}."
+        )
+    texts = {
+        Path("slurm", file.name): file.read_text(encoding="utf-8")
+        for file in sorted(resources.slurm().glob("*.sbatch"))
+    }
+    _refuse_present("slurm", texts)
+    write(Plan("slurm", "", texts))
+    Console().table(("written", ""), [[shown(path), SCRIPTS[path.stem]] for path in texts])
+    print(
+        "Set the account, partition and environment of your cluster in them, then\n"
+        "  sbatch slurm/sweep.sbatch twin=<name> scenario=<name> samples=100_000\n"
+        "or let twinml write and submit a script: twinml sweep ... launcher=slurm"
+    )
     return 0
 
 
@@ -78,13 +113,18 @@ def make_plan(name: str) -> Plan:
     for template, place in FILES.items():
         text = (TEMPLATES / template).read_text(encoding="utf-8")
         texts[Path(place.format(name=name))] = Template(text).substitute(values)
+    _refuse_present(name, texts)
+    return Plan(name, class_name, texts)
+
+
+def _refuse_present(name: str, texts: Iterable[Path]) -> None:
     there = [str(path) for path in texts if os.path.lexists(path)]
     if there:
+        do = "Move it away" if name == "slurm" else "Choose another name, or move it away"
         raise InputError(
             f"'{name}' is not written: {', '.join(there)} exist{'s' if len(there) == 1 else ''} "
-            "already, and nothing is overwritten. Choose another name, or move it away."
+            f"already, and nothing is overwritten. {do}."
         )
-    return Plan(name, class_name, texts)
 
 
 def _check_name(name: str, class_name: str) -> None:
