@@ -196,3 +196,30 @@ EXPRESSIONS: dict[str, Bad] = {
     ),
     "a change with Python": change("{at: 10, set: {fuel: open('/etc/passwd')}}", "change 1"),
 }
+
+RARE: dict[str, Bad] = {
+    "a tilt of what is not drawn": vary(f"{VARIED}\ntilt: {{los: 2}}", "tilt", "'los'", "'loss'"),
+    "a tilt of what has no normal score": vary(
+        "loss: {distribution: choice, values: [0.01, 0.02]}\ntilt: {loss: 2}",
+        "tilt loss",
+        "choice",
+        "no normal score",
+    ),
+    "a tilt in units of the quantity": vary(
+        f"{VARIED}\ntilt: {{loss: 300}}", "300 standard deviations", "not in units"
+    ),
+    "a tilt of a grid": vary(
+        f"{VARIED}\ndesign: grid\ntilt: {{loss: 2}}", "design: grid", "design: sobol"
+    ),
+    "a defensive share without a tilt": vary(f"{VARIED}\ndefensive: 0.2", "defensive", "no tilt"),
+    "a rare event without a comparison": Bad(
+        SWEEP + " rare.event=hottest", ("event", "'hottest'", "one comparison")
+    ),
+    "a rare event of an unknown quantity": Bad(
+        SWEEP + " 'rare.event=\"hotest > 400\"'", ("event", "'hotest'", "'hottest'")
+    ),
+    "an unknown estimator of a rare event": Bad(
+        SWEEP + " 'rare.event=\"hottest > 400\"' rare.estimator=subst",
+        ("estimator", "'subst'", "'subset'"),
+    ),
+}
