@@ -95,7 +95,7 @@ def swept(
             "memory": plan.memory,
             "bytes": plan.bytes,
             "workers": plan.workers,
-        },  # fmt: skip
+        },
         "text": plan.text,
         "stored": sum(report.size for report in done.reports),
         "sha256": table_digest(done) if digest else None,
