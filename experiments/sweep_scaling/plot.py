@@ -28,7 +28,7 @@ def overhead(found: dict[str, Any]) -> None:
         left = [a + b for a, b in zip(left, width, strict=True)]
     axes.invert_yaxis()
     axes.set(xlabel="seconds", title=f"{found['samples']:,} rows of tanks, 1,024 held steps")
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.savefig(RESULTS / "overhead.png", dpi=150)
 
 
