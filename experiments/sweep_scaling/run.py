@@ -52,7 +52,7 @@ def interleaved(contestants: dict[str, Any], repeats: int, scratch: Path) -> dic
     for _ in range(repeats):
         for name, asked in contestants.items():
             out = scratch / name
-            given = {} if asked["job"] == "bare" else {"out": str(out)}
+            given: dict[str, Any] = {} if asked["job"] == "bare" else {"out": str(out)}
             seen[name].append(job(**asked, **given))
             shutil.rmtree(out, ignore_errors=True)
             shown = {k: round(v, 2) for k, v in seen[name][-1].items() if isinstance(v, float)}
