@@ -22,6 +22,8 @@ _HOME = {
     "calibrate": "calibrate", "Calibration": "calibrate.calibration",
     "load_calibration": "calibrate.calibration",
     "Scenario": "scenario", "sweep": "sweep", "open_sweep": "sweep",
+    "rare_event": "sweep.rare", "propose_tilt": "sweep.rare",
+    "compare": "sweep",
     "fit": "surrogate", "load_surrogate": "surrogate",
     "export": "export", "verify": "export", "load_artifact": "export",
     "TwinmlError": "errors", "IntegrityError": "errors", "ParityError": "errors",

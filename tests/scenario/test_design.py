@@ -64,3 +64,45 @@ def test_bad_designs_and_seeds_are_refused():
             DESIGNS["sobol"].points(0, 1, 1, 1, seed)
     with pytest.raises(ScenarioError, match="latin design of 10"):
         DESIGNS["latin"].points(0, 11, 10, 1, 0)
+
+
+@pytest.mark.parametrize("name", [n for n, d in DESIGNS.items() if d.nested])
+@pytest.mark.parametrize("start", [2**30 - 3, 2**30 + 5, 2**32 - 1, 2**40, 2**50 + 7])
+def test_points_far_out_are_reached_directly_and_alone(name, start):
+    design = DESIGNS[name]
+    whole = design.points(start, start + 64, start + 64, 4, seed=9)
+    for i in (0, 17, 63):
+        alone = design.points(start + i, start + i + 1, 2**52, 4, seed=9)
+        assert alone[0].tobytes() == whole[i].tobytes()
+    assert len(np.unique(whole[:, 0])) == 64 and (whole > 0).all() and (whole < 1).all()
+
+
+def test_halton_points_are_the_permuted_digits_of_their_index():
+    tag = int.from_bytes(b"halton", "big")
+    key = np.random.SeedSequence(3, spawn_key=(tag,))
+    sequence = qmc.Halton(3, scramble=True, rng=np.random.default_rng(key))
+    for index in (5, 2**31 + 7, 2**40 + 1):
+        point = DESIGNS["halton"].points(index, index + 1, index + 1, 3, seed=3)[0]
+        for base, digits, found in zip((2, 3, 5), sequence._permutations, point, strict=True):
+            value, left = 0.0, index
+            for place, permuted in enumerate(digits, start=1):
+                value += float(permuted[left % base]) * float(base) ** -place
+                left //= base
+            assert found == pytest.approx(value, abs=1e-15)
+
+
+def test_sobol_integrates_far_better_than_random_at_2_to_14():
+    def error(name, start, seed):
+        points = DESIGNS[name].points(start, start + 2**14, start + 2**14, 5, seed)
+        # the mean of a product with interactions of all orders is exactly 1
+        return abs(np.prod(1 + 0.8 * (points - 0.5), axis=1).mean() - 1)
+
+    for start in (0, 2**31, 2**40):
+        errors = {n: np.mean([error(n, start, s) for s in range(4)]) for n in ("sobol", "random")}
+        assert errors["sobol"] < 1e-5 < 1e-3 < errors["random"]
+
+
+def test_sobol_ends_where_its_digits_do():
+    DESIGNS["sobol"].points(2**52 - 1, 2**52, 2**52, 2, 0)
+    with pytest.raises(ScenarioError, match="points end at 2"):
+        DESIGNS["sobol"].points(2**52, 2**52 + 1, 2**53, 2, 0)

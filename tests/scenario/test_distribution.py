@@ -73,3 +73,14 @@ def test_bad_distributions_are_refused_by_name(data, message):
 
 def test_every_distribution_cites_a_source():
     assert all(kind.source for kind in KINDS.values())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_moments_are_those_of_the_named_distribution(name):
+    keys, reference = CASES[name]
+    distribution = read_distribution(
+        {"distribution": "truncated" if name == "tail" else name, **keys}, "x"
+    )
+    values = distribution.quantile((np.arange(2**16) + 0.5) / 2**16)
+    assert values.mean() == pytest.approx(reference.mean(), rel=1e-3, abs=1e-6)
+    assert values.std() == pytest.approx(reference.std(), rel=3e-3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from twinml.data import Table
 from twinml.scenario import Scenario
 from twinml.sweep import Sweep, open_sweep
 from twinml.sweep.plan import Shard
-from twinml.sweep.store import Store
+from twinml.sweep.shard_file import write_shard
+from twinml.sweep.store import ShardReport, Store
 
 HORIZON = {"start": 0, "stop": 1}
 
 
 def store_sweep(
-    out: Path,
+    out: Path | str,
     columns: Mapping[str, Any],
     inputs: Sequence[str],
     quantities: Mapping[str, str],
@@ -60,8 +62,10 @@ def store_sweep(
         }
     )
     ends = [0, *cuts, rows]
-    for start, stop in zip(ends[:-1], ends[1:], strict=True):
+    for start, stop in pairwise(ends):
         part = table.rows(slice(start, stop))
         failed = int(np.count_nonzero(part["status"] & 47))
-        store.record(store.write_shard(Shard(start, stop), part, failed, 0.0))
+        shard = Shard(start, stop)
+        size, digest = write_shard(store, shard, [part.columns], part.units)
+        store.record(ShardReport(start, stop, failed, size, digest))
     return open_sweep(out)

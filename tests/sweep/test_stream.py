@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from tests.sweep.stored import store_sweep
 
+from tests.sweep.stored import store_sweep
 from twinml.errors import ArgumentError, IntegrityError
 from twinml.sweep.intervals import binomial_quantile, curve_half_width, quantile_ranks
 from twinml.sweep.moments import Moments

@@ -30,14 +30,7 @@ def write_page(outcome: Outcome, job: Job) -> Path | None:
     if job.run is None or (not job.resumed and (job.run.path / NAME).exists()):
         return None
     block = job.run.provenance()
-    page = Page(f"twinml {job.task.name}", outcome.title)
-    if outcome.rows:
-        page.table(outcome.columns, outcome.rows)
-    for note in outcome.notes:
-        page.paragraph(note)
-    for _, path in outcome.written:
-        if path.suffix == ".png":
-            page.figure(path, CAPTIONS.get(path.stem, path.stem.replace("_", " ")))
+    page = outcome.page or _begin(outcome, job)
     page.heading("Metrics")
     page.table(("metric", "value"), [[name, value] for name, value in outcome.metrics.items()])
     page.heading("To make it again")
@@ -59,3 +52,15 @@ def write_page(outcome: Outcome, job: Job) -> Path | None:
         }
     )
     return page.write(job.run.path / NAME)
+
+
+def _begin(outcome: Outcome, job: Job) -> Page:
+    page = Page(f"twinml {job.task.name}", outcome.title)
+    if outcome.rows:
+        page.table(outcome.columns, outcome.rows)
+    for note in outcome.notes:
+        page.paragraph(note)
+    for _, path in outcome.written:
+        if path.suffix == ".png":
+            page.figure(path, CAPTIONS.get(path.stem, path.stem.replace("_", " ")))
+    return page

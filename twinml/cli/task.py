@@ -27,8 +27,8 @@ class Outcome:
 
     ``headline`` names the metrics that stand for the whole in a multirun's table; as a mapping,
     by the heading of their column, so that different metrics can share one. ``notes`` are sentences
-    for the page. ``code`` is the exit code: 1 for work that was stopped before its end, whose
-    results are of its beginning.
+    for the page; ``page`` is the ``report.Page`` of a task that begins its own. ``code`` is the
+    exit code: 1 for work that was stopped before its end, whose results are of its beginning.
     """
 
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -39,6 +39,7 @@ class Outcome:
     headline: Mapping[str, str] | Sequence[str] = ()
     notes: Sequence[str] = ()
     code: int = 0
+    page: Any = None
 
 
 @dataclass

@@ -43,6 +43,7 @@ class Page:
 
     def __init__(self, title: str, subtitle: str) -> None:
         self.title = title
+        self.figures: list[Path] = []
         self.parts = [f"<h1>{escape(title)}</h1>", f'<p class="sub">{escape(subtitle)}</p>']
 
     def heading(self, text: str) -> None:
@@ -63,6 +64,7 @@ class Page:
 
     def figure(self, png: Path, caption: str) -> None:
         """A PNG, embedded, with the caption as its text alternative."""
+        self.figures.append(png)
         data = base64.b64encode(png.read_bytes()).decode()
         text = escape(caption)
         self.parts.append(

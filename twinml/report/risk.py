@@ -53,18 +53,29 @@ def risk_figure(path: Path, curve: Table, by: str, unit: str, event: str, level:
 
 
 def distribution_figure(
-    path: Path, values: Mapping[str, np.ndarray], units: Mapping[str, str]
+    path: Path,
+    values: Mapping[str, np.ndarray],
+    units: Mapping[str, str],
+    weights: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
-    """Histogram of each quantity with its 5, 50 and 95 % quantiles."""
+    """Histogram of each quantity with its 5, 50 and 95 % quantiles.
+
+    Args:
+        path: The PNG to write.
+        values: Quantity to values; those that are not finite are left out.
+        weights: What each value stands for, of the same shape; one each when None.
+    """
     rows = (len(values) + 1) // 2
     with figure(8.0, 2.5 * rows) as made:
         axes = made.subplots(rows, 2, squeeze=False).ravel()
         for axis, (name, column) in zip(axes, values.items(), strict=False):
-            finite = column[np.isfinite(column)]
+            keep = np.isfinite(column)
+            finite = column[keep]
+            mass = np.ones(len(finite)) if weights is None else weights[name][keep]
             # Few samples in many bins show noise, not a distribution.
             bins = min(60, max(8, int(np.sqrt(len(finite)))))
-            axis.hist(finite, bins=bins, color=BLUE, alpha=0.75)
-            for quantile in np.quantile(finite, (0.05, 0.5, 0.95)) if len(finite) else ():
+            axis.hist(finite, bins=bins, weights=mass, color=BLUE, alpha=0.75)
+            for quantile in _quantiles(finite, mass, (0.05, 0.5, 0.95)):
                 axis.axvline(quantile, color=INK, lw=1, ls="--")
             axis.set_xlabel(label(name, units[name]))
             axis.set_yticks([])
@@ -74,9 +85,20 @@ def distribution_figure(
         return save(made, path)
 
 
+def _quantiles(values: np.ndarray, mass: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    if len(values) == 0:
+        return np.empty(0)
+    if (mass == mass[0]).all():
+        return np.quantile(values, shares)
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(mass[order])
+    index = np.searchsorted(below, np.asarray(shares) * below[-1])
+    return values[order][np.minimum(index, len(values) - 1)]
+
+
 def sensitivity_figure(path: Path, indices: SobolIndices) -> Path:
     """First-order and total Sobol indices of every quantity, with bootstrap intervals."""
-    factors = [_short(factor) for factor in indices.factors]
+    factors = [factor_label(factor) for factor in indices.factors]
     rows = (len(indices.quantities) + 1) // 2
     with figure(8.0, (0.55 * len(factors) + 1.1) * rows) as made:
         axes = made.subplots(rows, 2, squeeze=False, sharey=True).ravel()
@@ -106,10 +128,12 @@ def sensitivity_figure(path: Path, indices: SobolIndices) -> Path:
         return save(made, path)
 
 
-def _short(factor: str) -> str:
-    if factor.startswith("calibrated("):
-        inside = factor.removeprefix("calibrated(").removesuffix(")").split(",")
-        return "calibrated:\n" + ", ".join(label(name.strip()) for name in inside)
+def factor_label(factor: str) -> str:
+    """A factor for an axis; the members of a group below its first word."""
+    kind, _, members = factor.partition("(")
+    if kind in ("calibrated", "correlated") and members:
+        inside = members.removesuffix(")").split(",")
+        return f"{kind}:\n" + ", ".join(label(name.strip()) for name in inside)
     return label(factor)
 
 

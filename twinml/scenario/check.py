@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, final
 
 from twinml.expression import Expression
 from twinml.scenario.constraint import check_acceptance
-from twinml.scenario.draw import acceptance, draw, draw_at, drawn_posterior, factors
+from twinml.scenario.draw import (
+    acceptance,
+    admissible,
+    draw,
+    draw_at,
+    draw_normal,
+    drawn_posterior,
+    factors,
+)
 from twinml.scenario.driven import bind_profiles
 from twinml.scenario.fit import (
     INITIAL,
@@ -26,6 +34,7 @@ from twinml.scenario.fit import (
     columns_of,
 )
 from twinml.scenario.horizon_unit import in_horizon_unit
+from twinml.scenario.tilt import bind_tilt
 from twinml.units import conversion
 
 if TYPE_CHECKING:
@@ -83,6 +92,16 @@ class BoundScenario:
         return self._converted(
             draw_at(self.scenario, self.posterior, points, known=self._known_as_drawn)
         )
+
+    def draw_normal(self, normals: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Values at independent standard normals (N, d), in the model's units, each (N,).
+
+        And which of the rows meet the constraints, (N,) bool; none is drawn again.
+        """
+        drawn = draw_normal(self.scenario, self.posterior, normals)
+        known = self._known_as_drawn
+        good = admissible(self.scenario, self.posterior, drawn, known)
+        return self._converted(drawn), good
 
     @cached_property
     def acceptance(self) -> dict[Factor, float]:
@@ -187,7 +206,7 @@ def bind(
     check_bounds(scenario, model, columns)
     check_profiles(scenario, model, columns, given)
     check_changes(scenario, model, columns)
-    check_constraints(scenario, model, columns, posterior is not None)
+    check_constraints(scenario, model, columns)
     check_quantities(scenario, model, columns)
     check_used(scenario, model, columns)
     check_given(model, {*given, *scenario.profiles, *(column.name for column in columns)})
@@ -206,6 +225,7 @@ def bind(
         driven=bind_profiles(scenario, model, posterior, columns),
     )
     if posterior is not None or not scenario.calibrated:
+        bind_tilt(scenario, posterior)
         for factor, accepted in bound.acceptance.items():
             check_acceptance(factor, accepted)
     return bound

@@ -48,15 +48,22 @@ class CorrelatedSet:
         """
         from scipy.special import ndtr, ndtri
 
-        columns = [np.ascontiguousarray(points[:, j]) for j in range(len(self.names))]
-        scores = [ndtri(column) for column in columns]
         result = np.empty_like(points)
+        result[:, 0] = points[:, 0]
+        scores = self.mix_scores(ndtri(points))
+        result[:, 1:] = np.clip(ndtr(scores[:, 1:]), EDGE, 1.0 - EDGE)
+        return result
+
+    def mix_scores(self, normals: np.ndarray) -> np.ndarray:
+        """Correlated standard normals of independent ones, shape (N, k) both."""
+        columns = [np.ascontiguousarray(normals[:, j]) for j in range(len(self.names))]
+        result = np.empty_like(normals)
         result[:, 0] = columns[0]
         for i in range(1, len(self.names)):
-            total = self.lower[i][0] * scores[0]
+            total = self.lower[i][0] * columns[0]
             for j in range(1, i + 1):
-                total = total + self.lower[i][j] * scores[j]
-            result[:, i] = np.clip(ndtr(total), EDGE, 1.0 - EDGE)
+                total = total + self.lower[i][j] * columns[j]
+            result[:, i] = total
         return result
 
 

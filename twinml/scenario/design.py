@@ -78,7 +78,8 @@ class Halton(Design):
 
         key = np.random.SeedSequence(seed, spawn_key=(_tag(self.name),))
         sequence = qmc.Halton(dimensions, scramble=True, rng=np.random.default_rng(key))
-        sequence.fast_forward(start)
+        # where the sequence goes on; its own fast_forward computes every point before
+        sequence.num_generated = start
         return np.clip(sequence.random(stop - start), 2.0**-53, 1.0 - 2.0**-53)
 
 

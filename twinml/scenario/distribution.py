@@ -31,6 +31,16 @@ class Distribution(ABC):
     def quantile(self, u: np.ndarray) -> np.ndarray:
         """Values at probabilities ``u`` in (0, 1), same shape."""
 
+    def from_normal(self, score: np.ndarray) -> np.ndarray:
+        """Values at standard normal scores, same shape: ``quantile(Phi(score))``.
+
+        In the upper tail Phi rounds to 1 and a score of 8.3 would be infinity; kinds that reach
+        there compute from the smaller of the two tail probabilities and keep their digits.
+        """
+        from scipy.special import ndtr
+
+        return self.quantile(ndtr(score))
+
     @property
     @abstractmethod
     def support(self) -> tuple[float, float]:
@@ -64,6 +74,12 @@ class Uniform(Distribution):
     def quantile(self, u: np.ndarray) -> np.ndarray:
         return self.low + (self.high - self.low) * u
 
+    def from_normal(self, score: np.ndarray) -> np.ndarray:
+        from scipy.special import ndtr
+
+        part = (self.high - self.low) * ndtr(-np.abs(score))
+        return np.where(score < 0, self.low + part, self.high - part)
+
     @property
     def support(self) -> tuple[float, float]:
         return self.low, self.high
@@ -84,6 +100,9 @@ class Normal(Distribution):
         from scipy.special import ndtri
 
         return self.mean + self.std * ndtri(u)
+
+    def from_normal(self, score: np.ndarray) -> np.ndarray:
+        return self.mean + self.std * score
 
     @property
     def support(self) -> tuple[float, float]:
@@ -108,6 +127,9 @@ class LogNormal(Distribution):
 
         return self.median * np.exp(self.sigma * ndtri(u))
 
+    def from_normal(self, score: np.ndarray) -> np.ndarray:
+        return self.median * np.exp(self.sigma * score)
+
     @property
     def support(self) -> tuple[float, float]:
         return 0.0, math.inf
@@ -126,10 +148,18 @@ class Triangular(Distribution):
     source: ClassVar[str] = "Johnson et al. (1995), vol. 2, ch. 26.9"
 
     def quantile(self, u: np.ndarray) -> np.ndarray:
+        return self._at(u, 1.0 - u)
+
+    def from_normal(self, score: np.ndarray) -> np.ndarray:
+        from scipy.special import ndtr
+
+        return self._at(ndtr(score), ndtr(-score))
+
+    def _at(self, below: np.ndarray, above: np.ndarray) -> np.ndarray:
         width, rise = self.high - self.low, self.mode - self.low
-        left = self.low + np.sqrt(u * width * rise)
-        right = self.high - np.sqrt((1.0 - u) * width * (self.high - self.mode))
-        return np.where(u * width < rise, left, right)
+        left = self.low + np.sqrt(below * width * rise)
+        right = self.high - np.sqrt(above * width * (self.high - self.mode))
+        return np.where(below * width < rise, left, right)
 
     @property
     def support(self) -> tuple[float, float]:
@@ -156,6 +186,14 @@ class Beta(Distribution):
 
         return self.low + (self.high - self.low) * betaincinv(self.alpha, self.beta, u)
 
+    def from_normal(self, score: np.ndarray) -> np.ndarray:
+        from scipy.special import betainccinv, betaincinv, ndtr
+
+        tail = ndtr(-np.abs(score))
+        lower = betaincinv(self.alpha, self.beta, tail)
+        upper = betainccinv(self.alpha, self.beta, tail)
+        return self.low + (self.high - self.low) * np.where(score < 0, lower, upper)
+
     @property
     def support(self) -> tuple[float, float]:
         return self.low, self.high
@@ -176,6 +214,13 @@ class Gamma(Distribution):
         from scipy.special import gammaincinv
 
         return self.scale * gammaincinv(self.shape, u)
+
+    def from_normal(self, score: np.ndarray) -> np.ndarray:
+        from scipy.special import gammainccinv, gammaincinv, ndtr
+
+        tail = ndtr(-np.abs(score))
+        lower, upper = gammaincinv(self.shape, tail), gammainccinv(self.shape, tail)
+        return self.scale * np.where(score < 0, lower, upper)
 
     @property
     def support(self) -> tuple[float, float]:
@@ -205,6 +250,15 @@ class Truncated(Distribution):
         sign, a, b, v = (-1.0, -high, -low, 1.0 - u) if low > 0 else (1.0, low, high, u)
         z = sign * ndtri(ndtr(a) + (ndtr(b) - ndtr(a)) * v)
         return np.clip(self.mean + self.std * z, *self.support)  # rounding at the ends only
+
+    def from_normal(self, score: np.ndarray) -> np.ndarray:
+        from scipy.special import ndtr, ndtri
+
+        a, b = ((x - self.mean) / self.std for x in self.support)
+        below = ndtri(ndtr(a) + (ndtr(b) - ndtr(a)) * ndtr(score))
+        above = -ndtri(ndtr(-b) + (ndtr(-a) - ndtr(-b)) * ndtr(-score))
+        z = np.where((a > 0) | ((b >= 0) & (score > 0)), above, below)
+        return np.clip(self.mean + self.std * z, *self.support)
 
     @property
     def support(self) -> tuple[float, float]:

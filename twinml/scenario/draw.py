@@ -18,6 +18,7 @@ from twinml.scenario.factor import (
     factors,
     sources,
 )
+from twinml.scenario.tilt import WEIGHT, bind_tilt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from twinml.scenario.constraint import Known
     from twinml.scenario.scenario import Scenario
 
-__all__ = ["Factor", "acceptance", "check_total", "draw", "draw_at", "drawn_posterior", "factors"]
+__all__ = [
+    "Factor", "acceptance", "admissible", "check_total", "draw", "draw_at", "draw_normal",
+    "drawn_posterior", "factors",
+]  # fmt: skip
 
 Columns = dict[str, np.ndarray]
 
@@ -48,8 +52,18 @@ def draw(
     """
     check_total(scenario, posterior, n_total)
     count = coordinates(scenario, posterior)
-    points = scenario.rule.points(start, stop, n_total, count, seed)
     ids = np.arange(start, stop)
+    tilt = bind_tilt(scenario, posterior)
+    if tilt is not None:
+        from scipy.special import ndtri
+
+        # the coordinate after all others says whether the sample is tilted
+        points = scenario.rule.points(start, stop, n_total, count + 1, seed)
+        moved = tilt.move(ndtri(points[:, :count]), points[:, count])
+        columns = draw_normal(scenario, posterior, moved)
+        _keep_constraints(scenario, posterior, columns, known, seed, ids)
+        return {WEIGHT: tilt.weight(moved), **columns}
+    points = scenario.rule.points(start, stop, n_total, count, seed)
     rows = ids if scenario.design == "table" else None
     return _drawn(scenario, posterior, points, rows, known, seed, ids)
 
@@ -75,6 +89,26 @@ def draw_at(
         Name to values, each (N,).
     """
     return _drawn(scenario, posterior, points, rows, known, 0, None)
+
+
+def draw_normal(scenario: Scenario, posterior: Posterior | None, normals: np.ndarray) -> Columns:
+    """Values at independent standard normals (N, d), whether they meet the constraints or not.
+
+    What ``draw_at`` gives at Phi of them without constraints, with digits in both tails, where
+    Phi rounds to 1.
+    """
+    return _unconstrained(scenario, posterior, normals, None, normal=True)
+
+
+def admissible(
+    scenario: Scenario, posterior: Posterior | None, columns: Columns, known: Known | None = None
+) -> np.ndarray:
+    """Which rows meet every constraint, (N,) bool."""
+    good = np.ones(len(next(iter(columns.values()))), dtype=bool)
+    for factor in factors(scenario, posterior):
+        if factor.conditions:
+            good &= met(factor, columns, known or _as_written(scenario))
+    return good
 
 
 def acceptance(
@@ -123,8 +157,21 @@ def _drawn(
     ids: np.ndarray | None,
 ) -> Columns:
     columns = _unconstrained(scenario, posterior, points, rows)
+    _keep_constraints(scenario, posterior, columns, known, seed, points if ids is None else ids)
+    return columns
+
+
+def _keep_constraints(
+    scenario: Scenario,
+    posterior: Posterior | None,
+    columns: Columns,
+    known: Known | None,
+    seed: int,
+    keys: np.ndarray,
+) -> None:
+    """Draw again, in place, what breaks a constraint; keyed by sample (N,) or by point (N, d)."""
     if not scenario.constraints:
-        return columns
+        return
     known = known or _as_written(scenario)
     varied = {name for source in sources(scenario, posterior) for name in source.names}
     constants = {name: column for name, column in columns.items() if name not in varied}
@@ -136,18 +183,22 @@ def _drawn(
         def make(trial: np.ndarray, factor: Factor = factor) -> Columns:
             return _of_factor(scenario, posterior, factor, trial)
 
-        keys = fingerprints(points[:, list(factor.dimensions)]) if ids is None else ids
-        redraw(factor, values, make, known, seed, keys)
-    return columns
+        ids = keys if keys.ndim == 1 else fingerprints(keys[:, list(factor.dimensions)])
+        redraw(factor, values, make, known, seed, ids)
 
 
 def _unconstrained(
-    scenario: Scenario, posterior: Posterior | None, points: np.ndarray, rows: np.ndarray | None
+    scenario: Scenario,
+    posterior: Posterior | None,
+    points: np.ndarray,
+    rows: np.ndarray | None,
+    normal: bool = False,
 ) -> Columns:
     columns: Columns = {}
     drawn = drawn_posterior(scenario, posterior)
     for source in sources(scenario, posterior):
-        columns |= _of_source(scenario, drawn, source, points[:, list(source.dimensions)], rows)
+        own = points[:, list(source.dimensions)]
+        columns |= _of_source(scenario, drawn, source, own, rows, normal)
     for name, varied in scenario.vary.items():
         if isinstance(varied.distribution, Fixed):
             columns[name] = varied.distribution.quantile(np.empty(len(points)))
@@ -179,24 +230,28 @@ def _of_source(
     source: Factor,
     points: np.ndarray,
     rows: np.ndarray | None,
+    normal: bool = False,
 ) -> Columns:
+    """The quantities of a source at points of its coordinates, or at normal scores of them."""
     from scipy.special import ndtri
 
     if source.calibrated and drawn is not None:
-        values = drawn.draw(ndtri(np.ascontiguousarray(points)))
+        scores = np.ascontiguousarray(points)
+        values = drawn.draw(scores if normal else ndtri(scores))
         return {name: values[:, j] for j, name in enumerate(drawn.names)}
+    mixed = points
     if source.correlated is not None:
-        mixed = source.correlated.mix(points)
-        uniforms = [np.ascontiguousarray(mixed[:, j]) for j in range(len(source.names))]
-    else:
-        uniforms = [np.ascontiguousarray(points[:, 0])] * len(source.names)
+        mix = source.correlated.mix_scores if normal else source.correlated.mix
+        mixed = mix(points)
     columns: Columns = {}
-    for name, u in zip(source.names, uniforms, strict=True):
+    for j, name in enumerate(source.names):
+        # columns of one table share one coordinate
+        own = np.ascontiguousarray(mixed[:, j if source.correlated is not None else 0])
         entry = scenario.vary[name].distribution
         if rows is not None and isinstance(entry, Tabled):
             columns[name] = entry.values[np.minimum(rows, len(entry.values) - 1)]
         else:
-            columns[name] = entry.quantile(u)
+            columns[name] = entry.from_normal(own) if normal else entry.quantile(own)
     return columns
 
 

@@ -127,8 +127,8 @@ def _bind(
                 varying[key] = Number(number)
                 continue
             values = values + number
-        else:
-            times = times + number * found.clock_scale
+        elif number != 0.0:  # moved knots would leave the time before the first one undefined
+            varying[key] = Number(number)
     if varying.get("shift") == Number(0.0):
         del varying["shift"]
     return Driven(name, Signal(times, values, profile.kind), varying, delays)  # type: ignore[arg-type]

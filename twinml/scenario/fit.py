@@ -147,9 +147,7 @@ def check_profiles(
             _check_fixed(expression, known, declared, f"{where}, {key}", "a profile")
 
 
-def check_constraints(
-    scenario: Scenario, model: Physics, columns: tuple[Column, ...], fitted: bool
-) -> None:
+def check_constraints(scenario: Scenario, model: Physics, columns: tuple[Column, ...]) -> None:
     declared = model.declared
     varied = {column.name for column in columns}
     known = {*declared.parameters, *varied}
@@ -157,11 +155,11 @@ def check_constraints(
         where = f"constraint {number}"
         _check_fixed(condition, known, declared, where, "a constraint")
         moves = {n for n in varied if not _constant(n, scenario)}
-        # without its calibration a scenario does not know yet what else is drawn
-        if not condition.names & moves and (fitted or not condition.names & set(known)):
+        if not condition.names & moves:
             raise ScenarioError(
                 f"{where}: '{condition.text}' holds nothing that varies, so that it is met by all "
-                f"samples or by none. Varied are {', '.join(sorted(moves)) or 'none'}."
+                f"samples or by none. Varied are {', '.join(sorted(moves)) or 'none'}; name a "
+                "calibrated quantity under vary, too."
             )
         for name in sorted(condition.names & set(declared.parameters) - varied):
             if model.default(name) is None:
@@ -241,6 +239,8 @@ def check_used(scenario: Scenario, model: Physics, columns: tuple[Column, ...]) 
         used |= change.value.names.union(*(time.names for time in change.times))
     for profile in scenario.profiles.values():
         used |= profile.names
+    for condition in scenario.constraints:
+        used |= condition.names
     for column in columns:
         if column.role == "free" and column.name not in used:
             declared = model.declared
@@ -248,7 +248,7 @@ def check_used(scenario: Scenario, model: Physics, columns: tuple[Column, ...]) 
             known = (*declared.parameters, *declared.inputs, *initial)
             raise ScenarioError(
                 f"vary {column.name}: {type(model).__name__} has no such parameter or input, and "
-                f"no change, profile or quantity uses it.{nearest(column.name, known)} "
+                f"no change, profile, constraint or quantity uses it.{nearest(column.name, known)} "
                 f"Known are {', '.join(known)}."
             )
 

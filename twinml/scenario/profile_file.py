@@ -112,11 +112,10 @@ def file_digest(profile: Profile, where: str) -> str:
 @final
 @dataclass(frozen=True, eq=False)
 class Knots:
-    """A profile in the model's units, (K,) each; model time units per horizon unit."""
+    """A profile in the model's units, (K,) each."""
 
     times: np.ndarray
     values: np.ndarray
-    clock_scale: float
 
 
 def knots(
@@ -169,7 +168,7 @@ def knots(
     keep = slice(first, last)
     scale, offset = conversion(rows.unit or unit, unit, f"{where}: unit")
     to_model, _ = conversion(clock, time_unit, f"{where}: time_unit")
-    return Knots(times[keep] * to_model, rows.values[keep] * scale + offset, to_model)
+    return Knots(times[keep] * to_model, rows.values[keep] * scale + offset)
 
 
 def _path(profile: Profile, where: str) -> Path:

@@ -34,6 +34,7 @@ from twinml.scenario.reading import (
     read_vary,
 )
 from twinml.scenario.rows import digest_file
+from twinml.scenario.tilt import DEFENSIVE, check_tilt, read_defensive, read_tilt
 from twinml.scenario.yaml_file import load_yaml
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ __all__ = ["RESERVED", "TAGS", "Horizon", "Scenario", "Varied"]
 # Keys of the YAML file that are not needed in every one.
 OPTIONAL = (
     "description", "tags", "vary", "correlation", "constraints", "profiles", "changes", "design",
-    "except", "exceedance",
+    "except", "exceedance", "tilt", "defensive",
 )  # fmt: skip
 
 
@@ -71,6 +72,9 @@ class Scenario:
         correlation: Coefficients between normal scores of varied quantities, {a: {b: 0.6}}.
         constraints: Comparisons of varied names and parameters that every sample meets.
         profiles: Input to file, or ``Profile``: inputs over time, scaled, shifted and delayed.
+        tilt: Name to shift of its samples, in s.d. of its normal score, for rare events; every
+            sample then has a ``weight``, its likelihood ratio, as a column of its own.
+        defensive: Share of samples that the tilt leaves alone; bounds the weights by its inverse.
 
     Raises:
         ScenarioError: A key, name or number that cannot be used.
@@ -89,6 +93,8 @@ class Scenario:
     correlation: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     constraints: tuple[Expression, ...] = ()
     profiles: Mapping[str, Profile] = field(default_factory=dict)
+    tilt: Mapping[str, float] = field(default_factory=dict)
+    defensive: float = DEFENSIVE
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -106,6 +112,9 @@ class Scenario:
         put("correlation", read_correlation(self.correlation, self.vary))
         put("constraints", read_constraints(self.constraints))
         put("profiles", read_profiles(self.profiles, self.vary))
+        put("tilt", read_tilt(self.tilt, self.vary))
+        put("defensive", read_defensive(self.defensive, self.tilt))
+        check_tilt(self)
         tabled = [n for n, v in self.vary.items() if isinstance(v.distribution, Tabled)]
         if self.design == "table" and not tabled:
             raise ScenarioError(
@@ -160,7 +169,9 @@ class Scenario:
             "constraints": [condition.text for condition in self.constraints],
             "profiles": {name: entry.to_mapping() for name, entry in self.profiles.items()},
         }
-        return {key: value for key, value in added.items() if value}
+        if self.tilt:
+            added |= {"tilt": dict(self.tilt), "defensive": self.defensive}
+        return {key: value for key, value in added.items() if value or key == "defensive"}
 
     @cached_property
     def digest(self) -> str:
@@ -215,6 +226,7 @@ class Scenario:
         the calibration's order. Coordinates of the design are given out in the same order, first
         to the quantities that are not calibrated, then to the calibrated ones in the
         calibration's order; columns of one table share one coordinate, fixed ones take none.
+        A tilted scenario has ``weight`` before them, the likelihood ratio of each sample.
 
         Raises:
             ScenarioError: A calibrated quantity and no posterior that has it, or constraints on

@@ -25,12 +25,17 @@ def sobol_points(start: int, stop: int, dimensions: int, seed: int) -> np.ndarra
             f"The Sobol design has {dimensions} dimensions; at most {MAX_DIMENSIONS} exist. "
             "Use design: random."
         )
+    if stop > 2**BITS:
+        raise ScenarioError(
+            f"The Sobol design was asked for sample {stop:,}; its points end at 2^{BITS}. "
+            "Use design: random, or a second sweep with another seed."
+        )
     columns, shift = _scrambled(dimensions, seed)
     index = np.arange(start, stop, dtype=np.uint64)
     points = np.empty((dimensions, len(index)))
     for dimension in range(dimensions):
         integer = np.full(len(index), shift[dimension])
-        for bit in range(int(stop).bit_length()):
+        for bit in range((int(stop) - 1).bit_length()):
             # all ones where the bit is set: selects the direction number without a branch
             mask = np.uint64(0) - ((index >> np.uint64(bit)) & np.uint64(1))
             integer ^= mask & columns[dimension, bit]

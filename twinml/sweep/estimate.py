@@ -57,9 +57,7 @@ class Curve:
     level: float
 
 
-def shares(
-    over_weight: Any, over_squares: Any, rows: Rows, level: float
-) -> tuple[Any, Any, Any]:
+def shares(over_weight: Any, over_squares: Any, rows: Rows, level: float) -> tuple[Any, Any, Any]:
     """Share of rows over a threshold with Wilson's interval.
 
     Args:
@@ -80,7 +78,8 @@ def shares(
     weight, square = np.where(rarer, over, rest), np.where(rarer, squares, rest_squares)
     base = rows.total - rows.lost.weight
     if base <= 0:  # the rows left out carry all the weight there is
-        return (np.full_like(over, math.nan),) * 3
+        nothing = np.full_like(over, math.nan)
+        return nothing, nothing, nothing
     p = np.clip(weight / base, 0.0, 1.0)
     spread = square - 2 * p * weight
     spread += p * p * (rows.total - 2 * rows.lost.weight + rows.lost.squares)
@@ -88,9 +87,11 @@ def shares(
     known = (error > 0) & (p > 0) & (p < 1)
     trials = np.where(known, p * (1 - p) / np.where(known, error, 1.0), rows.kept.effective)
     low, high = wilson_interval(p * trials, trials, level)
-    return tuple(
-        np.where(rarer, a, 1 - b) for a, b in ((p, p), (low, high), (high, low))
-    )  # pyright: ignore[reportReturnType]
+    return (
+        np.where(rarer, p, 1 - p),
+        np.where(rarer, low, 1 - high),
+        np.where(rarer, high, 1 - low),
+    )
 
 
 def quantiles(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from twinml.data.posterior import Posterior
-from twinml.errors import ArgumentError, SweepError
+from twinml.errors import ArgumentError
 from twinml.scenario import Scenario
+from twinml.sweep.reopen import evaluate, factors_of, task_of
 from twinml.sweep.rows import CHUNK, check_range, joined, read_rows, write_parquet
 from twinml.sweep.store import ShardReport, Store
 from twinml.sweep.stream import observe
@@ -25,10 +26,14 @@ from twinml.sweep.views import check_done, dataset, lazy_frame, to_xarray
 if TYPE_CHECKING:
     from twinml.data.table import Table
     from twinml.physics import Physics
+    from twinml.sweep.compare import Comparison
+    from twinml.sweep.morris import MorrisEffects
     from twinml.sweep.plan import Plan
     from twinml.sweep.sensitivity import SobolIndices
     from twinml.sweep.stream import Statistics
     from twinml.sweep.task import Task
+    from twinml.sweep.tornado import Tornado
+    from twinml.sweep.trajectories import Trajectories
 
 SUMMARY = "summary.json"
 
@@ -210,51 +215,101 @@ class Sweep:
         Raises:
             SweepError: No model, another one, or nothing varies.
         """
-        from twinml.sweep.block import simulate_values
         from twinml.sweep.sensitivity import sobol_indices
 
-        task = self.task
-        if task is None:
-            task = self._reopened(model, inputs)
-        elif model is not None or inputs is not None:
-            raise SweepError("This sweep knows its model; model= and inputs= follow open_sweep.")
-        factors = [(factor.label, factor.dimensions) for factor in task.bound.factors]
-        if not factors:
-            raise SweepError("Nothing varies in this scenario, so nothing has a sensitivity.")
+        task = task_of(self, model, inputs, "sensitivity")
 
         def simulate(points: np.ndarray) -> np.ndarray:
             # The noise is one more factor that is never exchanged: a point of the first matrix and
             # those mixed from it share theirs, the second matrix has its own.
             number = np.arange(len(points))
             ids = np.where(number // samples == 1, samples, 0) + number % samples
-            rows = simulate_values(task, task.bound.draw_at(points), ids)
-            return np.stack([rows.quantities[name] for name in self.quantities], axis=1)
+            return evaluate(task, points, ids)
 
         seed = task.seed if seed is None else seed
+        factors = factors_of(task)
         return sobol_indices(simulate, factors, self.quantities, samples, seed, level)
 
-    def _reopened(self, model: Physics | None, inputs: Mapping[str, Any] | None) -> Task:
-        from twinml.sweep.digest import identity
-        from twinml.sweep.task import SolverSettings, Task
+    def morris(
+        self,
+        trajectories: int = 64,
+        model: Physics | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        level: float = 0.9,
+        seed: int | None = None,
+    ) -> MorrisEffects:
+        """Elementary effects of every factor, from trajectories * (factors + 1) simulations.
 
-        if model is None:
-            raise SweepError(
-                f"{self.path} was opened without its model. Write sensitivity(model=...)."
-            )
-        known = self.manifest["identity"]
-        settings = {n: known[n] for n in SolverSettings().to_mapping() if n in known}
-        task = Task(
-            model, self.scenario, self.posterior, self.samples, known["seed"],
-            SolverSettings(**settings), dict(inputs or {}), known["block_size"],
-        )  # fmt: skip
-        given = identity(task)
-        for name in ("model source", "parameter values", "inputs"):
-            if given[name] != known[name]:
-                raise SweepError(
-                    f"{self.path} was computed with other {name} than given here, so its "
-                    "sensitivity would be another model's. Give the ones it was made with."
-                )
-        return task
+        Which factors matter at all, for a fraction of what Sobol indices cost. Quantities that are
+        drawn jointly (calibrated, correlated, of one table) move together as one factor; it has
+        ``mean_size`` only, as its direction means nothing.
+
+        Raises:
+            SweepError: As ``sensitivity``.
+            ArgumentError: Fewer than 4 trajectories.
+        """
+        from twinml.sweep.morris import morris_effects
+
+        task = task_of(self, model, inputs, "morris")
+        factors = factors_of(task)
+
+        def simulate(points: np.ndarray) -> np.ndarray:
+            return evaluate(task, points, np.arange(len(points)) // (len(factors) + 1))
+
+        seed = task.seed if seed is None else seed
+        return morris_effects(simulate, factors, self.quantities, trajectories, seed, level)
+
+    def tornado(
+        self,
+        level: float = 0.9,
+        model: Physics | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Tornado:
+        """Every factor alone from its low to its high quantile, the others at their medians.
+
+        It shows directions and sizes in the quantities' own units, and no interactions.
+
+        Args:
+            level: Share of a factor's values between its ends, 0.9 for 5 to 95 %.
+
+        Raises:
+            SweepError: As ``sensitivity``.
+        """
+        from twinml.sweep.tornado import tornado
+
+        task = task_of(self, model, inputs, "tornado")
+        return tornado(task, level, task.seed)
+
+    def trajectories(
+        self,
+        samples: Iterable[int] | int,
+        t: Any = None,
+        model: Physics | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Trajectories:
+        """Chosen samples simulated again, with everything over time.
+
+        The inputs are those in the table, bit for bit, and the noise is that of the sample's
+        number, so these are the paths behind the rows.
+
+        Args:
+            samples: Sample numbers, or how many to choose: the first ones of a design whose
+                beginnings are designs themselves, else a fixed random choice.
+            t: Times in the horizon's unit, (T,); how many, evenly spaced; 201 when None.
+
+        Raises:
+            ArgumentError: A sample that is not finished, or times outside the horizon.
+            SweepError: As ``sensitivity``.
+        """
+        from twinml.sweep.trajectories import simulate_again
+
+        return simulate_again(self, task_of(self, model, inputs, "trajectories"), samples, t)
+
+    def versus(self, baseline: Sweep, level: float = 0.9) -> Comparison:
+        """This sweep against a baseline, sample by sample; see ``twinml.compare``."""
+        from twinml.sweep.compare import compare
+
+        return compare(baseline, self, level)
 
     def __repr__(self) -> str:
         return f"Sweep({str(self.path)!r}, {self.done:,} of {self.samples:,} samples done)"

@@ -42,6 +42,20 @@ def read_rows(
     return rechunked(within(), size)
 
 
+def pick_rows(
+    store: Store, reports: Sequence[ShardReport], samples: np.ndarray, size: int = CHUNK
+) -> Table:
+    """The rows of some samples, in the order they are named; other shards are not read."""
+    found = []
+    for report in reports:
+        inside = samples[(samples >= report.start) & (samples < report.stop)]
+        if len(inside):
+            for part in read_rows(store, [report], int(inside.min()), int(inside.max()) + 1, size):
+                found.append(part.rows(np.isin(part["sample"], inside)))
+    table = joined(found)
+    return table.rows(np.searchsorted(table["sample"], samples))
+
+
 def rechunked(tables: Iterable[Table], size: int = CHUNK) -> Iterator[Table]:
     """The same rows in tables of ``size`` rows, the last one shorter."""
     held: list[Table] = []
@@ -111,6 +125,7 @@ def _batches(store: Store, report: ShardReport, size: int) -> Iterator[Table]:
     import pyarrow.parquet as pq
 
     from twinml.data.table import Table
+    from twinml.sweep.store import SHARDS
 
     path = store.shard_path(report.shard)
     with store.open_shard(report.shard) as file:

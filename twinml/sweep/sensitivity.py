@@ -85,13 +85,7 @@ def sobol_indices(
     """
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 8:
         raise ArgumentError(f"samples is {samples!r}; expected a whole number, at least 8.")
-    columns = [column for _, group in factors for column in group]
-    dimensions = len(columns)
-    if sorted(columns) != list(range(dimensions)) or not factors:
-        raise ArgumentError(
-            f"The factors use the coordinates {sorted(columns)}; expected each of 0 to "
-            f"{dimensions - 1} once."
-        )
+    dimensions = check_factors(factors)
     both = sobol_points(0, samples, 2 * dimensions, seed)
     base, other = both[:, :dimensions], both[:, dimensions:]
     batches = [base, other]
@@ -109,6 +103,21 @@ def sobol_indices(
         factors=names, quantities=tuple(quantities), samples=samples, used=used, level=level,
         **stacked,
     )  # fmt: skip
+
+
+def check_factors(factors: Sequence[tuple[str, Sequence[int]]]) -> int:
+    """The number of coordinates that the factors share out among them.
+
+    Raises:
+        ArgumentError: They do not name each coordinate once.
+    """
+    columns = sorted(column for _, group in factors for column in group)
+    if columns != list(range(len(columns))) or not factors:
+        raise ArgumentError(
+            f"The factors use the coordinates {columns}; expected each of 0 to "
+            f"{len(columns) - 1} once."
+        )
+    return len(columns)
 
 
 def _indices(values: np.ndarray, seed: int, level: float) -> dict[str, np.ndarray]:

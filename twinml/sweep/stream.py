@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from twinml.data.table import Table
     from twinml.scenario import Scenario
 
+RUNG = "rung"  # column: which rung of the ladder gave the row, 0 for none
 WEIGHT = "weight"  # column of a tilted sweep: the row's likelihood ratio
 SKETCH_BYTES = 96 * 2**20  # what all sketches together may hold
 MOST_ROOM, LEAST_ROOM = 1 << 20, 1 << 14
@@ -76,6 +77,7 @@ class Statistics:
     Args:
         rows, good: Rows seen, and those that did not fail.
         lost: The failed ones.
+        mended: Rows that a rung of the ladder saved, by its number.
         digests: sha256 of each column's values, little-endian, in sample order.
         weighted: Whether rows have weights.
     """
@@ -89,6 +91,7 @@ class Statistics:
     good: Sums = field(default_factory=Sums)
     lost: Sums = field(default_factory=Sums)
     hashes: dict[str, Any] = field(default_factory=dict)
+    mended: dict[int, int] = field(default_factory=dict)
 
     def add(self, chunk: Table) -> None:
         """Take in the next rows."""
@@ -101,6 +104,9 @@ class Statistics:
                                                          copy=False)
             )  # fmt: skip
         failed = (chunk["status"] & int(FAILURE)) != 0
+        if RUNG in chunk and chunk[RUNG].any():
+            for number, count in zip(*np.unique(chunk[RUNG], return_counts=True), strict=True):
+                self.mended[int(number)] = self.mended.get(int(number), 0) + int(count)
         self.failures.add(chunk["status"], failed, chunk.columns)
         weights = chunk[WEIGHT] if self.weighted else None
         good = ~failed
@@ -164,7 +170,7 @@ def sketch_room(quantities: int, weighted: bool) -> int:
 def _begin(chunk: Table, scenario: Scenario, failures: bool) -> Statistics:
     names = [name for name in scenario.quantities if name in chunk]
     weighted = WEIGHT in chunk
-    fixed = {"sample", "status", WEIGHT, *scenario.quantities}
+    fixed = {"sample", "status", RUNG, WEIGHT, *scenario.quantities}
     inputs = [name for name in chunk.names if name not in fixed] if failures else []
     asked = thresholds(scenario)
     room = sketch_room(len(names), weighted)

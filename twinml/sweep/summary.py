@@ -10,6 +10,7 @@ import numpy as np
 from twinml.errors import ArgumentError
 from twinml.sweep.estimate import Rows, exceedance_curve, quantiles, shares
 from twinml.sweep.intervals import student_quantile, wilson_interval
+from twinml.sweep.ladder import RUNGS
 from twinml.sweep.moments import Sums
 from twinml.sweep.rows import rechunked
 from twinml.sweep.stream import Quantity, Statistics, observe, reached
@@ -54,9 +55,10 @@ def describe(
 
     ``quantities`` has moments and quantiles with intervals, ``curves`` P(quantity > x) with its
     bands, ``exceedance`` the same at the thresholds asked for, ``reached`` the probability that a
-    ``first_time`` came at all, ``failures`` the failed rows by reason, ``where`` where among the
-    inputs they lie, ``weights`` the effective sample size of a tilted sweep, ``digests`` the
-    sha256 of every column. A number that does not exist is None.
+    ``first_time`` came at all, ``failures`` the failed rows by reason, ``mended`` those that the
+    ladder saved by its rungs, ``where`` where among the inputs the failed ones lie, ``weights``
+    the effective sample size of a tilted sweep, ``digests`` the sha256 of every column. A number
+    that does not exist is None.
     """
     if found is None:
         return {"schema": SCHEMA, "samples": samples, "done": 0, "failed": 0}
@@ -68,6 +70,9 @@ def describe(
         "done": found.rows,
         "failed": found.failures.count,
         "failures": found.failures.by_reason(),
+        "mended": {
+            RUNGS[number]: found.mended[number] for number in sorted(found.mended) if number
+        },
         "failed_share": _share(found, found.lost, _all_rows(found), level),
         "where": found.failures.where(),
         "treatment": f"{TREATMENT}; {WEIGHTED}" if found.weighted else TREATMENT,
@@ -257,9 +262,7 @@ def _sum(parts: list[Sums]) -> Sums:
 
 
 def _less(whole: Sums, part: Sums) -> Sums:
-    return Sums(
-        whole.count - part.count, whole.weight - part.weight, whole.squares - part.squares
-    )
+    return Sums(whole.count - part.count, whole.weight - part.weight, whole.squares - part.squares)
 
 
 def _weights(found: Statistics) -> dict[str, Any] | None:

@@ -65,6 +65,27 @@ FORM: dict[str, Bad] = {
         ("exceedance", "'hotest'", "'hottest'"),
         scenario("vary:", "exceedance: {hotest: 300}\nvary:"),
     ),
+    "an unknown tag": Bad(
+        SWEEP, ("tags", "'basline'", "'baseline'"), scenario("vary:", "tags: [basline]\nvary:")
+    ),
+    "a correlation with what is not varied": Bad(
+        SWEEP,
+        ("correlation", "'los'", "'loss'"),
+        scenario("vary:", "correlation: {los: {x: 1}}\nvary:"),
+    ),
+    "a constraint that nothing meets": Bad(
+        SWEEP,
+        ("loss > 0.06", "acceptance 0"),
+        scenario("vary:", "constraints: [loss > 0.06]\nvary:"),
+    ),
+    "a profile with a gap": Bad(
+        SWEEP,
+        ("duty.csv", "line 3", "'kw'", "missing"),
+        {
+            **scenario("vary:", "profiles: {fuel: {path: duty.csv, column: kw}}\nvary:"),
+            "duty.csv": "time,kw\n0,2\n30,\n60,2\n",
+        },
+    ),
     "a scenario's key from the command line": Bad(
         SWEEP + " scenario.horizn.stop=9", ("'horizn'", "'horizon'")
     ),
@@ -174,4 +195,31 @@ EXPRESSIONS: dict[str, Bad] = {
         "{at: 10 min, multiply: {loss: 2}}", "change 1", "10 min"
     ),
     "a change with Python": change("{at: 10, set: {fuel: open('/etc/passwd')}}", "change 1"),
+}
+
+RARE: dict[str, Bad] = {
+    "a tilt of what is not drawn": vary(f"{VARIED}\ntilt: {{los: 2}}", "tilt", "'los'", "'loss'"),
+    "a tilt of what has no normal score": vary(
+        "loss: {distribution: choice, values: [0.01, 0.02]}\ntilt: {loss: 2}",
+        "tilt loss",
+        "choice",
+        "no normal score",
+    ),
+    "a tilt in units of the quantity": vary(
+        f"{VARIED}\ntilt: {{loss: 300}}", "300 standard deviations", "not in units"
+    ),
+    "a tilt of a grid": vary(
+        f"{VARIED}\ndesign: grid\ntilt: {{loss: 2}}", "design: grid", "design: sobol"
+    ),
+    "a defensive share without a tilt": vary(f"{VARIED}\ndefensive: 0.2", "defensive", "no tilt"),
+    "a rare event without a comparison": Bad(
+        SWEEP + " rare.event=hottest", ("event", "'hottest'", "one comparison")
+    ),
+    "a rare event of an unknown quantity": Bad(
+        SWEEP + " 'rare.event=\"hotest > 400\"'", ("event", "'hotest'", "'hottest'")
+    ),
+    "an unknown estimator of a rare event": Bad(
+        SWEEP + " 'rare.event=\"hottest > 400\"' rare.estimator=subst",
+        ("estimator", "'subst'", "'subset'"),
+    ),
 }

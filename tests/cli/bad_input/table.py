@@ -18,6 +18,7 @@ SECTIONS: dict[str, dict[str, Bad]] = {
     "A scenario's form": scenarios.FORM,
     "What a scenario varies": scenarios.VARY,
     "A scenario's expressions": scenarios.EXPRESSIONS,
+    "A rare event": scenarios.RARE,
     "Where a run goes": products.OUT,
     "Going on with a sweep": products.RESUME,
     "A calibration to draw from": products.CALIBRATION,

@@ -97,7 +97,7 @@ def _peeled(
 
 # What is said of the rest once a part has been put aside, with the name that was lost.
 FOLLOWING = (
-    re.compile(r"vary ([\w.]+): .* no change, profile or quantity uses it"),
+    re.compile(r"vary ([\w.]+): .* no change, profile, constraint or quantity uses it"),
     re.compile(r"correlation names '([\w.]+)'"),
     re.compile(r"'([\w.]+)' of \w+ has no default"),
 )
@@ -164,7 +164,7 @@ def _put_aside(data: dict[str, Any], key: Key, model: Physics | None, gone: bool
     if len(key) > 2:
         del data[key[0]][key[1]][key[2]]
         return True
-    group, name = key
+    group, name = key[0], key[1]
     if group == "changes":
         targets = list(model.declared.parameters) if model is not None else ["x"]
         calm = {"at": 0, "multiply": {targets[0]: 1}} if targets else None

@@ -12,6 +12,7 @@ from twinml.cli.common import Common, ExecutorKeys, SolverKeys
 from twinml.cli.launcher.keys import LauncherKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
+from twinml.cli.tasks.rare_event import RareKeys, check_rare_event, rare_event_outcome
 from twinml.cli.tasks.sweep_outcome import (
     draw,
     not_finite_lines,
@@ -67,6 +68,7 @@ class SweepKeys(Common):
     sensitivity: int = key(
         512, "base samples of the Sobol indices, best a power of two; 0 for none"
     )
+    rare: RareKeys = key(RareKeys, "an event too rare to be counted in the table")
 
 
 def sweep(config: SweepKeys, job: Job) -> Outcome:
@@ -122,19 +124,29 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
         with job.console.progress("sensitivity"):
             indices = done.sensitivity(config.sensitivity)
         metrics.update(sensitivity_metrics(indices))
-    figures = draw(done, indices, run.path)
+    if done.complete:
+        with job.console.progress("rare event"):
+            found, lines, files = rare_event_outcome(config.rare, task, run.path)
+        metrics.update(found)
+        notes += lines
+        written += files
+        for line in lines:
+            job.console.notice(line)
+    title = f"{config.twin.name}, {_where(job)}: {done.done:,} samples, {done.failed:,} failed"
+    page, figures = draw(done, indices, run.path, title)
     columns, rows = summary_table(done)
     return Outcome(
         metrics,
         columns,
         rows,
-        f"{config.twin.name}, {_where(job)}: {done.done:,} samples, {done.failed:,} failed",
+        title,
         [*written, *figures],
         headline=tuple(
             ["sweep.failed", *(f"sweep.{name}.mean" for name in done.quantities)],
         ),
         notes=notes,
         code=0 if done.complete else 1,
+        page=page,
     )
 
 
@@ -174,6 +186,7 @@ def _prepared(config: SweepKeys, job: Job) -> tuple[Prepared, dict[str, str]]:
         prepared = prepare(
             model, scenario, config.samples, out=place, resume=bool(config.resume), **arguments
         )
+    check_rare_event(config.rare, prepared.task)
     return prepared, origin
 
 

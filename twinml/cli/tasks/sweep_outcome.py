@@ -6,7 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+PATHS = 256  # samples simulated again for the fan of their paths
+
 if TYPE_CHECKING:
+    from twinml.report.page import Page
     from twinml.sweep import SobolIndices, Sweep
 
 
@@ -29,10 +32,12 @@ def summary_metrics(done: Sweep) -> dict[str, Any]:
                 stem = f"sweep.{name}.above_{_number(found['threshold'])}"
                 metrics[f"{stem}.probability"] = found["probability"]
                 metrics[f"{stem}.low"], metrics[f"{stem}.high"] = found["low"], found["high"]
+    if summary["weights"] is not None:
+        metrics["sweep.effective_samples"] = summary["weights"]["effective"]
+    # of the columns' digests, which one pass over the rows can form for all columns at once
     total = hashlib.sha256()
-    table = done.table()
-    for name in table.names:
-        total.update(table[name].tobytes())
+    for name, digest in summary["digests"].items():
+        total.update(f"{name} {digest}\n".encode())
     metrics["sweep.sha256"] = total.hexdigest()
     return metrics
 
@@ -75,8 +80,8 @@ def risk_lines(done: Sweep) -> list[tuple[str, str]]:
                 lines.append(
                     (
                         f"P({name} > {found['threshold']:g})",
-                        f"= {found['probability']:.4f}, {100 * found['level']:g} % interval "
-                        f"{found['low']:.4f} to {found['high']:.4f}",
+                        f"= {found['probability']:.3g}, {100 * found['level']:g} % interval "
+                        f"{found['low']:.3g} to {found['high']:.3g}",
                     )
                 )
     return lines
@@ -104,17 +109,16 @@ def reasons(done: Sweep) -> str:
     )
 
 
-def draw(done: Sweep, indices: SobolIndices | None, folder: Path) -> list[tuple[str, Path]]:
-    """The figures of a sweep: distributions, and sensitivities where they were asked for."""
-    from twinml.report.risk import distribution_figure, sensitivity_figure
+def draw(
+    done: Sweep, indices: SobolIndices | None, folder: Path, title: str
+) -> tuple[Page, list[tuple[str, Path]]]:
+    """The page of a sweep and its figures; what costs simulations only beside Sobol indices."""
+    from twinml.report.sweep import sweep_page
 
-    table = done.table()
-    names = done.quantities
-    path = folder / "distributions.png"
-    distribution_figure(path, {n: table[n] for n in names}, {n: table.units[n] for n in names})
-    figures = [("figure", path)]
+    bars = paths = None
     if indices is not None:
-        path = folder / "sensitivity.png"
-        sensitivity_figure(path, indices)
-        figures.append(("figure", path))
-    return figures
+        bars, paths = done.tornado(), done.trajectories(PATHS)
+    page = sweep_page(folder, done, indices=indices, bars=bars, paths=paths, title=title)
+    drawn = ("distributions", "exceedance", "fan", "tornado", "sensitivity", "failures")
+    found = [folder / f"{name}.png" for name in drawn]
+    return page, [("figure", path) for path in found if path in page.figures]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from twinml.cli.console import Console
 from twinml.cli.tools.arguments import Parser, parse
-from twinml.errors import DataError
+from twinml.errors import ConfigError, DataError
 
 SHOWN = 40
 
@@ -41,6 +42,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("first", metavar="A", help="a run directory, calibration.json or artifact")
     parser.add_argument("second", metavar="B", help="another of the same kind")
     parser.add_argument("--json", action="store_true", help="as JSON, all rows")
+    parser.add_argument("--html", metavar="FILE", help="of two sweeps: also write a page")
     asked = parse(parser, words)
     if asked is None:
         return 0
@@ -51,7 +53,11 @@ def run(words: Sequence[str]) -> int:
             f"{first} is {kind} and {second} is {other}: they have nothing to be compared by. "
             "Give two of one kind."
         )
+    if asked.html and kind not in ("a sweep", "a stored sweep"):
+        raise ConfigError(f"--html is of two sweeps; {first} is {kind}. Leave it away.")
     sections = KINDS.get(kind, _runs)(first, second)
+    if asked.html:
+        _write_page(first, second, Path(asked.html))
     if asked.json:
         content = {
             "schema": "comparison/1",
@@ -75,6 +81,14 @@ def run(words: Sequence[str]) -> int:
     for section in sections:
         _print(section)
     return 0
+
+
+def _write_page(first: Path, second: Path, path: Path) -> None:
+    from twinml.report.versus import write_comparison
+    from twinml.sweep import compare, open_sweep
+
+    write_comparison(path, compare(open_sweep(first), open_sweep(second)))
+    print(f"page  {path}", file=sys.stderr)
 
 
 def _print(section: Section) -> None:
@@ -158,45 +172,64 @@ def _sweep_runs(first: Path, second: Path) -> list[Section]:
 
 
 def _sweeps(first: Path, second: Path) -> list[Section]:
-    """Moments, and where both drew the same samples the differences sample by sample."""
-    import numpy as np
-
-    from twinml.solve.status import FAILURE
-    from twinml.sweep import open_sweep
+    """Differences with intervals, sample by sample where the draws are the same; and why not."""
+    from twinml.errors import ArgumentError
+    from twinml.sweep import compare, open_sweep
+    from twinml.sweep.compare import identity_differences, unpaired
 
     a, b = open_sweep(first), open_sweep(second)
     if not (a.done and b.done):
-        return []
-    left, right = a.table(), b.table()
-    rows = min(len(left), len(right))
-    shared = [name for name in a.inputs if name in b.inputs]
-    paired = a.inputs == b.inputs and all(
-        np.array_equal(left[name][:rows], right[name][:rows]) for name in shared
-    )
-    good = np.ones(rows, dtype=bool)
-    for table in (left, right):
-        good &= (table["status"][:rows] & int(FAILURE)) == 0
-    moments, pairs = [], []
-    for name in (n for n in a.quantities if n in b.quantities):
-        if left.units[name] != right.units[name]:
-            continue
-        x, y = left[name], right[name]
-        means = [float(v[np.isfinite(v)].mean()) if np.isfinite(v).any() else None for v in (x, y)]
-        moments.append([name, left.units[name], *means, *_difference(*means)])
-        difference = (y[:rows] - x[:rows])[good & np.isfinite(x[:rows]) & np.isfinite(y[:rows])]
-        if paired and len(difference):
-            spread = float(difference.std(ddof=1)) if len(difference) > 1 else math.nan
-            mean, error = float(difference.mean()), spread / math.sqrt(len(difference))
-            largest = float(np.abs(difference).max())
-            pairs.append([name, left.units[name], len(difference), mean, error, largest])
-    columns = ("quantity", "unit", "A", "B", "B - A", "relative")
-    changed = [row for row in moments if row[4] != 0]
-    sections = [Section("means", columns, changed, len(moments) - len(changed))]
-    if paired:
-        columns = ("quantity", "unit", "samples", "mean of B - A", "its s.e.", "largest")
-        changed = [row for row in pairs if row[5] != 0]
-        same = len(pairs) - len(changed)
-        sections.append(Section("the same draws, sample by sample", columns, changed, same))
+        return [Section("rows", ("sweep", "A", "B"), [["samples finished", a.done, b.done]])]
+    try:
+        found = compare(a, b)
+    except ArgumentError as error:
+        print(f"not paired: {error}", file=sys.stderr)
+        sections = [_independent(unpaired(a, b))]
+    else:
+        sections = _paired_sections(found)
+    known = identity_differences(a, b)
+    about = [[name, *both] for name, both in known.items()]
+    done = [["samples finished", a.done, b.done]] if a.done != b.done else []
+    return [*sections, Section("what the sweeps are", ("what", "A", "B"), [*done, *about])]
+
+
+def _independent(found: Mapping[str, Mapping[str, Any]]) -> Section:
+    rows = [
+        [name, *(q.get(key) for key in ("a", "b", "difference", "low", "high"))]
+        for name, q in found.items()
+    ]
+    changed = [row for row in rows if row[3] != 0]
+    columns = ("quantity", "A", "B", "B - A", "90 % from", "to")
+    title = "means, the rows taken as independent"
+    return Section(title, columns, changed, len(rows) - len(changed))
+
+
+def _paired_sections(found: Any) -> list[Section]:
+    means, chances = [], []
+    for name, q in found.quantities.items():
+        keys = ("pairs", "a", "b", "difference", "low", "high")
+        lower, higher = (q[side].get("probability") for side in ("lower", "higher"))
+        means.append(
+            [name, found.units[name], *(q.get(key) for key in keys), lower, higher,
+             q.get("variance_ratio")]
+        )  # fmt: skip
+        for one in q["over"]:
+            chances.append(
+                [f"{name} > {one['threshold']:g}",
+                 *(one.get(key) for key in ("a", "b", "difference", "low", "high"))]
+            )  # fmt: skip
+    changed = [row for row in means if row[8] or row[9]]
+    columns = ("quantity", "unit", "pairs", "A", "B", "B - A", "90 % from", "to", "P(B lower)",
+               "P(B higher)", "variance ratio")  # fmt: skip
+    title = f"the same draws ({', '.join(found.paired)}), sample by sample"
+    sections = [Section(title, columns, changed, len(means) - len(changed))]
+    if chances:
+        differ = [row for row in chances if row[3] != 0]
+        columns = ("probability", "A", "B", "B - A", "90 % from", "to")
+        sections.append(Section("probabilities", columns, differ, len(chances) - len(differ)))
+    lost = [[side, count] for side, count in found.failed.items() if count]
+    if lost:
+        sections.append(Section("rows left out, failed in", ("sweep", "rows"), lost))
     return sections
 
 

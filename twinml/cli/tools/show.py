@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from twinml.cli.console import Console
+from twinml.cli.search import SearchPath
 from twinml.cli.tools.arguments import Parser, parse
 from twinml.cli.tools.origin import origin
-from twinml.errors import DataError
+from twinml.errors import ArgumentError, ConfigError, DataError
 
+NAMED = "scenario="
 METRICS_SHOWN = 40
 ROWS_SHOWN = 30
 
@@ -34,11 +36,28 @@ def run(words: Sequence[str]) -> int:
         description=f"Shows what a path holds: {', '.join(k.name for k in KINDS)}.",
         add_help=False,
     )
-    parser.add_argument("path", metavar="PATH", help="a file or folder")
+    parser.add_argument("path", metavar="PATH", help="a file or folder, or scenario=<name>")
+    parser.add_argument("--twin", help="draw and cost a scenario for this twin")
+    parser.add_argument("--samples", type=int, help="cost a scenario for so many samples (1024)")
+    parser.add_argument("--out", help="write the figure of a scenario's marginals (.png)")
     asked = parse(parser, words)
     if asked is None:
         return 0
     path = Path(asked.path)
+    if asked.path.startswith(NAMED):
+        path = SearchPath.of(None).find("scenario", asked.path.removeprefix(NAMED))
+    if path.is_file() and _is_scenario(path):
+        from twinml.cli.tools.scenario_page import Asked, show_scenario
+
+        samples = 1024 if asked.samples is None else asked.samples
+        show_scenario(path, Asked(asked.twin, samples, asked.out), Console())
+        return 0
+    for name in ("twin", "samples", "out"):
+        if getattr(asked, name) is not None:
+            raise ArgumentError(
+                f"--{name} is for a scenario, and {path} is none. Leave it out, or name one: "
+                "twinml show scenario=isolation."
+            )
     if not path.exists():
         raise DataError(f"{path} does not exist. Give {', '.join(k.name for k in KINDS)}.")
     for kind in KINDS:
@@ -57,6 +76,19 @@ def run(words: Sequence[str]) -> int:
         f"{path} is nothing that twinml writes or reads; expected one of: "
         f"{', '.join(k.name for k in KINDS)}."
     )
+
+
+def _is_scenario(path: Path) -> bool:
+    """Whether a file holds a scenario, by its keys; one that is no YAML is left to its reader."""
+    from twinml.scenario.yaml_file import load_yaml
+
+    if path.suffix not in (".yaml", ".yml"):
+        return False
+    try:
+        content = load_yaml(path)
+    except ConfigError:
+        return False
+    return "model" not in content and "quantities" in content
 
 
 def _has(*names: str) -> Callable[[Path], bool]:
