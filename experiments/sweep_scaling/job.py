@@ -90,7 +90,12 @@ def swept(
         "summing": finished - last,
         "shards": len(done.reports),
         "failed": done.failed,
-        "planned": {"seconds": plan.seconds, "memory": plan.memory, "bytes": plan.bytes},
+        "planned": {
+            "seconds": plan.seconds,
+            "memory": plan.memory,
+            "bytes": plan.bytes,
+            "workers": plan.workers,
+        },
         "text": plan.text,
         "stored": sum(report.size for report in done.reports),
         "sha256": table_digest(done) if digest else None,

@@ -187,10 +187,11 @@ def plan(scale: float, scratch: Path, **_: Any) -> dict[str, Any]:
                 taken = found["starting"] + found["computing"]
                 held_against.append(
                     {
-                        "sweep": sweep, "samples": max(64, samples), "workers": workers,
+                        "sweep": sweep, "samples": max(64, samples),
+                        "workers": found["planned"]["workers"],
                         "planned_s": found["planned"]["seconds"], "taken_s": taken,
                         "planned_bytes": found["planned"]["bytes"], "stored": found["stored"],
-                        "planned_memory": found["planned"]["memory"] * workers,
+                        "planned_memory": found["planned"]["memory"] * found["planned"]["workers"],
                         "peak_bytes": watch.peak, "text": found["text"],
                     }
                 )  # fmt: skip
