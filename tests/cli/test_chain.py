@@ -73,7 +73,7 @@ def test_a_calibration_stores_values_with_intervals(here):
 
 def test_a_sweep_stores_a_row_per_sample_and_probabilities(here):
     table = Table.read_parquet(here / "swp" / "table.parquet")
-    assert table.names == ("sample", "status", "beta", "day", "peak", "over")
+    assert table.names == ("sample", "status", "rung", "beta", "day", "peak", "over")
     found = metrics(here / "swp")
     assert len(table) == found["sweep.samples"] == 256 and found["sweep.failed"] == 0
     assert 0 <= found["sweep.over.above_0.low"] <= found["sweep.over.above_0.probability"] <= 1

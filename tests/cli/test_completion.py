@@ -39,7 +39,7 @@ def place(folder):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("s", ["simulate", "sweep", "show"]),
+        ("s", ["simulate", "sweep", "show", "status"]),
         ("simulate twin=ki", ["twin=kiln"]),
         ("simulate --config-dir more twin=o", ["twin=oven", "twin=outbreak"]),
         ("simulate --config-dir m", ["more/"]),
@@ -56,7 +56,7 @@ def place(folder):
         ("show ru", ["runs/"]),
         ("show .h", [".hidden"]),
         ("twins --c", ["--config-dir"]),
-        ("compare --", ["--json", "--help"]),
+        ("compare --", ["--json", "--help", "--html"]),
         ("lint k --twin k", ["kiln"]),
         ("completion z", ["zsh"]),
         ("nothing x", []),

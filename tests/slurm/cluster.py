@@ -52,7 +52,7 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2
 KillWait={kill_wait}
 MessageTimeout=30
 {nodes}
-PartitionName=debug Nodes=ALL Default=YES MaxTime=60 State=UP
+PartitionName=debug Nodes=ALL Default=YES State=UP
 PartitionName=short Nodes=n1 MaxTime=1 State=UP
 PartitionName=closed Nodes=n2 MaxTime=60 State=DOWN
 """
@@ -167,7 +167,9 @@ def _start_all(cluster: Cluster) -> None:
 
 
 def _start(cluster: Cluster, *words: str) -> subprocess.Popen[bytes]:
-    with open(cluster.folder / f"{words[0]}-{len(cluster.daemons)}.out", "ab") as output:
+    if shutil.which("setpriv"):  # a daemon ends with the process that started it, however that ends
+        words = ("setpriv", "--pdeathsig", "TERM", *words)
+    with open(cluster.folder / f"{len(cluster.daemons)}.out", "ab") as output:
         return subprocess.Popen(
             words,
             env=cluster.environment,

@@ -31,6 +31,8 @@ def write_page(outcome: Outcome, job: Job) -> Path | None:
         return None
     block = job.run.provenance()
     page = outcome.page or _begin(outcome, job)
+    for note in outcome.notes:
+        page.paragraph(note)
     page.heading("Metrics")
     page.table(("metric", "value"), [[name, value] for name, value in outcome.metrics.items()])
     page.heading("To make it again")
@@ -58,8 +60,6 @@ def _begin(outcome: Outcome, job: Job) -> Page:
     page = Page(f"twinml {job.task.name}", outcome.title)
     if outcome.rows:
         page.table(outcome.columns, outcome.rows)
-    for note in outcome.notes:
-        page.paragraph(note)
     for _, path in outcome.written:
         if path.suffix == ".png":
             page.figure(path, CAPTIONS.get(path.stem, path.stem.replace("_", " ")))

@@ -269,7 +269,7 @@ def _actor_class() -> type:
 
             name = f"{os.getpid()}@{socket.gethostname()}"
             try:
-                import twinml  # noqa: F401
+                import twinml.errors  # noqa: F401
 
                 error = ""
             except ImportError as missing:

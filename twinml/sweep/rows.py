@@ -125,7 +125,6 @@ def _batches(store: Store, report: ShardReport, size: int) -> Iterator[Table]:
     import pyarrow.parquet as pq
 
     from twinml.data.table import Table
-    from twinml.sweep.store import SHARDS
 
     path = store.shard_path(report.shard)
     with store.open_shard(report.shard) as file:

@@ -119,8 +119,9 @@ def tornado(task: Task, level: float = 0.9, seed: int = 0) -> Tornado:
 def _unordered(task: Task, factor: Factor) -> bool:
     if len(factor.names) > 1 or factor.calibrated:
         return True
-    (name,) = factor.names
-    return isinstance(task.scenario.vary[name].distribution, Choice | Tabled)
+    return any(
+        isinstance(task.scenario.vary[name].distribution, Choice | Tabled) for name in factor.names
+    )
 
 
 def _quantile(values: np.ndarray, share: float) -> np.ndarray:

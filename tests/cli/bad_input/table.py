@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cli.bad_input import models, products, records, scenarios, tools, twins, words
+from tests.cli.bad_input import elsewhere, models, products, records, scenarios, tools, twins, words
 from tests.cli.bad_input.case import Bad
 
 SECTIONS: dict[str, dict[str, Bad]] = {
@@ -32,6 +32,7 @@ SECTIONS: dict[str, dict[str, Bad]] = {
     "A record to look at": tools.DATA,
     "Files to lint": tools.LINT,
     "Two runs to compare": tools.COMPARE,
+    "Work elsewhere": elsewhere.ELSEWHERE,
     "Other tools": tools.REST,
 }
 

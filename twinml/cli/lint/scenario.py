@@ -164,7 +164,7 @@ def _put_aside(data: dict[str, Any], key: Key, model: Physics | None, gone: bool
     if len(key) > 2:
         del data[key[0]][key[1]][key[2]]
         return True
-    group, name = key[0], key[1]
+    group, name = list(key)
     if group == "changes":
         targets = list(model.declared.parameters) if model is not None else ["x"]
         calm = {"at": 0, "multiply": {targets[0]: 1}} if targets else None
