@@ -174,6 +174,8 @@ class _Crew:
         if worker not in self.workers:
             return
         self.workers.remove(worker)
+        if worker.state in ("starting", "ready"):
+            self.served = time.monotonic()
         with contextlib.suppress(Exception):
             self.ray.kill(worker.actor)
         if not isinstance(error, self.ray.exceptions.RayActorError):
