@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from twinml.surrogate.rows import Rows
 
 SURROGATE = "surrogate.pt"
+CHECKPOINT = "training.ckpt"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def train(config: Train, job: Job) -> Outcome:
             seed=config.seed,
             split=config.split or None,
             progress=lambda what, done, total: advance(done, total, what),
+            # a job that is started again finds its own, and goes on
+            checkpoint=run.path / CHECKPOINT,
         )
     path = run.path / SURROGATE
     fitted.save(path)
