@@ -192,14 +192,26 @@ def test_a_job_that_slurm_forgot_is_judged_by_its_run(programs, folder, monkeypa
         follow(job(folder), Console(), sleep=lambda seconds: None)
 
 
-def test_a_requeued_job_finds_its_own_first_start_and_no_other(folder, monkeypatch):
+def test_a_job_started_again_finds_its_own_earlier_start_and_no_other(
+    programs, folder, monkeypatch
+):
     run = RunDirectory.create("train", folder / "a")
     run.write_provenance({"status": "running", "command": ["train", "seed=1"]})
+    assert not started_before(run.path, ["train", "seed=1"])
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
     assert not started_before(run.path, ["train", "seed=1"])
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert started_before(run.path, ["train", "seed=1"])
     assert not started_before(run.path, ["train", "seed=2"])
     assert not started_before(folder / "b", ["train"])
+    # submitted once more by hand, after the job 7
+    monkeypatch.delenv("SLURM_RESTART_COUNT")
+    number = put(run.path / "slurm/job", "7\n")
+    answers(programs, said("RUNNING"))
+    assert not started_before(run.path, ["train", "seed=1"]) and number.read_text() == "7\n"
+    answers(programs, said("OUT_OF_MEMORY"))
+    assert started_before(run.path, ["train", "seed=1"]) and number.read_text() == "8\n"
+    assert not started_before(run.path, ["train", "seed=1"])  # its own first start
 
 
 def test_the_scripts_for_a_cluster_are_written_once_and_are_shell(folder, capsys):

@@ -1,4 +1,4 @@
-"""Where a training stands, on disk now and then, so that one that was killed can be gone on with."""
+"""Where a training stands, on disk now and then: one that was killed can be gone on with."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from twinml.data.atomic import replacing
 
 EVERY = 30.0  # seconds of training that a kill may cost
 _OWN = "twinml"  # our part of lightning's checkpoint
+_UNREADABLE = (
+    OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
+    pickle.UnpicklingError,
+)  # fmt: skip
 
 
 @final
@@ -42,7 +46,7 @@ class Checkpoint:
         try:
             content = torch.load(self.path, map_location="cpu", weights_only=True)
             return self.path if content[_OWN]["key"] == self._key else None
-        except (OSError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError):
+        except _UNREADABLE:
             return None
 
     def keep(self, trainer: Any) -> None:
@@ -64,3 +68,5 @@ class Checkpoint:
     def remove(self) -> None:
         """The training has ended."""
         self.path.unlink(missing_ok=True)
+        for left in self.path.parent.glob(f".{self.path.name}.*.tmp"):  # killed while it wrote
+            left.unlink(missing_ok=True)
