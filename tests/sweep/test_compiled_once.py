@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
+from tests.sweep.counting import count_by_workers, needs_compiler
 from tests.sweep.test_sweep import bits, swept
 from twinml.engines.kernel_lock import only_process
 from twinml.sweep import processes
 
-COMPILER = shutil.which("g++")
 
-
-@pytest.fixture
-def compilations(tmp_path, monkeypatch):
-    """How many units were compiled so far, by any process that inherits the environment."""
-    log, script = tmp_path / "compiled", tmp_path / "bin" / "cxx"
-    log.touch()
-    script.parent.mkdir()
-    script.write_text(
-        f'#!/bin/sh\ncase "$*" in *unit.cpp*) echo "$$" >> {log};; esac\nexec {COMPILER} "$@"\n'
-    )
-    script.chmod(0o755)
-    monkeypatch.setenv("TWINML_CXX", str(script))
-    monkeypatch.setenv("TWINML_CACHE", str(tmp_path / "cache"))
-    return lambda: len(log.read_text().splitlines())
-
-
-def forget_kernels_before_workers(monkeypatch, module) -> None:
-    """The workers find an empty cache, as on another node than the one that planned."""
-    pickled = module.pickled
-
-    def emptied(task):
-        shutil.rmtree(os.environ["TWINML_CACHE"])
-        return pickled(task)
-
-    monkeypatch.setattr(module, "pickled", emptied)
-
-
-@pytest.mark.skipif(COMPILER is None, reason="no g++")
-def test_the_processes_of_a_node_compile_a_kernel_once(tmp_path, compilations, monkeypatch):
+@needs_compiler
+def test_the_processes_of_a_node_compile_a_kernel_once(tmp_path, monkeypatch):
+    compiled = count_by_workers(tmp_path, monkeypatch, processes)
     alone = swept(tmp_path / "a", engine="native")
-    assert compilations() == 1
-    forget_kernels_before_workers(monkeypatch, processes)
     together = swept(tmp_path / "b", engine="native", workers=3, shard_size=32)
-    assert compilations() == 2  # once for the planning process, once for the three workers
+    assert compiled() == 1
     assert bits(alone) == bits(together)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import twinml as tw
+from tests.sweep.counting import count_by_workers, needs_compiler
 from tests.sweep.models import DeadlyInShards, Decay
 from tests.sweep.test_sweep import bits, swept
 from twinml.errors import ArgumentError, MissingDependencyError, SweepError, WorkerError
@@ -79,6 +80,25 @@ def cluster(monkeypatch):
     made.second = made.add_node(num_cpus=1, num_gpus=2, object_store_memory=100 * 2**20)
     yield made
     made.shutdown()
+
+
+@needs_ray
+@needs_compiler
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_a_cluster_of_its_own_leaves_a_running_one_alone_and_compiles_once(
+    whole, tmp_path, cluster, monkeypatch
+):
+    from ray._raylet import GcsClient
+
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)  # what a bare ray.init() would join
+    before = left_over()
+    compiled = count_by_workers(tmp_path, monkeypatch, ray_executor)
+    found = swept(tmp_path / "b", executor="ray", workers=2, shard_size=32)
+    assert bits(found) == bits(whole)
+    assert compiled() == 1  # by one of the two workers
+    assert left_over() == before
+    # nobody has ever connected to the other cluster
+    assert not GcsClient(address=cluster.address).get_all_job_info()
 
 
 @needs_ray
