@@ -126,8 +126,9 @@ def test_a_cluster_that_vanishes_leaves_a_sweep_that_is_gone_on_with(whole, tmp_
             cluster.shutdown()
 
     executor = {"name": "ray", "address": cluster.address}
-    with pytest.raises(SweepError, match=r"Ray cluster .* is gone.*are kept"):
+    with pytest.raises(SweepError, match=r"Ray cluster .* is gone.*are kept") as gone:
         swept(tmp_path / "b", executor=executor, workers=2, shard_size=32, progress=vanish)
+    assert gone.value.exit_code == 1
     assert bits(swept(tmp_path / "b", resume=True, shard_size=32)) == bits(whole)
 
 

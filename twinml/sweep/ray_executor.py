@@ -317,8 +317,13 @@ class _Program:
 
     def last_words(self) -> str:
         """How it left."""
-        code = self.process.poll()
-        return "it does not answer" if code is None else "the connection to it was lost"
+        try:
+            code = self.process.wait(2)  # its output ends a moment before it does
+        except subprocess.TimeoutExpired:
+            return "it does not answer"
+        if code < 0:
+            return f"signal {-code} ended the process that speaks with it (9 is often memory)"
+        return "the connection to it was lost"
 
     def close(self) -> None:
         """Ends it: its input ends, at which it ends what it started."""
