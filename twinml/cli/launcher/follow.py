@@ -155,7 +155,9 @@ def _end(job: Followed, now: JobState, console: Console) -> int:
         )
         return now.code
     _show(tail, console)
-    why = WHY.get(now.state) or (f"signal {now.signal} killed it" if now.signal else "no reason")
+    memory = "; signal 9 is often memory" if now.signal == 9 else ""
+    killed = f"signal {now.signal} killed it{memory}" if now.signal else "no reason"
+    why = WHY.get(now.state) or killed
     raise LauncherError(
         f"Job {job.number} ended as {now.state} after {now.ran} of {now.limit}: {why}. Its log is "
         f"{shown(job.log)}. {job.go_on}"
