@@ -34,7 +34,7 @@ from pathlib import Path
 
 import twinml as tw
 
-MEETING = Path(__file__).with_name("meeting")
+LOST = Path(__file__).with_name("lost")
 
 
 class Slow(tw.Physics):
@@ -45,16 +45,19 @@ class Slow(tw.Physics):
 
     def rhs(self, x, rate):
         time.sleep(0.001)
-        if "ray" in sys.modules and MEETING.is_dir():  # a worker of Ray's
-            meet()
+        if LOST.is_dir() and "ray" in sys.modules and x.shape[0] > 8:
+            wait_for_loss()
         return {"x": -rate * x}
 
 
-def meet():
-    \"\"\"No worker computes before there are two, however late one of them begins.\"\"\"
-    (MEETING / str(os.getpid())).touch()
+def wait_for_loss():
+    \"\"\"A worker on the second node never ends its shard; the one on the first waits for it.\"\"\"
+    begun = LOST / "has begun"
+    if os.environ.get("SLURMD_NODENAME") == "n2":
+        begun.touch()
+        time.sleep(120)
     for _ in range(600):
-        if len(list(MEETING.iterdir())) >= 2:
+        if begun.exists():
             return
         time.sleep(0.1)
 """
@@ -255,11 +258,11 @@ def test_ctrl_c_while_waiting_leaves_the_job_and_says_how_to_end_it(folder, clus
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 def test_ray_over_the_nodes_of_a_job_survives_the_loss_of_one(folder, cluster, local):
-    (folder / "meeting").mkdir()
+    (folder / "lost").mkdir()
     words = [*WORDS, "workers=2", "out=job", "executor=ray"]
     launcher = ["launcher=slurm", "launcher.nodes=2", "launcher.wait=true"]
     with started([*words, *launcher], folder, cluster) as waiting:
-        until(lambda: done(folder / "job") >= 2, waiting)
+        until((folder / "lost/has begun").exists, waiting)
         lost = cluster.job(number(folder / "job"))
         assert lost["NodeList"] == "n[1-2]" and lost["BatchHost"] == "n1"
         cluster.call("scontrol", "update", "nodename=n2", "state=down", "reason=test")
@@ -268,6 +271,7 @@ def test_ray_over_the_nodes_of_a_job_survives_the_loss_of_one(folder, cluster, l
     assert waiting.returncode == 0, err + log
     told = [json.loads(line)["event"] for line in lines(folder / "job/log.jsonl")]
     assert told.count("worker_started") == 2 and told.count("worker_lost") == 1
+    assert "retry" in told
     assert cluster.job(number(folder / "job"))["Restarts"] == "0"  # the job itself went on
     assert table(folder / "job") == local
     found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
