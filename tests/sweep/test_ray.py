@@ -16,9 +16,17 @@ import twinml as tw
 from tests.sweep.counting import count_by_workers, needs_compiler
 from tests.sweep.models import DeadlyInShards, Decay
 from tests.sweep.test_sweep import bits, swept
-from twinml.errors import ArgumentError, MissingDependencyError, SweepError, WorkerError
-from twinml.sweep import ray_executor
+from twinml.engines.native import targets
+from twinml.errors import (
+    ArgumentError,
+    MissingDependencyError,
+    NoCompilerError,
+    SweepError,
+    WorkerError,
+)
+from twinml.sweep import block, ray_executor
 from twinml.sweep.allocation import Node, cores, expand, nodes_of_job
+from twinml.sweep.processes import pickled
 from twinml.sweep.ray_executor import RayExecutor
 from twinml.sweep.remote import RemoteWorker
 
@@ -187,6 +195,29 @@ def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path):
     (tmp_path / ".seen-1").write_text("of another sweep")
     with pytest.raises(WorkerError, match="does not see"):
         RemoteWorker(b"", str(tmp_path), ".seen-1")
+
+
+@needs_compiler
+def test_a_worker_without_the_target_or_a_compiler_is_refused_by_name(tmp_path, monkeypatch):
+    found = swept(tmp_path / "a", engine="native", samples=8)
+    assert found.task is not None
+    content = pickled(found.task)
+    assert RemoteWorker(content, str(tmp_path / "a"), "").compute(0, 8)["stop"] == 8
+
+    def no_compiler(task):
+        raise NoCompilerError("no g++ here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(block, "probe", no_compiler)
+        with pytest.raises(
+            WorkerError, match=r"worker on \S+ cannot use engine 'native' .*no g\+\+"
+        ):
+            RemoteWorker(content, str(tmp_path / "a"), "")
+    if targets.architecture() == "x86_64":
+        monkeypatch.setattr(targets, "features", lambda: targets._V2)
+        here = "x86-64-v2 there and x86-64-v3 where the sweep was planned"
+        with pytest.raises(WorkerError, match=rf"worker on \S+ would give .* target is {here}"):
+            RemoteWorker(content, str(tmp_path / "a"), "")
 
 
 @needs_ray

@@ -61,10 +61,15 @@ class Cluster:
     class RayActorError(Exception):
         pass
 
+    class ActorUnavailableError(RayActorError):
+        pass
+
     def __init__(self, idle: Callable[[Cluster], None]) -> None:
         self.idle = idle
         self.calls: list[tuple[Actor, str, tuple[Any, ...], Future[Any]]] = []
-        self.exceptions = SimpleNamespace(RayActorError=self.RayActorError)
+        self.exceptions = SimpleNamespace(
+            RayActorError=self.RayActorError, ActorUnavailableError=self.ActorUnavailableError
+        )
 
     def put(self, content: Any) -> Any:
         return content
@@ -177,6 +182,25 @@ def test_a_preempted_worker_is_waited_for_from_its_loss_on(crew):
     waits = [line for line in said if "waiting" in line and line["shard"]]
     assert waits[0]["seconds"] < 5 and waits[-1]["seconds"] == pytest.approx(50, abs=2)
     assert waits[0]["shard"] == [0, 1]  # it had been begun
+
+
+@pytest.mark.parametrize(
+    ("kind", "times"), [(Cluster.RayActorError, 3), (Cluster.ActorUnavailableError, 20)]
+)
+def test_a_shard_that_ends_its_workers_is_given_up_later_where_nodes_are_lost(crew, kind, times):
+    ends: list[Shard] = []
+
+    def idle(cluster):
+        cluster.begin()
+        for call in cluster.computing()[:1]:
+            ends.append(call[2])
+            call[3].set_exception(kind("gone"))
+
+    made, said, _ = crew(idle, workers=1, shards=1)
+    with pytest.raises(Refused, match=rf"Samples 0 to 1 ended their worker {times} times .*resume"):
+        made.run()
+    assert len(ends) == times
+    assert sum(line.get("event") == "worker_lost" for line in said) == times
 
 
 def test_a_full_cluster_is_waited_for_in_words_and_not_for_ever(crew):

@@ -181,11 +181,13 @@ class _Crew:
         if not isinstance(error, self.ray.exceptions.RayActorError):
             raise Refused(f"A worker of Ray failed: {_short(error)}")
         lost = worker.node and not self.is_alive(worker.node)
+        # of a node that has just gone, Ray knows at first only that nothing there answers
+        unheard = isinstance(error, self.ray.exceptions.ActorUnavailableError)
         reason = "its node is lost" if lost else _short(error)
         self.say(event="worker_lost", worker=worker.name or "not yet started", reason=reason)
         if worker.flying:
             first = worker.flying[0]
-            (self.losses if lost else self.deaths)[first] += 1
+            (self.losses if lost or unheard else self.deaths)[first] += 1
             self.check(first, reason)
             for shard in reversed(worker.flying):
                 self.say(event="retry", start=shard.start, stop=shard.stop, reason=reason)
