@@ -77,6 +77,8 @@ def sweep_status(out: str | os.PathLike[str]) -> SweepStatus:
     running = owner is not None and alive(owner)
     ends = [event for event in now if event["event"] in _ENDS]
     state, reason = _state(running, ends, owner, done == manifest["samples"])
+    if running and now and now[-1]["event"] == "waiting":
+        reason += f"\n  {now[-1].get('reason', '')}"
     rate = _rate(now, running)
     left = (manifest["samples"] - done) / rate if running and rate else None
     return SweepStatus(

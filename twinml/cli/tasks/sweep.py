@@ -93,6 +93,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
             run.path,
             lambda rows, total, failed: advance(rows, total, note(rows, total, failed)),
             reserve=_afterwards(config, prepared),
+            notice=job.console.notice,
         )
         if not done.done:
             raise SweepError(
