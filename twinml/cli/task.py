@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,8 @@ class Job:
             return
         discarded = code == InputError.exit_code and not self.resumed and self.run.discard()
         if not discarded:
-            self._end("failed", code, error=f"{type(error).__name__}: {error}")
+            with suppress(OSError):  # a full disk: the error that led here is the one to tell
+                self._end("failed", code, error=f"{type(error).__name__}: {error}")
 
     def _end(self, status: str, code: int, error: str | None = None) -> None:
         from twinml.run.provenance import now

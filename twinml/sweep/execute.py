@@ -6,11 +6,12 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import final
 
 from twinml.sweep.deadline import Deadline
+from twinml.sweep.disk import lacking, storing
 from twinml.sweep.events import EventLog
 from twinml.sweep.executor import Steering
 from twinml.sweep.folder import LocalFolder
@@ -19,7 +20,7 @@ from twinml.sweep.plan import Shard, missing_shards
 from twinml.sweep.prepare import Prepared
 from twinml.sweep.progress import Pace
 from twinml.sweep.result import Sweep, open_sweep, write_summary
-from twinml.sweep.store import LEDGER, SHARDS, ShardReport, Store, storing
+from twinml.sweep.store import LEDGER, SHARDS, ShardReport, Store
 
 Progress = Callable[[int, int, int], None]
 # What a shard may take beyond the slowest of late, and seconds for what follows the last one.
@@ -50,22 +51,26 @@ def execute(
         watch = _Watch(prepared, lock, reserve)
         runner = prepared.runner
         runner.steering = Steering(log.tell, watch.may_begin)
-        rows = sum(len(report.shard) for report in prepared.done)
-        failed = sum(report.failed for report in prepared.done)
+        kept = list(prepared.done)
+        rows = sum(len(report.shard) for report in kept)
+        failed = sum(report.failed for report in kept)
         try:
-            # closing: an error or Ctrl-C here must end the workers now, not at garbage collection
-            with closing(runner.map(prepared.task, str(store.out), shards)) as finished:
-                for report in finished:
-                    lock.check()
-                    store.record(report)
-                    watch.add(report)
-                    rows, failed = rows + len(report.shard), failed + report.failed
-                    log.tell("shard", **{k: v for k, v in vars(report).items() if k != "sha256"})
-                    if progress is not None:
-                        progress(rows, prepared.task.samples, failed)
-            result = replace(open_sweep(store.out), task=prepared.task, plan=prepared.plan)
-            if result.done:
-                write_summary(result)
+            with lacking(store.out, prepared.plan, kept), storing(store.out):
+                # closing: an error or Ctrl-C must end the workers now, not at garbage collection
+                with closing(runner.map(prepared.task, str(store.out), shards)) as finished:
+                    for report in finished:
+                        lock.check()
+                        store.record(report)
+                        watch.add(report)
+                        kept.append(report)
+                        rows, failed = rows + len(report.shard), failed + report.failed
+                        told = {k: v for k, v in vars(report).items() if k != "sha256"}
+                        log.tell("shard", **told)
+                        if progress is not None:
+                            progress(rows, prepared.task.samples, failed)
+                result = replace(open_sweep(store.out), task=prepared.task, plan=prepared.plan)
+                if result.done:
+                    write_summary(result)
         except BaseException as error:
             _tell_end(log, error, rows)
             raise
@@ -143,7 +148,8 @@ class _Watch:
 def _tell_end(log: EventLog, error: BaseException, rows: int) -> None:
     reasons = {"KeyboardInterrupt": "SIGINT", "Terminated": "SIGTERM"}
     name = type(error).__name__
-    if name in reasons or not isinstance(error, Exception):
-        log.tell("stopped", reason=reasons.get(name, name), rows=rows)
-    else:
-        log.tell("failed", error=f"{name}: {error}", rows=rows)
+    with suppress(OSError):  # a full disk takes no word of it either; the error itself goes on
+        if name in reasons or not isinstance(error, Exception):
+            log.tell("stopped", reason=reasons.get(name, name), rows=rows)
+        else:
+            log.tell("failed", error=f"{name}: {error}", rows=rows)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from twinml.errors import ArgumentError
@@ -148,24 +146,6 @@ def draft(
         memory=cost.memory(min(shape.block, size)),
         bytes=float(NUMBER_BYTES * (shape.columns - WHOLE) * shape.samples),
     )  # fmt: skip
-
-
-def check_room(rows: int, columns: int, path: Path) -> None:
-    """Refuses a table that the disk cannot hold, before the work that would be lost.
-
-    Raises:
-        ArgumentError: with the size of the table and the room there is.
-    """
-    size = NUMBER_BYTES * columns * rows
-    path = path.absolute()
-    there = next(folder for folder in (path, *path.parents) if folder.is_dir())
-    free = shutil.disk_usage(there).free
-    if size > free:
-        raise ArgumentError(
-            f"samples={rows:,} would give a table of {size / 1e9:,.0f} GB; the disk of {there} has "
-            f"{free / 1e9:,.0f} GB free. Ask for fewer samples, or name a folder on a larger disk "
-            "with out=."
-        )
 
 
 def shard_rows(

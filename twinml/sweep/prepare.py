@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, final
 from twinml.errors import ArgumentError
 from twinml.sweep.deadline import Deadline, read_deadline
 from twinml.sweep.digest import identity
+from twinml.sweep.disk import check_room
 from twinml.sweep.executor import AbstractExecutor, make_executor
 from twinml.sweep.lock import check_free
 from twinml.sweep.pilot import Cost, measure
-from twinml.sweep.plan import Plan, Shape, check_room, draft
+from twinml.sweep.plan import Plan, Shape, draft
 from twinml.sweep.store import SCHEMA, ShardReport, Store
 from twinml.sweep.task import BLOCK, SolverSettings, Task, default_block
 

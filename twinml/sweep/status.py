@@ -76,7 +76,8 @@ def sweep_status(out: str | os.PathLike[str]) -> SweepStatus:
     owner = read_owner(store.folder)
     running = owner is not None and alive(owner)
     ends = [event for event in now if event["event"] in _ENDS]
-    state, reason = _state(running, ends, owner, done == manifest["samples"])
+    begun = done > 0 or any(event["event"] == "started" for event in now)
+    state, reason = _state(running, begun, ends, owner, done == manifest["samples"])
     rate = _rate(now, running)
     left = (manifest["samples"] - done) / rate if running and rate else None
     return SweepStatus(
@@ -87,7 +88,11 @@ def sweep_status(out: str | os.PathLike[str]) -> SweepStatus:
 
 
 def _state(
-    running: bool, ends: list[dict[str, Any]], owner: dict[str, Any] | None, complete: bool
+    running: bool,
+    begun: bool,
+    ends: list[dict[str, Any]],
+    owner: dict[str, Any] | None,
+    complete: bool,
 ) -> tuple[str, str]:
     if running and owner is not None:
         return "running", f"process {owner.get('pid')} on {owner.get('host')}"
@@ -95,6 +100,8 @@ def _state(
         return "interrupted", f"the process {owner.get('pid')} on {owner.get('host')} is gone"
     if complete:
         return "complete", ""
+    if not ends and begun:
+        return "interrupted", "it ended without a word, as on a full disk or at a power failure"
     if not ends:
         return "planned", ""
     if ends[-1]["event"] == "failed":

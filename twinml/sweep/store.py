@@ -8,18 +8,16 @@ else may be computed again, so a sweep can be cut off at any moment.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from twinml.errors import ArgumentError, DataError, IntegrityError, SweepError
+from twinml.errors import ArgumentError, DataError, IntegrityError
 from twinml.sweep.folder import AbstractFolder, LocalFolder, normal, open_folder
 from twinml.sweep.plan import Shard
 
@@ -209,29 +207,6 @@ class Store:
     def _sha256(self, name: str) -> str:
         with self.folder.open(name) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore
-
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_BROKEN = frozenset({errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE})
-
-
-@contextmanager
-def storing(out: Any) -> Iterator[None]:
-    """What the file system says of a full or broken disk, in words.
-
-    Raises:
-        SweepError: instead of such an OSError; others pass.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL | _BROKEN:
-            raise
-        way = "Make room" if error.errno in _FULL else "Mend that"
-        raise SweepError(
-            f"{out} cannot be written: {error.strerror or error}. What was finished before is "
-            f"kept and whole. {way}, then resume the sweep: only missing rows are computed."
-        ) from error
 
 
 def _short(value: Any) -> str:

@@ -30,19 +30,21 @@ from twinml.cli.twin import (
     noise_step,
 )
 from twinml.errors import ConfigError, DataError, SweepError
-from twinml.run.directory import PROVENANCE
+from twinml.run.directory import PROVENANCE, RunDirectory
 
 if TYPE_CHECKING:
     from twinml.physics import Physics
     from twinml.scenario import Scenario
     from twinml.sweep import Sweep
     from twinml.sweep.prepare import Prepared
+    from twinml.sweep.task import Task as SweepTask
 
 TABLE = "table.parquet"
 SHARDS = "shards"
 MANIFEST = "manifest.json"
 MOST_BASE_SAMPLES = 2**20
 MOST_TABLE_ROWS = 2_000_000
+RESUME = "then resume the sweep: what is left of its results is made"
 # Seconds, of the figures and of the summary of a row.
 FIGURES, SUMMARY = 6.0, 2e-6
 
@@ -74,6 +76,7 @@ class SweepKeys(Common):
 def sweep(config: SweepKeys, job: Job) -> Outcome:
     """Computes the missing rows, stores them, and says what came out."""
     from twinml.run.provenance import digest_source
+    from twinml.sweep.disk import storing
     from twinml.sweep.execute import execute
     from twinml.sweep.progress import ProgressText
 
@@ -100,6 +103,14 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
                 f"{done.samples:,} samples are done. Give a later deadline, or a smaller "
                 "shard_size."
             )
+    with storing(run.path, RESUME):
+        return _results(config, job, done, task, run)
+
+
+def _results(
+    config: SweepKeys, job: Job, done: Sweep, task: SweepTask, run: RunDirectory
+) -> Outcome:
+    """Table, figures, sensitivity and rare event of the finished rows."""
     written = [("table", _table(done, run.path, job))]
     metrics = summary_metrics(done)
     notes = [f"{name} {text}" for name, text in risk_lines(done)]
