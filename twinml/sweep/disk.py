@@ -43,7 +43,9 @@ def check_room(rows: int, columns: int, path: Path) -> None:
 
 
 @contextmanager
-def storing(out: Any, way: str = "then resume the sweep: only missing rows are computed") -> Any:
+def storing(
+    out: Any, way: str = "then resume the sweep: only missing rows are computed"
+) -> Iterator[None]:
     """What the file system says of a full or broken disk, in words.
 
     Args:
@@ -60,11 +62,11 @@ def storing(out: Any, way: str = "then resume the sweep: only missing rows are c
         kept = "What was finished before is kept and whole."
         if error.errno in FULL:
             raise DiskFullError(
-                f"{out} cannot be written: {_disk(out)}{error.strerror or error}. {kept} "
+                f"{out} cannot be written: {_disk(out)}{os.strerror(error.errno)}. {kept} "
                 f"Make room, {way}."
             ) from error
         raise SweepError(
-            f"{out} cannot be written: {error.strerror or error}. {kept} Mend that, {way}."
+            f"{out} cannot be written: {os.strerror(error.errno)}. {kept} Mend that, {way}."
         ) from error
 
 

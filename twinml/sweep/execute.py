@@ -109,6 +109,8 @@ def _begin(prepared: Prepared, store: Store, log: EventLog) -> tuple[Shard, ...]
         seconds=round(plan.seconds, 3),
         deadline=None if prepared.deadline is None else prepared.deadline.text,
     )
+    for report in prepared.damaged:
+        log.tell("damaged", start=report.start, stop=report.stop)
     log.tell("started", pid=os.getpid(), host=socket.gethostname())
     return shards
 

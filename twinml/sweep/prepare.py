@@ -36,6 +36,7 @@ class Prepared:
         done: What is finished of it, every byte verified.
         manifest: What ``manifest.json`` says or will say.
         runner: Who will compute.
+        damaged: What was finished and is cut, changed or gone.
     """
 
     task: Task
@@ -46,6 +47,7 @@ class Prepared:
     cost: Cost
     runner: AbstractExecutor
     deadline: Deadline | None = None
+    damaged: tuple[ShardReport, ...] = ()
 
 
 def prepare(
@@ -101,10 +103,11 @@ def prepare(
     manifest = _found(store, resume)
     task = _settled(task, block_size, manifest)
     done: tuple[ShardReport, ...] = ()
+    damaged: tuple[ShardReport, ...] = ()
     if manifest is not None:
         store.check_identity(manifest, identity(task))
         _check_growth(store, manifest, samples)
-        done = store.done(verify=True)
+        done, damaged = store.sorted_out(verify=True)
     columns = 2 + task.rungs + len(task.bound.columns) + len(task.bound.quantities)
     missing = samples - sum(len(report.shard) for report in done)
     if isinstance(store.path, Path):
@@ -119,7 +122,7 @@ def prepare(
         runner.startup, None if by is None else by.left,
     )  # fmt: skip
     content = {"schema": SCHEMA if manifest is None else manifest["schema"], **_manifest(task)}
-    return Prepared(task, store, done, content, plan, cost, runner, by)
+    return Prepared(task, store, done, content, plan, cost, runner, by, damaged)
 
 
 def _check_kinds(model: Any, scenario: Any) -> None:

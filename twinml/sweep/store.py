@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -143,17 +143,40 @@ class Store:
             verify: Compare every byte by its sha256, not only the size; what differs counts as
                 not done.
         """
+        return self.sorted_out(verify=verify)[0]
+
+    def sorted_out(
+        self, *, verify: bool = False
+    ) -> tuple[tuple[ShardReport, ...], tuple[ShardReport, ...]]:
+        """What ``done`` gives, and the shards that were finished but are cut or gone."""
         found = {report.start: report for report in self._ledger()}
         kept: list[ShardReport] = []
+        damaged: list[ShardReport] = []
         for _, report in sorted(found.items()):
             name = f"{SHARDS}/{report.shard.name}"
             if kept and report.start < kept[-1].stop:
                 continue
-            if self.folder.size(name) == report.size and not (
+            whole = self.folder.size(name) == report.size and not (
                 verify and self._sha256(name) != report.sha256
-            ):
-                kept.append(report)
-        return tuple(kept)
+            )
+            (kept if whole else damaged).append(report)
+        return tuple(kept), tuple(damaged)
+
+    def damage(self, damaged: Sequence[ShardReport]) -> str:
+        """Cut or missing shards in words, "" where there are none."""
+        if not damaged:
+            return ""
+        first = damaged[0]
+        size = self.folder.size(f"{SHARDS}/{first.shard.name}")
+        what = "is gone" if size is None else f"has {size:,} of its {first.size:,} bytes"
+        if size == first.size:
+            what = "is not what was written"
+        more = f" and {len(damaged) - 1:,} more" if len(damaged) > 1 else ""
+        rows = sum(len(report.shard) for report in damaged)
+        return (
+            f"{SHARDS}/{first.shard.name} {what}{more}: {rows:,} finished rows are lost, which "
+            "resume computes again"
+        )
 
     def read_shard(self, report: ShardReport) -> Table:
         """A shard, checked against the fingerprint in the ledger.

@@ -88,6 +88,8 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
         {"model": digest_source(type(task.model)), "scenario": task.scenario.digest, **origin},
         resume=config.resume,
     )
+    if prepared.damaged:
+        job.console.notice(f"{prepared.store.damage(prepared.damaged)}.")
     job.console.notice(f"{plan.text}.")
     note = ProgressText(task.samples - plan.missing)
     with job.console.progress(f"sweep {config.twin.name}") as advance, _keeping(job, run.path):
