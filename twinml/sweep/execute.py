@@ -72,6 +72,8 @@ def execute(
                 if result.done:
                     write_summary(result)
         except BaseException as error:
+            with suppress(OSError):
+                _sweep_up(store)
             _tell_end(log, error, rows)
             raise
         if watch.stopped:
@@ -87,9 +89,7 @@ def _begin(prepared: Prepared, store: Store, log: EventLog) -> tuple[Shard, ...]
     begun = store.exists
     if not begun or store.read_manifest()["samples"] != task.samples:
         store.write_manifest(prepared.manifest)
-    for name in store.folder.names(SHARDS) if isinstance(store.folder, LocalFolder) else ():
-        if name.endswith(".tmp"):  # its writer died
-            store.folder.remove(f"{SHARDS}/{name}")
+    _sweep_up(store)
     shards = plan.shards
     if begun and store.folder.exists(LEDGER):
         # the last word on what is done, now that nobody else adds to it
@@ -113,6 +113,14 @@ def _begin(prepared: Prepared, store: Store, log: EventLog) -> tuple[Shard, ...]
         log.tell("damaged", start=report.start, stop=report.stop)
     log.tell("started", pid=os.getpid(), host=socket.gethostname())
     return shards
+
+
+def _sweep_up(store: Store) -> None:
+    """Remove half-written shards: nobody else works here, so their writers are dead."""
+    if isinstance(store.folder, LocalFolder):
+        for name in store.folder.names(SHARDS):
+            if name.endswith(".tmp"):
+                store.folder.remove(f"{SHARDS}/{name}")
 
 
 @final
