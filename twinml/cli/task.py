@@ -120,8 +120,9 @@ class Job:
 class Task:
     """A word of the command line that does work.
 
-    ``out_is_run`` is false where ``out`` names the product itself, as for ``export``. ``plan`` says
-    in words what would be done, for ``dry_run=true``.
+    ``out_is_run`` is false where ``out`` names the product itself, as for ``export``.
+    ``takes_address`` is true where ``out`` and ``resume`` may be addresses such as
+    ``s3://bucket/a``. ``plan`` says in words what would be done, for ``dry_run=true``.
     """
 
     name: str
@@ -132,4 +133,5 @@ class Task:
     needs: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     out_is_run: bool = True
+    takes_address: bool = False
     plan: Callable[[Any, Job], str] | None = None
