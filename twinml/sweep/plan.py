@@ -171,7 +171,9 @@ def shard_rows(
     """
     if shard_size is not None:
         if isinstance(shard_size, bool) or not isinstance(shard_size, int) or shard_size < 1:
-            raise ArgumentError(f"shard_size is {shard_size!r}; expected a whole number of rows.")
+            raise ArgumentError(
+                f"shard_size is {shard_size!r}; expected a whole number of rows, at least 1."
+            )
         return -(-shard_size // unit) * unit
     most = max(unit, SHARD_BYTES // (NUMBER_BYTES * columns))
     wanted = most
