@@ -90,8 +90,8 @@ def test_a_disk_that_fills_up_is_named_and_the_sweep_goes_on_when_there_is_room(
 
 def test_a_full_disk_before_the_first_row_is_refused_with_both_sizes(disk):
     place, resize = disk
-    with pytest.raises(ArgumentError, match=r"100,000 samples would take 3\.2 MB; .* 74 kB free"):
-        check_room(100_000, 7, place / "not" / "yet")
+    with pytest.raises(ArgumentError, match=r"100,000 rows more, 3\.2 MB on disk; .* 74 kB free"):
+        check_room(200_000, 100_000, 7, place / "not" / "yet")
     (place / "filler").write_bytes(bytes(72 * 1024 - 20_000))
     with pytest.raises(SweepError, match=r"cannot be written.*No space left"):
         swept(place / "a", samples=500, shard_size=STEP)

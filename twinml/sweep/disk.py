@@ -22,11 +22,11 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _BROKEN = frozenset({errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE})
 
 
-def check_room(rows: int, columns: int, path: Path) -> None:
+def check_room(samples: int, rows: int, columns: int, path: Path) -> None:
     """Refuses a table that the disk cannot hold, before the work that would be lost.
 
     Args:
-        rows: Still to be stored.
+        samples: Rows of the whole sweep; rows: those still to be stored.
 
     Raises:
         ArgumentError: with the size of the table and the room there is.
@@ -36,8 +36,8 @@ def check_room(rows: int, columns: int, path: Path) -> None:
     free = shutil.disk_usage(there).free
     if size > free:
         raise ArgumentError(
-            f"{rows:,} samples would take {shown_bytes(size)}; the disk of {there} has "
-            f"{shown_bytes(free)} free. Ask for fewer samples, or name a folder on a larger disk "
+            f"samples={samples:,} asks for {rows:,} rows more, {shown_bytes(size)} on disk; the "
+            f"disk of {there} has {shown_bytes(free)} free. Ask for fewer samples, or name a folder on a larger disk "
             "with out=."
         )
 

@@ -111,7 +111,7 @@ def prepare(
     columns = 2 + task.rungs + len(task.bound.columns) + len(task.bound.quantities)
     missing = samples - sum(len(report.shard) for report in done)
     if isinstance(store.path, Path):
-        check_room(missing, columns, store.path)
+        check_room(samples, missing, columns, store.path)
     cost = measure(task, columns)
     shape = Shape(
         samples, columns, task.block, task.unit, task.settings.engine, task.kernel
