@@ -37,8 +37,8 @@ def check_room(samples: int, rows: int, columns: int, path: Path) -> None:
     if size > free:
         raise ArgumentError(
             f"samples={samples:,} asks for {rows:,} rows more, {shown_bytes(size)} on disk; the "
-            f"disk of {there} has {shown_bytes(free)} free. Ask for fewer samples, or name a folder on a larger disk "
-            "with out=."
+            f"disk of {there} has {shown_bytes(free)} free. Ask for fewer samples, or name a "
+            "folder on a larger disk with out=."
         )
 
 
