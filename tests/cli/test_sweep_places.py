@@ -66,3 +66,20 @@ def test_a_sweep_at_an_address_is_begun_resumed_and_watched(kiln, tmp_path, prot
         assert (tmp_path / "far" / "a" / "report.html").is_file()
         assert not (tmp_path / "runs").exists()
     assert not list(tmp_path.glob("*:*"))  # no folder named after a protocol
+
+
+def test_a_watch_ends_with_what_it_watches(monkeypatch, capsys):
+    from twinml.cli.tools import status as tool
+    from twinml.sweep import status
+
+    states = iter(["running", "running", "stopped", "never asked"])
+
+    def ask(path):
+        return status.SweepStatus(path, next(states), 10, 5, 0, 2.0, None, 1)
+
+    monkeypatch.setattr(status, "sweep_status", ask)
+    monkeypatch.setattr(tool, "EVERY", 0.0)
+    assert tool.run(["a", "--watch"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("a: running, 5 of 10 samples done") == 2 and "1 worker lost" in told
+    assert told.count("resume with twinml sweep resume=a") == 1 and "never" not in told

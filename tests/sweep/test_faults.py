@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 import twinml as tw
-from tests.sweep.test_execution import N, bits, swept
+from tests.sweep.models import Decay
+from tests.sweep.test_execution import SCENARIO, N, bits, swept
 from twinml.data import Table
 from twinml.errors import ArgumentError, DataError, DiskFullError, SweepError
 from twinml.sweep import local
 from twinml.sweep.disk import check_room
+from twinml.sweep.execute import execute
 from twinml.sweep.lock import LOCK
 from twinml.sweep.plan import Shard
+from twinml.sweep.prepare import prepare
 from twinml.sweep.status import sweep_status
 from twinml.sweep.store import Store
 
@@ -146,6 +149,28 @@ def test_an_end_before_the_first_shard_leaves_a_sweep_that_begins_anew(tmp_path,
     with pytest.raises(SweepError, match=r"no finished rows \(0 of 1,000\)"):
         tw.open_sweep(out).table()
     assert bits(swept(out, resume=True)) == whole
+
+
+def test_what_began_since_the_plan_was_made_is_not_mixed_with(tmp_path, whole):
+    def planned(**options):
+        model, scenario = Decay(), tw.Scenario.from_mapping(SCENARIO)
+        return prepare(model, scenario, N, out=tmp_path / "a", block_size=256, **options)
+
+    other, same, resuming = planned(seed=6), planned(seed=5), planned(seed=6, resume=True)
+    assert bits(execute(same)) == whole
+    with pytest.raises(ArgumentError, match="begun by another process in the meantime"):
+        execute(other)
+    with pytest.raises(ArgumentError, match="seed differs"):
+        execute(resuming)
+    swept(tmp_path / "b", samples=512)
+    few = prepare(
+        Decay(), tw.Scenario.from_mapping(SCENARIO), 512, seed=5, out=tmp_path / "b",
+        block_size=256, resume=True,
+    )  # fmt: skip
+    swept(tmp_path / "b", resume=True)  # another process lets it grow
+    with pytest.raises(ArgumentError, match="cannot shrink to 512"):
+        execute(few)
+    assert bits(tw.open_sweep(tmp_path / "b")) == whole
 
 
 def test_status_tells_planned_from_ended_without_a_word(tmp_path):

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import final
 
+from twinml.errors import ArgumentError
 from twinml.sweep.deadline import Deadline
 from twinml.sweep.disk import lacking, storing
 from twinml.sweep.events import EventLog
@@ -87,16 +88,26 @@ def _begin(prepared: Prepared, store: Store, log: EventLog) -> tuple[Shard, ...]
     """Put the manifest in place, sweep up after a dead process, and say what is to be done."""
     task, plan = prepared.task, prepared.plan
     begun = store.exists
-    if not begun or store.read_manifest()["samples"] != task.samples:
+    now = store.read_manifest() if begun else None
+    if now is not None:
+        # another process may have begun, grown or ended it since this one looked
+        if not prepared.resumes:
+            raise ArgumentError(
+                f"{store.out} was begun by another process in the meantime. Go on with it by "
+                "resume=true, or choose another out=."
+            )
+        store.check_identity(now, prepared.manifest["identity"])
+        store.check_growth(now, task.samples)
+    if now is None or now["samples"] != task.samples:
         store.write_manifest(prepared.manifest)
     _sweep_up(store)
     shards = plan.shards
     if begun and store.folder.exists(LEDGER):
         # the last word on what is done, now that nobody else adds to it
         known = {(report.start, report.stop): report for report in prepared.done}
-        now = [r for r in store.done() if known.get((r.start, r.stop)) == r]
-        if len(now) != len(known):
-            shards = missing_shards(task.samples, [r.shard for r in now], plan.shard_size)
+        still = [r for r in store.done() if known.get((r.start, r.stop)) == r]
+        if len(still) != len(known):
+            shards = missing_shards(task.samples, [r.shard for r in still], plan.shard_size)
     log.tell(
         "resumed" if begun else "planned",
         samples=task.samples,

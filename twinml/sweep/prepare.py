@@ -37,6 +37,7 @@ class Prepared:
         manifest: What ``manifest.json`` says or will say.
         runner: Who will compute.
         damaged: What was finished and is cut, changed or gone.
+        resumes: Whether it may go on with a sweep that is there.
     """
 
     task: Task
@@ -48,6 +49,7 @@ class Prepared:
     runner: AbstractExecutor
     deadline: Deadline | None = None
     damaged: tuple[ShardReport, ...] = ()
+    resumes: bool = False
 
 
 def prepare(
@@ -106,7 +108,7 @@ def prepare(
     damaged: tuple[ShardReport, ...] = ()
     if manifest is not None:
         store.check_identity(manifest, identity(task))
-        _check_growth(store, manifest, samples)
+        store.check_growth(manifest, samples)
         done, damaged = store.sorted_out(verify=True)
     columns = 2 + task.rungs + len(task.bound.columns) + len(task.bound.quantities)
     missing = samples - sum(len(report.shard) for report in done)
@@ -122,7 +124,7 @@ def prepare(
         runner.startup, None if by is None else by.left,
     )  # fmt: skip
     content = {"schema": SCHEMA if manifest is None else manifest["schema"], **_manifest(task)}
-    return Prepared(task, store, done, content, plan, cost, runner, by, damaged)
+    return Prepared(task, store, done, content, plan, cost, runner, by, damaged, resume)
 
 
 def _check_kinds(model: Any, scenario: Any) -> None:
@@ -215,14 +217,6 @@ def _settled(task: Task, block_size: int | None, manifest: Mapping[str, Any] | N
         block=block,
         rungs=manifest is None or manifest["schema"] != "sweep/1",
     )
-
-
-def _check_growth(store: Store, manifest: Mapping[str, Any], samples: int) -> None:
-    if samples < manifest["samples"]:
-        raise ArgumentError(
-            f"{store.out} was begun with samples={manifest['samples']:,}; it cannot shrink to "
-            f"{samples:,}. Ask for at least as many; any prefix can be read at any time."
-        )
 
 
 def _manifest(task: Task) -> dict[str, Any]:

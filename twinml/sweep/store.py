@@ -215,6 +215,18 @@ class Store:
                     "out=."
                 )
 
+    def check_growth(self, manifest: Mapping[str, Any], samples: int) -> None:
+        """Refuse to go on with fewer samples than a sweep has.
+
+        Raises:
+            ArgumentError: with both numbers.
+        """
+        if samples < manifest["samples"]:
+            raise ArgumentError(
+                f"{self.out} was begun with samples={manifest['samples']:,}; it cannot shrink to "
+                f"{samples:,}. Ask for at least as many; any prefix can be read at any time."
+            )
+
     def _full(self, name: str) -> Any:
         return self.path / name if isinstance(self.path, Path) else f"{self.path}/{name}"
 
