@@ -14,6 +14,7 @@ from tests.cli.bad_input.case import Bad, call
 from tests.cli.bad_input.models import RETURNED
 from tests.cli.bad_input.plant import kiln
 from tests.cli.bad_input.test_processes import start
+from tests.small_disk import small_disk
 from twinml.sweep import open_sweep
 from twinml.sweep.lock import LOCK
 from twinml.sweep.status import sweep_status
@@ -115,3 +116,23 @@ def test_a_run_killed_before_its_sweep_began_goes_on(slow, whole):
     assert "There is no sweep at a" in call("status a", slow, {}).err
     assert call("sweep resume=a", slow, {}).code == 0
     assert rows(slow / "a") == rows(whole)
+
+
+def test_a_disk_that_fills_up_ends_with_one_and_the_sweep_goes_on_when_there_is_room(
+    slow, whole, tmp_path
+):
+    (slow / "slow").unlink()
+    with small_disk(tmp_path / "disk", "516k") as resize:
+        # first in the middle of the rows, then in what is made of them
+        full = call(f"{SWEEP} workers=1 out=disk/a", slow, {})
+        assert full.code == 1 and "the disk at " in full.err and "resume=disk/a" in full.err
+        assert "TWINML_DEBUG" not in full.err and "more than is free" in full.err
+        record = json.loads((slow / "disk/a/provenance.json").read_text())
+        assert (record["status"], record["exit_code"]) == ("failed", 1)
+        resize("700k")
+        again = call("sweep resume=disk/a", slow, {})
+        assert again.code == 1 and "is made" in again.err and "more than" not in again.err
+        assert "complete" in call("status disk/a", slow, {}).out
+        resize("8m")
+        assert call("sweep resume=disk/a", slow, {}).code == 0
+        assert rows(slow / "disk" / "a") == rows(whole)

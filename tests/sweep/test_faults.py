@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import twinml as tw
+from tests.small_disk import small_disk
 from tests.sweep.models import Decay
 from tests.sweep.test_execution import SCENARIO, N, bits, swept
 from twinml.data import Table
@@ -34,23 +34,8 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[str], object]]]:
     """A disk of 72 kB, and how to give it another size."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    made = ["mount", "-t", "tmpfs", "-o", "size=72k", "tmpfs", str(place)]
-    try:
-        mounted = subprocess.run(made, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("there is no mount here")
-    if mounted.returncode:
-        pytest.skip(f"a small disk needs root: {mounted.stderr.strip()}")
-
-    def resize(size: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,size={size}", str(place)], check=True)
-
-    try:
-        yield place, resize
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "disk", "72k") as resize:
+        yield tmp_path / "disk", resize
 
 
 def finished(out: Path) -> dict[str, int]:
