@@ -31,14 +31,15 @@ def exceedance_figure(path: Path, summary: Mapping[str, Any]) -> Path:
             half = curve["half_width"]
             if half is not None:
                 axis.fill_between(
-                    x, np.maximum(p - half, floor), np.minimum(p + half, 1), step="post",
+                    x, np.maximum(p - half, floor), np.minimum(p + half, 1),
                     color=MUTED, alpha=0.15, lw=0, label=f"{percent}, whole curve",
                 )  # fmt: skip
             axis.fill_between(
-                x, np.maximum(low, floor), np.maximum(high, floor), step="post", color=BLUE,
-                alpha=0.3, lw=0, label=f"{percent}, each threshold",
+                x, np.maximum(low, floor), np.maximum(high, floor), color=BLUE, alpha=0.3, lw=0,
+                label=f"{percent}, each threshold",
             )  # fmt: skip
-            axis.step(x, np.maximum(p, floor), where="post", color=BLUE, lw=1.6)
+            # between two values of the grid lie others, so that a step would end too late
+            axis.plot(x, np.maximum(p, floor), color=BLUE, lw=1.6)
             for found in summary["exceedance"].get(name, ()):
                 if found.get("probability"):
                     axis.plot(found["threshold"], found["probability"], "o", color=ORANGE, ms=5)

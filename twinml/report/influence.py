@@ -23,7 +23,9 @@ def tornado_figure(path: Path, bars: Tornado, units: dict[str, str]) -> Path:
         axes = made.subplots(rows, 2, squeeze=False).ravel()
         for j, (axis, quantity) in enumerate(zip(axes, bars.quantities, strict=False)):
             low, high, centre = bars.low[:, j], bars.high[:, j], bars.centre[j]
-            order = np.argsort(np.nan_to_num(np.abs(high - low)), kind="stable")
+            finite = np.isfinite(low) & np.isfinite(high)
+            width = np.where(finite, high, 0.0) - np.where(finite, low, 0.0)
+            order = np.argsort(np.abs(width), kind="stable")
             for place, i in enumerate(order):
                 for end, colour in ((low[i], BLUE), (high[i], ORANGE)):
                     if np.isfinite(end) and np.isfinite(centre):
@@ -31,11 +33,13 @@ def tornado_figure(path: Path, bars: Tornado, units: dict[str, str]) -> Path:
                         axis.barh(place, end - centre, left=centre, color=colour, alpha=0.85,
                                   height=0.6)  # fmt: skip
                     else:
-                        axis.text(0.98, place, "no number", ha="right", va="center", fontsize=8,
+                        absent = "never" if np.isinf([end, centre]).any() else "no number"
+                        axis.text(0.98, place, absent, ha="right", va="center", fontsize=8,
                                   color=MUTED, transform=axis.get_yaxis_transform())  # fmt: skip
             if np.isfinite(centre):
                 axis.axvline(centre, color=INK, lw=1)
             axis.set_yticks(range(len(order)), [factor_label(bars.factors[i]) for i in order])
+            axis.set_ylim(-0.6, len(order) - 0.4)
             axis.set_xlabel(label(quantity, units.get(quantity, "1")))
             axis.grid(visible=False, axis="y")
         for axis in axes[len(bars.quantities) :]:
