@@ -46,7 +46,7 @@ SHARDS = "shards"
 MANIFEST = "manifest.json"
 MOST_BASE_SAMPLES = 2**20
 MOST_TABLE_ROWS = 2_000_000
-MOST_PATHS, MOST_TRAJECTORIES = 100_000, 100_000
+MOST_PATHS, MOST_TRAJECTORIES = 10_000, 100_000
 # Seconds, of the figures and of the summary of a row.
 FIGURES, SUMMARY = 6.0, 2e-6
 
