@@ -338,13 +338,18 @@ TW_FN bool any(Mask m) {
 }
 TW_FN bool none(Mask m) { return !any(m); }
 TW_FN bool all(Mask m) { return !any(!m); }
-TW_FN unsigned lanes_of(Mask m) {
-  unsigned lanes = 0;
-  TW_EACH(lanes |= signs_reg(m.r[k]) << (k * TW_WIDTH))
+#if TW_LANES > 32 /* float32 in three or four registers of 64 bytes */
+typedef unsigned long long Lanes;
+#else
+typedef unsigned Lanes;
+#endif
+TW_FN Lanes lanes_of(Mask m) {
+  Lanes lanes = 0;
+  TW_EACH(lanes |= (Lanes)signs_reg(m.r[k]) << (k * TW_WIDTH))
   return lanes;
 }
-TW_FN int first_lane(unsigned lanes) { return __builtin_ctz(lanes); }
-TW_FN int count_lanes(Mask m) { return __builtin_popcount(lanes_of(m)); }
+TW_FN int first_lane(Lanes lanes) { return __builtin_ctzll(lanes); }
+TW_FN int count_lanes(Mask m) { return __builtin_popcountll(lanes_of(m)); }
 
 #define TW_SELECT(Type)                                              \
   TW_FN Type select(Mask m, Type x, Type y) {                        \

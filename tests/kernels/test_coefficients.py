@@ -27,8 +27,6 @@ def numbers() -> set[str]:
 )
 def test_coefficients_are_the_derived_ones(fit, bits):
     written = [text(value, bits).lstrip("-") for value in fitted(fit, bits)[0]]
-    if fit.name.startswith("step"):  # one set for both widths
-        written = [word.removesuffix("f") for word in written]
     assert [word for word in written if word not in numbers()] == []
 
 

@@ -38,7 +38,7 @@ def fits(scenario: tw.Scenario, keys: TwinKeys, model: tw.Physics) -> bool:
         scenario.check(model, posterior)
     except TwinmlError:
         return False
-    return set(keys.inputs) <= set(scenario.vary)
+    return set(keys.inputs) <= {*scenario.vary, *scenario.profiles}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -98,18 +98,6 @@ def erfcx_rest(t: mpf) -> mpf:
     return (erfcx_even(t) - ERFCX_MIDDLE) / t
 
 
-def step_log_rest(z: mpf) -> mpf:
-    """log2((1 + s) / (1 - s)) / s with z = s^2."""
-    s = mp.sqrt(z)
-    return 2 * mp.atanh(s) / (s * mp.log(2))
-
-
-def step_exp_rest(w: mpf) -> mpf:
-    """p with 2^f = (p + f) / (p - f), w = f^2."""
-    f = mp.sqrt(w)
-    return f * (2**f + 1) / (2**f - 1)
-
-
 SMALL_S = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mpf("1.001")
 QUARTER = (mp.pi / 4 * mpf("1.001")) ** 2
 HALF_PI = (mp.pi / 2 * mpf("1.001")) ** 2
@@ -130,9 +118,6 @@ FITS = [
     # Shabat, Wolfe and Juffa's variable; x from 0 to 28 and to 10.28.
     Fit("erfcx", erfcx_rest, abs, mpf(-1), mpf("0.7501"), {64: 21}),
     Fit("erfcx", erfcx_rest, abs, mpf(-1), mpf("0.4401"), {32: 10}),
-    # Step control: 1e-6 is enough, the same numbers for both widths.
-    Fit("step_log", step_log_rest, mp.sqrt, mpf("1e-9"), SMALL_S, {32: 1}),
-    Fit("step_exp", step_exp_rest, lambda w: mp.sqrt(w) / 4, mpf("1e-9"), mpf("0.25"), {32: 1}),
 ]
 
 
