@@ -76,7 +76,7 @@ def test_factors_of_several_coordinates_move_together_and_have_no_sign():
 
 def test_points_that_fail_cost_only_the_effects_they_end():
     def function(u):
-        return np.where(u[:, :1] > 0.8, np.nan, u.sum(axis=1, keepdims=True))
+        return np.where(u[:, :1] > 0.8, np.inf, u.sum(axis=1, keepdims=True))
 
     found = morris_effects(function, one_each(2), ["y"], trajectories=64)
     assert (found.used < 64).all() and (found.used > 0).all()

@@ -248,9 +248,11 @@ class Beta(Continuous):
     def at_tails(self, below: np.ndarray, above: np.ndarray) -> np.ndarray:
         from scipy.special import betainccinv, betaincinv
 
-        lower = betaincinv(self.alpha, self.beta, np.minimum(below, 0.5))
-        upper = betainccinv(self.alpha, self.beta, np.minimum(above, 0.5))
-        return self.low + (self.high - self.low) * np.where(below < above, lower, upper)
+        left = below < above
+        part = np.empty(np.shape(below))
+        part[left] = betaincinv(self.alpha, self.beta, below[left])
+        part[~left] = betainccinv(self.alpha, self.beta, above[~left])
+        return self.low + (self.high - self.low) * part
 
     @property
     def support(self) -> tuple[float, float]:
@@ -289,9 +291,11 @@ class Gamma(Continuous):
     def at_tails(self, below: np.ndarray, above: np.ndarray) -> np.ndarray:
         from scipy.special import gammainccinv, gammaincinv
 
-        lower = gammaincinv(self.shape, np.minimum(below, 0.5))
-        upper = gammainccinv(self.shape, np.minimum(above, 0.5))
-        return self.scale * np.where(below < above, lower, upper)
+        left = below < above
+        part = np.empty(np.shape(below))
+        part[left] = gammaincinv(self.shape, below[left])
+        part[~left] = gammainccinv(self.shape, above[~left])
+        return self.scale * part
 
     @property
     def support(self) -> tuple[float, float]:

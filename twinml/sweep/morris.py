@@ -107,6 +107,7 @@ def morris_effects(
             points[row, moved + 1 :, group] += (sign[row, group] * STEP)[:, None]
     values = np.asarray(function(points.reshape(-1, dimensions)), dtype=np.float64)
     values = values.reshape(trajectories, count + 1, len(quantities))
+    values = np.where(np.isfinite(values), values, np.nan)  # inf - inf would warn
     steps = np.diff(values, axis=1) / STEP
     effects = np.empty((trajectories, count, len(quantities)))
     rows = np.arange(trajectories)
