@@ -12,7 +12,7 @@ from twinml.cli.tasks.sweep_outcome import sensitivity_metrics
 from twinml.report.curves import failures_figure
 from twinml.report.influence import morris_figure, tornado_figure
 from twinml.report.risk import factor_label, sensitivity_figure
-from twinml.report.sweep import where_in_words, write_sweep
+from twinml.report.sweep import left_out, where_in_words, write_sweep
 from twinml.report.versus import write_comparison
 from twinml.sweep import SobolIndices, Tornado
 
@@ -76,6 +76,10 @@ def test_what_has_no_number_is_said_in_the_figures_without_a_warning(tmp_path):
         sensitivity_figure(tmp_path / "s.png", indices),
     ):
         assert path.stat().st_size > 5000
+    assert left_out("Base samples", indices.quantities, indices.used, 8) == (
+        "Base samples that failed or have no finite value somewhere are left out: when has 0 of 8."
+    )
+    assert left_out("Base samples", ("y",), np.array([8]), 8) == ""
     assert factor_label("constrained(b,c)") == "constrained:\nb, c"
     assert factor_label("table(/data/rows.csv)") == "table:\nrows.csv"
 
@@ -83,7 +87,9 @@ def test_what_has_no_number_is_said_in_the_figures_without_a_warning(tmp_path):
 def test_groups_of_one_kind_have_keys_of_their_own():
     factors = ("correlated(a,b)", "correlated(c,initial.x)", "constrained(d,e)", "f")
     values = np.arange(4.0)[:, None]
-    indices = SobolIndices(factors, ("y",), *[values] * 6, 8, np.array([8]), 0.9)
+    indices = SobolIndices(
+        factors, ("y",), values, values, values, values, values, values, 8, np.array([8]), 0.9
+    )
     found = sensitivity_metrics(indices)
     keys = ("correlated_a_b", "correlated_c_initial_x", "constrained", "f")
     assert [found[f"sensitivity.y.{key}.first"] for key in keys] == [0.0, 1.0, 2.0, 3.0]

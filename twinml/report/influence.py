@@ -59,6 +59,9 @@ def morris_figure(path: Path, effects: MorrisEffects) -> Path:
                 place, effects.mean_size_low[:, j], effects.mean_size_high[:, j], color=INK, lw=1.4
             )
             axis.plot(effects.deviation[:, j], place, "D", color=ORANGE, ms=5)
+            if not np.isfinite(effects.mean_size[:, j]).any():
+                axis.text(0.5, 0.5, "no number", ha="center", va="center", fontsize=9,
+                          color=MUTED, transform=axis.transAxes)  # fmt: skip
             axis.set_yticks(place, [factor_label(factor) for factor in effects.factors])
             axis.set_title(label(quantity))
             axis.grid(visible=False, axis="y")
@@ -83,6 +86,12 @@ def fan_figure(path: Path, paths: Trajectories, names: tuple[str, ...] | None = 
             )
             axis.plot(paths.t, paths[name][:5].T, color=MUTED, lw=0.7, alpha=0.8)
             axis.plot(paths.t, middle, color=INK, lw=1.8, label="median")
+            # a path on its way to infinity must not flatten the others
+            low, high = np.nanmin(outer), np.nanmax(highest)
+            room = 0.5 * (high - low)
+            if room > 0:
+                bottom, top = axis.get_ylim()
+                axis.set_ylim(max(bottom, low - room), min(top, high + room))
             axis.set_ylabel(label(name, paths.units[name]))
             axis.set_xlim(paths.t[0], paths.t[-1])
         for axis in axes[len(names) :]:
