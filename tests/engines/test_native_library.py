@@ -21,8 +21,8 @@ NOISY = [("euler_maruyama", True), ("auto", True)]
 # The span, in each model's own time unit, in which something happens and a fiftieth is stable.
 SPANS = {
     "Lorenz": 1.0, "Robertson": 1e-3, "BrownianParticle": 20.0, "DcMotor": 0.05, "ServoAxis": 0.02,
-    "Building2r2c": 50.0, "BouncingBall": 1.3, "VanDerPol": 4.0, "ReactorBed": 1500.0,
-    "HeatRod": 10.0,
+    "Building2r2c": 50.0, "BouncingBall": 1.3, "VanDerPol": 4.0, "ReactorBed": 375.0,
+    "HeatRod": 10.0, "StirredReactor": 0.2,
 }  # fmt: skip
 KEEPS = ("all", "final", "quantities")
 
@@ -79,9 +79,11 @@ def test_the_library_means_the_same_by_kernels(name, method, fixed, keep):
     else:
         given["keep"] = keep
     native, eager = (tw.simulate(model, engine=e, **given) for e in ("native", "eager"))
-    # Over the hundreds of steps of a grid rounding moves the time of its peak a little more.
-    adaptive = 1e-5 if name in ("HeatRod", "ReactorBed") else 1e-6
-    rtol = 1e-11 if fixed else adaptive
+    # Over the hundreds of steps of a grid rounding moves the time of its peak a little more, and a
+    # pendulum's mean is what is left of two halves that cancel.
+    adaptive = 1e-5 if name in ("HeatRod", "ReactorBed", "Pendulum") else 1e-6
+    # Where a state turns over, the time of its peak has fewer digits than the peak.
+    rtol = (1e-9 if keep == "quantities" else 1e-11) if fixed else adaptive
     assert_same_meaning(native, eager, rtol=rtol, spare=0 if fixed else 2)
     for name, log in eager.events.items():
         assert torch.equal(native.events[name].count, log.count)

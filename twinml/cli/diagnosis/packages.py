@@ -25,7 +25,8 @@ EXTRAS = (
     ),
     Extra("gp", (("gpytorch", "gpytorch"),), "Gaussian-process surrogates"),
     Extra("native", (("ziglang", "ziglang"),), "a C++ compiler, where the machine has none"),
-    Extra("ray", (("ray", "ray"),), "Ray (no task of this version uses it)"),
+    Extra("ray", (("ray", "ray"),), "sweeps on a Ray cluster"),
+    Extra("polars", (("polars", "polars"),), "a sweep's table as a lazy frame"),
     Extra(
         "cuda13",
         (

@@ -101,15 +101,16 @@ def cuda() -> Iterator[Finding]:
 
 
 def cluster() -> Iterator[Finding]:
-    """Ray and Slurm; no task of this version uses them."""
-    later = "no task of this version uses it"
+    """Ray and Slurm."""
+    ray = "only for executor=ray: pip install 'twinml[ray]'"
     if installed("ray"):
         works, detail = tried_in_python("import ray; print('ray ' + ray.__version__)")
-        yield Finding("Ray", works, detail, f"{later}: pip install 'twinml[ray]'")
+        yield Finding("Ray", works, detail, ray)
     else:
-        yield Finding("Ray", False, "ray is not installed", f"{later}: pip install 'twinml[ray]'")
+        yield Finding("Ray", False, "ray is not installed", ray)
+    slurm = "only for launcher=slurm"
     if shutil.which("sbatch") is None:
-        yield Finding("Slurm", False, "no sbatch on PATH", f"{later}: log in to a Slurm machine")
+        yield Finding("Slurm", False, "no sbatch on PATH", f"{slurm}: log in to a Slurm machine")
     else:
         works, detail = tried(["sinfo", "--noheader", "--format=%P %T %D"])
-        yield Finding("Slurm", works, detail or "no partition is up", f"{later}: see sinfo")
+        yield Finding("Slurm", works, detail or "no partition is up", f"{slurm}: see sinfo")
