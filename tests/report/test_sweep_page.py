@@ -9,7 +9,7 @@ import twinml as tw
 from tests.sweep.models import Decay
 from tests.sweep.stored import store_sweep
 from twinml.cli.tasks.sweep_outcome import sensitivity_metrics
-from twinml.report.curves import failures_figure
+from twinml.report.curves import failures_figure, stepped
 from twinml.report.influence import morris_figure, tornado_figure
 from twinml.report.risk import factor_label, sensitivity_figure
 from twinml.report.sweep import left_out, where_in_words, write_sweep
@@ -57,6 +57,14 @@ def test_failed_rows_are_placed_in_words_and_drawn(tmp_path):
     failures_figure(tmp_path / "f.png", stored.summary, {"a": "kg"})
     page = write_sweep(tmp_path, stored).read_text()
     assert "500 of 900 samples finished" in page and "What failed" in page and words in page
+
+
+def test_the_line_of_a_curve_is_a_step_where_one_row_makes_it():
+    p = [0.5, 0.1, 0.05, 0.0]
+    curve = {"x": [1.0, 2.0, 3.0, 9.0], "probability": p, "low": p, "high": p}
+    x, probability, *_ = stepped(curve, 20)
+    assert x.tolist() == [1.0, 2.0, 3.0, 3.0, 9.0, 9.0]
+    assert probability.tolist() == [0.5, 0.1, 0.1, 0.05, 0.05, 0.0]
 
 
 def test_what_has_no_number_is_said_in_the_figures_without_a_warning(tmp_path):

@@ -26,7 +26,7 @@ def exceedance_figure(path: Path, summary: Mapping[str, Any]) -> Path:
     with figure(8.0, 2.9 * rows + 0.3) as made:
         axes = made.subplots(rows, 2, squeeze=False).ravel()
         for axis, (name, curve) in zip(axes, curves.items(), strict=False):
-            x, p, low, high = (np.array(curve[k]) for k in ("x", "probability", "low", "high"))
+            x, p, low, high = stepped(curve, summary["done"])
             floor = max(0.3 / max(summary["done"], 1), p[p > 0].min(initial=1.0) / 3)
             half = curve["half_width"]
             if half is not None:
@@ -38,7 +38,6 @@ def exceedance_figure(path: Path, summary: Mapping[str, Any]) -> Path:
                 x, np.maximum(low, floor), np.maximum(high, floor), color=BLUE, alpha=0.3, lw=0,
                 label=f"{percent}, each threshold",
             )  # fmt: skip
-            # between two values of the grid lie others, so that a step would end too late
             axis.plot(x, np.maximum(p, floor), color=BLUE, lw=1.6)
             for found in summary["exceedance"].get(name, ()):
                 if found.get("probability"):
@@ -57,6 +56,18 @@ def exceedance_figure(path: Path, summary: Mapping[str, Any]) -> Path:
         if handles:
             made.legend(handles, names, loc="outside lower center", ncols=2)
         return save(made, path)
+
+
+def stepped(curve: Mapping[str, Any], rows: int) -> list[np.ndarray]:
+    """x, probability, low and high of a curve's line.
+
+    Between two values of the grid others may lie, over which the line runs straight. Where one row
+    alone makes the difference there is none between, and the line is the step that it is.
+    """
+    x, p, *band = (np.array(curve[key]) for key in ("x", "probability", "low", "high"))
+    single = np.flatnonzero((p[:-1] - p[1:]) * rows < 1.5)
+    held = [np.insert(values, single + 1, values[single]) for values in (p, *band)]
+    return [np.insert(x, single + 1, x[single + 1]), *held]
 
 
 def failures_figure(path: Path, summary: Mapping[str, Any], units: Mapping[str, str]) -> Path:
