@@ -41,7 +41,7 @@ class Reach:
         return not (
             len(self.factor.names) > 1
             or self.factor.calibrated
-            or isinstance(self.entries[0], Choice | Tabled)
+            or any(isinstance(entry, Choice | Tabled) for entry in self.entries)
         )
 
     @property
