@@ -314,6 +314,9 @@ def test_two_sweeps_of_the_same_draws_are_compared_sample_by_sample(here, tmp_pa
     out = capsys.readouterr().out
     for fragment in ("a sweep: A = swp", "sample by sample: 1 differ, 1 do not", "quantities.over"):
         assert fragment in out, out
+    page = tmp_path / "page.html"
+    assert main(["compare", "swp", str(other), "--html", str(page)]) == 0
+    assert "both draw the same beta" in page.read_text() and capsys.readouterr().err.startswith("p")
     assert main(["compare", "swp", "swp", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["schema"] == "comparison/1" and told["kind"] == "a sweep"
@@ -354,6 +357,32 @@ def test_a_stopped_training_goes_on_in_its_directory(here, tmp_path, monkeypatch
     for found in (first, second):
         del found["surrogate.mlp.seconds"]
     assert first == second
+
+
+def test_sweeps_of_other_draws_are_compared_as_independent(here, tmp_path, capsys):
+    other = tmp_path / "seed"
+    words = ["sweep", *TWIN, "fit=[beta]", "fit_initial=[]", "calibration=cal", "samples=256"]
+    more = ["workers=1", "seed=7", "sensitivity=0", "morris=4", "trajectories=5", f"out={other}"]
+    assert main([*words, *more]) == 0
+    found = metrics(other)
+    assert found["morris.peak.day.mean_size"] > 0 and "morris.over.calibrated.mean_size" in found
+    paths = Table.read_parquet(other / "trajectories.parquet")
+    assert paths.names[:2] == ("sample", "t") and set(paths["sample"]) == set(range(5))
+    peaks = [paths["in_bed"][paths["sample"] == i].max() for i in range(5)]
+    rows = Table.read_parquet(other / "table.parquet")["peak"][:5]
+    assert peaks == pytest.approx(rows.tolist(), rel=1e-2)  # between the times kept it is higher
+    page = (other / "report.html").read_text()
+    assert "Over time" in page and "elementary effects from 4" in page and "Sobol" not in page
+    assert not (other / "sensitivity.png").exists() and (other / "morris.png").is_file()
+    capsys.readouterr()
+    assert main(["compare", "swp", str(other)]) == 0
+    out, err = capsys.readouterr()
+    assert "'beta' is drawn differently" in err and "the rows taken as independent" in out
+    # what both have comes first
+    listed = [line.split()[0] for line in out.splitlines() if line.startswith("  s")]
+    assert listed.index("sweep.peak.mean") < listed.index("sensitivity.over.calibrated.first")
+    for page in ("page.pdf", "no/page.html"):
+        assert main(["compare", "swp", str(other), "--html", page]) == 2
 
 
 def test_two_calibrations_differ_in_standard_deviations(here, tmp_path, capsys):
