@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,10 +35,10 @@ class Train(Common):
 
 def train(config: Train, job: Job) -> Outcome:
     """Fits one surrogate, scores it on test rows and stores it."""
-    from twinml.run.provenance import digest_file
     from twinml.surrogate.fitting import fit
     from twinml.surrogate.rows import prepare_rows
     from twinml.sweep import open_sweep
+    from twinml.sweep.store import MANIFEST
 
     if config.sweep is None:
         raise ConfigError(
@@ -49,7 +50,8 @@ def train(config: Train, job: Job) -> Outcome:
     sweep = open_sweep(config.sweep)
     inputs = config.inputs or list(sweep.inputs)
     targets = config.targets or list(sweep.quantities)
-    run = job.start({"sweep": digest_file(Path(config.sweep) / "manifest.json")})
+    content = sweep.store.folder.read(MANIFEST)  # a folder's, or an address's
+    run = job.start({"sweep": hashlib.sha256(content).hexdigest()})
     with job.console.progress(f"train {config.surrogate['kind']}") as advance:
         fitted = fit(
             sweep,
