@@ -20,6 +20,7 @@ from twinml.cli.search import SearchPath
 from twinml.cli.tasks.sweep import SweepKeys
 from twinml.cli.twin import build_model, build_record, load_posterior
 from twinml.data import Table
+from twinml.run.directory import RunDirectory
 
 SCENARIO = """
 horizon: {start: 0, stop: 12, unit: day}
@@ -313,11 +314,75 @@ def test_two_sweeps_of_the_same_draws_are_compared_sample_by_sample(here, tmp_pa
     out = capsys.readouterr().out
     for fragment in ("a sweep: A = swp", "sample by sample: 1 differ, 1 do not", "quantities.over"):
         assert fragment in out, out
+    page = tmp_path / "page.html"
+    assert main(["compare", "swp", str(other), "--html", str(page)]) == 0
+    assert "both draw the same beta" in page.read_text() and capsys.readouterr().err.startswith("p")
     assert main(["compare", "swp", "swp", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["schema"] == "comparison/1" and told["kind"] == "a sweep"
     assert not any(section["different"] for section in told["sections"])
     assert sum(section["same"] for section in told["sections"]) > 20
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed and requeued"])
+def test_a_stopped_training_goes_on_in_its_directory(here, tmp_path, monkeypatch, capsys, killed):
+    from twinml.surrogate.training import checkpoint
+
+    words = ["train", "sweep=swp", "surrogate=mlp", "surrogate.steps=40", "surrogate.width=8"]
+    assert main([*words, f"out={tmp_path / 'whole'}"]) == 0
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    words.append(f"out={tmp_path / 'a'}")
+    keep, kept = checkpoint.Checkpoint.keep, []
+
+    def stop(self, trainer):
+        keep(self, trainer)
+        kept.append(trainer.current_epoch)
+        if len(kept) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.Checkpoint, "keep", stop)
+        assert main(words) == 130
+    assert "the same words with out=" in capsys.readouterr().err
+    run = RunDirectory(tmp_path / "a")
+    if killed:  # nothing could be noted of the end: only Slurm knows that it is the same job
+        run.update_provenance(status="running")
+        assert main(words) == 2
+        monkeypatch.setenv("SLURM_JOB_ID", "7")
+        monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert main(words) == 0
+    assert "going on from" in capsys.readouterr().err
+    assert run.provenance()["status"] == "done" and not (run.path / "training.ckpt").exists()
+    first, second = metrics(tmp_path / "whole"), metrics(tmp_path / "a")
+    for found in (first, second):
+        del found["surrogate.mlp.seconds"]
+    assert first == second
+
+
+def test_sweeps_of_other_draws_are_compared_as_independent(here, tmp_path, capsys):
+    other = tmp_path / "seed"
+    words = ["sweep", *TWIN, "fit=[beta]", "fit_initial=[]", "calibration=cal", "samples=256"]
+    more = ["workers=1", "seed=7", "sensitivity=0", "morris=4", "trajectories=5", f"out={other}"]
+    assert main([*words, *more]) == 0
+    found = metrics(other)
+    assert found["morris.peak.day.mean_size"] > 0 and "morris.over.calibrated.mean_size" in found
+    paths = Table.read_parquet(other / "trajectories.parquet")
+    assert paths.names[:2] == ("sample", "t") and set(paths["sample"]) == set(range(5))
+    peaks = [paths["in_bed"][paths["sample"] == i].max() for i in range(5)]
+    rows = Table.read_parquet(other / "table.parquet")["peak"][:5]
+    assert peaks == pytest.approx(rows.tolist(), rel=1e-2)  # between the times kept it is higher
+    page = (other / "report.html").read_text()
+    assert "Over time" in page and "elementary effects from 4" in page and "Sobol" not in page
+    assert not (other / "sensitivity.png").exists() and (other / "morris.png").is_file()
+    capsys.readouterr()
+    assert main(["compare", "swp", str(other)]) == 0
+    out, err = capsys.readouterr()
+    assert "'beta' is drawn differently" in err and "the rows taken as independent" in out
+    # what both have comes first
+    listed = [line.split()[0] for line in out.splitlines() if line.startswith("  s")]
+    assert listed.index("sweep.peak.mean") < listed.index("sensitivity.over.calibrated.first")
+    for page in ("page.pdf", "no/page.html"):
+        assert main(["compare", "swp", str(other), "--html", page]) == 2
 
 
 def test_two_calibrations_differ_in_standard_deviations(here, tmp_path, capsys):

@@ -5,7 +5,7 @@ import pytest
 from twinml.expression import parse
 from twinml.scenario.quantity_unit import quantity_unit
 
-UNITS = {"level": "cm", "flow": "cm^3/s", "share": "1", "k": "1/s"}
+UNITS = {"level": "cm", "flow": "cm^3/s", "share": "1", "k": "1/s", "rate": "1/h"}
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,10 @@ UNITS = {"level": "cm", "flow": "cm^3/s", "share": "1", "k": "1/s"}
         ("integral(share)", "h"),
         ("mean(level) / max(level)", "1"),
         ("max(level) / k", "cm/(1/s)"),
+        ("max(level) * k", "cm/s"),
+        ("integral(k * level) * at(t, 1)", "((cm/s)*h)*h"),
+        ("integral(rate * level)", "cm"),
+        ("integral(rate)", "1"),
         ("max(flow) > 3", "1"),
         ("log(max(level))", "1"),
         ("sqrt(max(level))", "(cm)^0.5"),

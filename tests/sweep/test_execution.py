@@ -16,10 +16,13 @@ import pytest
 import twinml as tw
 from tests.sweep.models import Decay
 from twinml.errors import ArgumentError, LockedError, SweepError
+from twinml.scenario import BoundScenario
 from twinml.sweep.deadline import read_deadline
 from twinml.sweep.events import EventLog, read_events
 from twinml.sweep.folder import open_folder
 from twinml.sweep.lock import LOCK, Lock, alive, read_owner
+from twinml.sweep.pilot import Cost
+from twinml.sweep.plan import Shard, estimate
 from twinml.sweep.status import sweep_status
 from twinml.sweep.store import Store
 
@@ -50,6 +53,29 @@ def bits(sweep):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     return bits(swept(tmp_path_factory.mktemp("whole") / "a"))
+
+
+def test_a_block_is_drawn_once_for_all_its_shards(tmp_path, whole, monkeypatch):
+    draw, drawn = BoundScenario.draw, []
+
+    def counted(self, start, stop, *rest):
+        drawn.append((start, stop))
+        return draw(self, start, stop, *rest)
+
+    monkeypatch.setattr(BoundScenario, "draw", counted)
+    found = swept(tmp_path / "a", shard_size=64, engine="native")
+    assert len(found.reports) == 16
+    blocks = [block for block in drawn if block[1] - block[0] == 256]
+    assert sorted(set(blocks)) == [(0, 256), (256, 512), (512, 768), (768, 1024)]
+    assert len(blocks) <= 5  # the first one for the pilot, too
+
+
+def test_a_plan_counts_what_each_worker_draws():
+    cost = Cost(seconds=1e-3, call=0.5, draw=2.0)
+    shards = [Shard(i, i + 100) for i in range(0, 1000, 100)]
+    # ten calls; four blocks of 300 rows, which each of two workers may have to draw
+    assert estimate(shards, cost, 1, 300) == pytest.approx(1.0 + 10 * 0.5 + 4 * 2.0)
+    assert estimate(shards, cost, 2, 300) == pytest.approx(0.5 + 5 * 0.5 + 4 * 2.0)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

@@ -8,7 +8,7 @@ import pytest
 import twinml as tw
 from tests.sweep.models import BlowUp, Decay
 from twinml.data.posterior import Posterior
-from twinml.errors import ArgumentError, SweepError
+from twinml.errors import ArgumentError, ScenarioError, SweepError
 from twinml.sweep import morris_effects
 
 
@@ -76,7 +76,7 @@ def test_factors_of_several_coordinates_move_together_and_have_no_sign():
 
 def test_points_that_fail_cost_only_the_effects_they_end():
     def function(u):
-        return np.where(u[:, :1] > 0.8, np.nan, u.sum(axis=1, keepdims=True))
+        return np.where(u[:, :1] > 0.8, np.inf, u.sum(axis=1, keepdims=True))
 
     found = morris_effects(function, one_each(2), ["y"], trajectories=64)
     assert (found.used < 64).all() and (found.used > 0).all()
@@ -93,6 +93,83 @@ POSTERIOR = Posterior(
     covariance_unconstrained=0.01 * np.array([[1.0, 0.9], [0.9, 1.0]]), units=("1/s", "cm"),
     degrees_of_freedom=10,
 )  # fmt: skip
+
+
+UNIT = {"distribution": "uniform", "low": 0, "high": 1}
+
+
+@pytest.fixture(scope="module")
+def constrained(tmp_path_factory):
+    """a, b and c on the unit interval, two of them tied; a table of rows far from each other."""
+    folder = tmp_path_factory.mktemp("constrained")
+    (folder / "rows.csv").write_text("p,q\n0,5\n9,0\n4,4\n8,9\n1,1\n")
+    rows = {"distribution": "table", "path": str(folder / "rows.csv")}
+    scenario = tw.Scenario.from_mapping(
+        {
+            "horizon": {"start": 0, "stop": 0.1},
+            "vary": {
+                "a": UNIT, "b": UNIT, "c": UNIT,
+                "p": {**rows, "column": "p"}, "q": {**rows, "column": "q"},
+                "kind": {"distribution": "choice", "values": [1, 9, 2], "weights": [2, 3, 2]},
+            },
+            "constraints": ["a + b < 0.8", "c > 0.6"],
+            "quantities": {
+                "sum": "a + b + 0 * final(x)", "c2": "c * c + 0 * final(x)",
+                "row": "p + 10 * q + 0 * final(x)", "which": "kind + 0 * final(x)",
+            },
+        }
+    )  # fmt: skip
+    return tw.sweep(Decay(), scenario, samples=16, out=folder / "s", workers=1, block_size=16)
+
+
+def test_bars_and_middle_lie_where_the_constraints_allow(constrained):
+    found = constrained.tornado(level=0.8)
+    label = f"table({constrained.scenario.vary['p'].distribution.path})"
+    assert found.factors == ("constrained(a,b)", "c", label, "kind")
+    assert found.drawn.tolist() == [True, False, True, True]
+    # a and b are even on a triangle: medians of each are 0.8 * (1 - sqrt(1 / 2))
+    assert found.centre[0] == pytest.approx(1.6 * (1 - np.sqrt(0.5)), abs=0.01)
+    # a + b has the density 2 s / 0.64 up to 0.8
+    assert found.low[0, 0] == pytest.approx(0.8 * np.sqrt(0.1), abs=0.02)
+    assert found.high[0, 0] == pytest.approx(0.8 * np.sqrt(0.9), abs=0.02)
+    # c is even from 0.6 to 1
+    assert found.values[1]["c"] == pytest.approx((0.64, 0.8, 0.96), abs=2e-3)
+    assert found.centre[1] == pytest.approx(0.64, abs=4e-3)
+    # the row nearest the columns' medians, and the value in the middle by size and weight
+    assert found.centre[2] == 44.0 and found.centre[3] == 2.0
+
+
+def test_the_points_that_constraints_allow_are_admissible_and_spread(constrained):
+    bound = constrained.task.bound
+    tied = bound.factors[0]
+    points = bound.admissible_points(tied)
+    assert len(points) > 1024 and (points.sum(axis=1) < 0.8).all()
+    everything = np.full((len(points), 5), 0.5)
+    everything[:, list(tied.dimensions)] = points
+    values = bound.draw_at(everything)
+    np.testing.assert_array_equal(values["a"], points[:, 0])
+    np.testing.assert_array_equal(values["b"], points[:, 1])
+
+
+def test_morris_steps_stay_inside_a_constraint_or_are_refused(constrained, tmp_path):
+    with pytest.raises(ScenarioError, match=r"'a \+ b < 0.8' leaves no such step to a, b\."):
+        constrained.morris(8)
+    plain = constrained.scenario.to_mapping()
+    plain["constraints"] = ["c > 0.6"]
+    plain["quantities"]["inside"] = "min(0, c - 0.6) + 0 * final(x)"
+    free = tw.sweep(
+        Decay(), tw.Scenario.from_mapping(plain), samples=16, out=tmp_path / "s", workers=1,
+        block_size=16,
+    )  # fmt: skip
+    found = free.morris(64).to_mapping()
+    # c^2 over steps of half of [0.6, 1]: (c + 0.2)^2 - c^2 per 1/2, at 0.65 and 0.75
+    assert found["c2"]["c"]["mean"] == pytest.approx(0.8 * 0.8, abs=0.03)
+    assert found["inside"]["c"]["mean_size"] == 0
+    assert found["sum"]["a"]["mean"] == pytest.approx(1.0)
+    # the rows of a table and values in no order have a size and no direction
+    rows = next(name for name in found["row"] if name.startswith("table"))
+    assert found["row"][rows]["mean_size"] > 0 and found["row"][rows]["mean"] is None
+    assert found["which"]["kind"]["mean_size"] > 0 and found["which"]["kind"]["deviation"] is None
 
 
 @pytest.fixture(scope="module")

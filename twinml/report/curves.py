@@ -26,19 +26,19 @@ def exceedance_figure(path: Path, summary: Mapping[str, Any]) -> Path:
     with figure(8.0, 2.9 * rows + 0.3) as made:
         axes = made.subplots(rows, 2, squeeze=False).ravel()
         for axis, (name, curve) in zip(axes, curves.items(), strict=False):
-            x, p, low, high = (np.array(curve[k]) for k in ("x", "probability", "low", "high"))
+            x, p, low, high = stepped(curve, summary["done"])
             floor = max(0.3 / max(summary["done"], 1), p[p > 0].min(initial=1.0) / 3)
             half = curve["half_width"]
             if half is not None:
                 axis.fill_between(
-                    x, np.maximum(p - half, floor), np.minimum(p + half, 1), step="post",
+                    x, np.maximum(p - half, floor), np.minimum(p + half, 1),
                     color=MUTED, alpha=0.15, lw=0, label=f"{percent}, whole curve",
                 )  # fmt: skip
             axis.fill_between(
-                x, np.maximum(low, floor), np.maximum(high, floor), step="post", color=BLUE,
-                alpha=0.3, lw=0, label=f"{percent}, each threshold",
+                x, np.maximum(low, floor), np.maximum(high, floor), color=BLUE, alpha=0.3, lw=0,
+                label=f"{percent}, each threshold",
             )  # fmt: skip
-            axis.step(x, np.maximum(p, floor), where="post", color=BLUE, lw=1.6)
+            axis.plot(x, np.maximum(p, floor), color=BLUE, lw=1.6)
             for found in summary["exceedance"].get(name, ()):
                 if found.get("probability"):
                     axis.plot(found["threshold"], found["probability"], "o", color=ORANGE, ms=5)
@@ -56,6 +56,18 @@ def exceedance_figure(path: Path, summary: Mapping[str, Any]) -> Path:
         if handles:
             made.legend(handles, names, loc="outside lower center", ncols=2)
         return save(made, path)
+
+
+def stepped(curve: Mapping[str, Any], rows: int) -> list[np.ndarray]:
+    """x, probability, low and high of a curve's line.
+
+    Between two values of the grid others may lie, over which the line runs straight. Where one row
+    alone makes the difference there is none between, and the line is the step that it is.
+    """
+    x, p, *band = (np.array(curve[key]) for key in ("x", "probability", "low", "high"))
+    single = np.flatnonzero((p[:-1] - p[1:]) * rows < 1.5)
+    held = [np.insert(values, single + 1, values[single]) for values in (p, *band)]
+    return [np.insert(x, single + 1, x[single + 1]), *held]
 
 
 def failures_figure(path: Path, summary: Mapping[str, Any], units: Mapping[str, str]) -> Path:

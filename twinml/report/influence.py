@@ -23,7 +23,9 @@ def tornado_figure(path: Path, bars: Tornado, units: dict[str, str]) -> Path:
         axes = made.subplots(rows, 2, squeeze=False).ravel()
         for j, (axis, quantity) in enumerate(zip(axes, bars.quantities, strict=False)):
             low, high, centre = bars.low[:, j], bars.high[:, j], bars.centre[j]
-            order = np.argsort(np.nan_to_num(np.abs(high - low)), kind="stable")
+            finite = np.isfinite(low) & np.isfinite(high)
+            width = np.where(finite, high, 0.0) - np.where(finite, low, 0.0)
+            order = np.argsort(np.abs(width), kind="stable")
             for place, i in enumerate(order):
                 for end, colour in ((low[i], BLUE), (high[i], ORANGE)):
                     if np.isfinite(end) and np.isfinite(centre):
@@ -31,11 +33,13 @@ def tornado_figure(path: Path, bars: Tornado, units: dict[str, str]) -> Path:
                         axis.barh(place, end - centre, left=centre, color=colour, alpha=0.85,
                                   height=0.6)  # fmt: skip
                     else:
-                        axis.text(0.98, place, "no number", ha="right", va="center", fontsize=8,
+                        absent = "never" if np.isinf([end, centre]).any() else "no number"
+                        axis.text(0.98, place, absent, ha="right", va="center", fontsize=8,
                                   color=MUTED, transform=axis.get_yaxis_transform())  # fmt: skip
             if np.isfinite(centre):
                 axis.axvline(centre, color=INK, lw=1)
             axis.set_yticks(range(len(order)), [factor_label(bars.factors[i]) for i in order])
+            axis.set_ylim(-0.6, len(order) - 0.4)
             axis.set_xlabel(label(quantity, units.get(quantity, "1")))
             axis.grid(visible=False, axis="y")
         for axis in axes[len(bars.quantities) :]:
@@ -55,6 +59,9 @@ def morris_figure(path: Path, effects: MorrisEffects) -> Path:
                 place, effects.mean_size_low[:, j], effects.mean_size_high[:, j], color=INK, lw=1.4
             )
             axis.plot(effects.deviation[:, j], place, "D", color=ORANGE, ms=5)
+            if not np.isfinite(effects.mean_size[:, j]).any():
+                axis.text(0.5, 0.5, "no number", ha="center", va="center", fontsize=9,
+                          color=MUTED, transform=axis.transAxes)  # fmt: skip
             axis.set_yticks(place, [factor_label(factor) for factor in effects.factors])
             axis.set_title(label(quantity))
             axis.grid(visible=False, axis="y")
@@ -79,6 +86,12 @@ def fan_figure(path: Path, paths: Trajectories, names: tuple[str, ...] | None = 
             )
             axis.plot(paths.t, paths[name][:5].T, color=MUTED, lw=0.7, alpha=0.8)
             axis.plot(paths.t, middle, color=INK, lw=1.8, label="median")
+            # a path on its way to infinity must not flatten the others
+            low, high = np.nanmin(outer), np.nanmax(highest)
+            room = 0.5 * (high - low)
+            if room > 0:
+                bottom, top = axis.get_ylim()
+                axis.set_ylim(max(bottom, low - room), min(top, high + room))
             axis.set_ylabel(label(name, paths.units[name]))
             axis.set_xlim(paths.t[0], paths.t[-1])
         for axis in axes[len(names) :]:

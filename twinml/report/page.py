@@ -54,6 +54,11 @@ class Page:
         """A paragraph of plain text."""
         self.parts.append(f"<p>{escape(text)}</p>")
 
+    def note(self, text: str) -> None:
+        """A paragraph where there is something to say."""
+        if text:
+            self.paragraph(text)
+
     def cards(self, items: Sequence[tuple[str, str]]) -> None:
         """Key figures: (value, what it is)."""
         cells = "".join(

@@ -104,6 +104,11 @@ def sensitivity_figure(path: Path, indices: SobolIndices) -> Path:
         axes = made.subplots(rows, 2, squeeze=False, sharey=True).ravel()
         place = np.arange(len(factors))[::-1]
         for j, (axis, quantity) in enumerate(zip(axes, indices.quantities, strict=False)):
+            if not np.isfinite(indices.total[:, j]).any():
+                axis.text(
+                    0.5, 0.5, "no index: no finite values that vary", ha="center", va="center",
+                    fontsize=9, color=MUTED, transform=axis.transAxes,
+                )  # fmt: skip
             for shift, kind, colour in ((0.18, "first", BLUE), (-0.18, "total", ORANGE)):
                 value = getattr(indices, kind)[:, j]
                 low = getattr(indices, f"{kind}_low")[:, j]
@@ -131,7 +136,9 @@ def sensitivity_figure(path: Path, indices: SobolIndices) -> Path:
 def factor_label(factor: str) -> str:
     """A factor for an axis; the members of a group below its first word."""
     kind, _, members = factor.partition("(")
-    if kind in ("calibrated", "correlated") and members:
+    if kind == "table" and members:
+        return f"table:\n{members.removesuffix(')').rpartition('/')[2]}"
+    if kind in ("calibrated", "correlated", "constrained") and members:
         inside = members.removesuffix(")").split(",")
         return f"{kind}:\n" + ", ".join(label(name.strip()) for name in inside)
     return label(factor)

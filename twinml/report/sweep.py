@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from twinml.report.risk import distribution_figure, factor_label, sensitivity_fi
 from twinml.report.style import label
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from twinml.sweep import MorrisEffects, SobolIndices, Sweep, Tornado, Trajectories
 
 
@@ -160,6 +163,7 @@ def _influence(
             "an input explains alone, and with its interactions; lines: "
             f"{100 * indices.level:g} % bootstrap intervals.",
         )
+        page.note(left_out("Base samples", indices.quantities, indices.used, indices.samples))
     if effects is not None:
         page.figure(
             morris_figure(folder / "morris.png", effects),
@@ -167,6 +171,20 @@ def _influence(
             "quantity's unit per unit of probability: mean size with its bootstrap interval; "
             "diamonds: standard deviation, large where an input acts non-linearly or with others.",
         )
+        fewest = effects.used.min(axis=0)
+        page.note(left_out("Effects", effects.quantities, fewest, effects.trajectories))
+
+
+def left_out(what: str, quantities: Sequence[str], used: np.ndarray, of: int) -> str:
+    """A sentence about the quantities that some simulations gave no number for; "" if none."""
+    short = [
+        f"{label(name)} has {count:,} of {of:,}"
+        for name, count in zip(quantities, used.tolist(), strict=True)
+        if count < of
+    ]
+    if not short:
+        return ""
+    return f"{what} that failed or have no finite value somewhere are left out: {'; '.join(short)}."
 
 
 def _failures(page: Page, sweep: Sweep, summary: dict[str, Any], folder: Path) -> None:

@@ -13,6 +13,7 @@ from twinml.scenario.constraint import check_acceptance
 from twinml.scenario.draw import (
     acceptance,
     admissible,
+    admissible_points,
     draw,
     draw_at,
     draw_normal,
@@ -109,6 +110,10 @@ class BoundScenario:
         if not self.scenario.constraints:
             return {}
         return acceptance(self.scenario, self.posterior, self._known_as_drawn)
+
+    def admissible_points(self, factor: Factor) -> np.ndarray:
+        """Points of a constrained factor's coordinates that meet its conditions, (K, c)."""
+        return admissible_points(self.scenario, self.posterior, factor, self._known_as_drawn)
 
     def arguments(self, values: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """The arguments of ``simulate`` that differ by row.

@@ -18,6 +18,7 @@ from twinml.scenario.factor import (
     factors,
     sources,
 )
+from twinml.scenario.sobol import sobol_points
 from twinml.scenario.tilt import WEIGHT, bind_tilt
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from twinml.scenario.scenario import Scenario
 
 __all__ = [
-    "Factor", "acceptance", "admissible", "check_total", "draw", "draw_at", "draw_normal",
-    "drawn_posterior", "factors",
+    "Factor", "acceptance", "admissible", "admissible_points", "check_total", "draw", "draw_at",
+    "draw_normal", "drawn_posterior", "factors",
 ]  # fmt: skip
 
 Columns = dict[str, np.ndarray]
@@ -109,6 +110,31 @@ def admissible(
         if factor.conditions:
             good &= met(factor, columns, known or _as_written(scenario))
     return good
+
+
+def admissible_points(
+    scenario: Scenario,
+    posterior: Posterior | None,
+    factor: Factor,
+    known: Known | None = None,
+    enough: int = 1024,
+) -> np.ndarray:
+    """Points of a constrained factor's coordinates that meet its conditions, (K, coordinates).
+
+    They spread evenly over what the constraints leave and are always the same; ``enough`` or
+    more, fewer where hardly a trial is accepted.
+    """
+    own = list(factor.dimensions)
+    points = np.full((TRIALS, coordinates(scenario, posterior)), 0.5)
+    found: list[np.ndarray] = []
+    for chunk in range(64):
+        start = chunk * TRIALS
+        points[:, own] = sobol_points(start, start + TRIALS, len(own), 0)
+        columns = _unconstrained(scenario, posterior, points, None)
+        found.append(points[met(factor, columns, known or _as_written(scenario))][:, own])
+        if sum(map(len, found)) >= enough:
+            break
+    return np.concatenate(found)
 
 
 def acceptance(

@@ -74,8 +74,19 @@ def _unit(expression: Expression, units: Mapping[str, str], clock: str) -> str |
 def _product(a: str, b: str) -> str:
     if "1" in (a, b):
         return b if a == "1" else a
+    for rate, other in ((a, b), (b, a)):
+        above, _, below = rate.partition("/")
+        if _plain(above) and _plain(below) and _plain(other):
+            if other == below:  # cm/s over s
+                return above
+            if above == "1":  # 1/s of cm
+                return f"{other}/{below}"
     return f"{_wrapped(a)}*{_wrapped(b)}"
 
 
+def _plain(unit: str) -> bool:
+    return unit.replace("_", "").isalnum()
+
+
 def _wrapped(unit: str) -> str:
-    return unit if unit.replace("_", "").isalnum() else f"({unit})"
+    return unit if _plain(unit) else f"({unit})"

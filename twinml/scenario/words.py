@@ -8,6 +8,7 @@ from twinml.scenario.distribution import (
     Beta,
     Calibrated,
     Choice,
+    Cut,
     Distribution,
     Fixed,
     Gamma,
@@ -56,6 +57,9 @@ def distribution_words(entry: Distribution, unit: str | None = None) -> str:
                 f"normal about {entry.mean:g}{u}, standard deviation {entry.std:g}{u}, cut to "
                 f"[{low:g}, {high:g}]{u}"
             )
+        case Cut(of):
+            low, high = entry.support
+            return f"{distribution_words(of, unit)}, cut to [{low:g}, {high:g}]{u}"
         case Choice(values, weights):
             shares = [1.0] * len(values) if weights is None else list(weights)
             parts = [

@@ -92,6 +92,21 @@ def simulate_blocks(
         yield columns
 
 
+def drawn_block(task: Task, first: int) -> dict[str, np.ndarray]:
+    """What is drawn for the block that begins with sample ``first``, each (block,)."""
+    if first not in task.drawn:
+        stop = first + task.block
+        if not task.scenario.rule.nested:
+            stop = min(stop, task.samples)
+        values = task.bound.draw(first, stop, task.samples, task.seed)
+        if stop < first + task.block:
+            index = np.minimum(np.arange(task.block), stop - first - 1)
+            values = {name: column[index] for name, column in values.items()}
+        task.drawn.clear()
+        task.drawn[first] = values
+    return task.drawn[first]
+
+
 def simulate_values(
     task: Task, values: Mapping[str, np.ndarray], ids: np.ndarray | None = None
 ) -> Rows:
@@ -152,13 +167,7 @@ def one_thread() -> Iterator[None]:
 
 def _block_columns(task: Task, first: int, low: int, high: int) -> dict[str, np.ndarray]:
     """Rows ``low`` to ``high`` of the block that begins with sample ``first``."""
-    stop = first + task.block
-    if not task.scenario.rule.nested:
-        stop = min(stop, task.samples)
-    values = task.bound.draw(first, stop, task.samples, task.seed)
-    if stop < first + task.block:
-        index = np.minimum(np.arange(task.block), stop - first - 1)
-        values = {name: column[index] for name, column in values.items()}
+    values = drawn_block(task, first)
     # whole vectors, or the whole block
     begin, end = low // task.unit * task.unit, -(-high // task.unit) * task.unit
     values = {name: column[begin:end] for name, column in values.items()}

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import final
+from typing import Any, final
 
 from twinml.errors import ArgumentError
 from twinml.sweep.deadline import Deadline
@@ -26,6 +26,7 @@ from twinml.sweep.store import LEDGER, SHARDS, ShardReport, Store
 Progress = Callable[[int, int, int], None]
 # What a shard may take beyond the slowest of late, and seconds for what follows the last one.
 MARGIN, RESERVE = 1.2, 2.0
+NOTICES = ("waiting", "worker_refused")  # events that a user is told of at once
 
 
 def execute(
@@ -33,6 +34,7 @@ def execute(
     out: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
     reserve: float = RESERVE,
+    notice: Callable[[str], None] | None = None,
 ) -> Sweep:
     """Compute what is missing and sum it up.
 
@@ -40,6 +42,7 @@ def execute(
         out: Another place than was prepared, for a sweep that begins.
         progress: Called with (rows done, rows in all, failed rows) after every shard.
         reserve: Seconds to leave between the last shard and the deadline.
+        notice: Called, perhaps by another thread, with what a user should know while it runs.
 
     Raises:
         LockedError: Another process works there.
@@ -51,7 +54,7 @@ def execute(
         shards = _begin(prepared, store, log)
         watch = _Watch(prepared, lock, reserve)
         runner = prepared.runner
-        runner.steering = Steering(log.tell, watch.may_begin)
+        runner.steering = Steering(_telling(log, notice), watch.may_begin)
         kept = list(prepared.done)
         rows = sum(len(report.shard) for report in kept)
         failed = sum(report.failed for report in kept)
@@ -82,6 +85,17 @@ def execute(
         else:
             log.tell("finished", rows=rows, failed=failed)
         return result
+
+
+def _telling(log: EventLog, notice: Callable[[str], None] | None) -> Callable[..., None]:
+    """Tells the log, and the user of what keeps the sweep from its full width."""
+
+    def tell(event: str, **facts: Any) -> None:
+        log.tell(event, **facts)
+        if notice is not None and event in NOTICES:
+            notice(str(facts["reason"]))
+
+    return tell
 
 
 def _begin(prepared: Prepared, store: Store, log: EventLog) -> tuple[Shard, ...]:

@@ -33,10 +33,10 @@ class MorrisEffects:
         factors, quantities: Their names.
         mean_size: Mean of the effects' sizes (mu*): how much the factor matters.
         mean_size_low, mean_size_high: Bootstrap interval over trajectories at ``level``.
-        mean: Mean effect (mu), with its sign; nan for a factor of several coordinates, whose
-            direction means nothing.
+        mean: Mean effect (mu), with its sign; nan for a factor whose direction means nothing:
+            several coordinates, the rows of a table, values listed in no order.
         deviation: Their standard deviation (sigma): large beside ``mean_size`` where the factor
-            acts non-linearly or with others; nan for a factor of several coordinates.
+            acts non-linearly or with others; nan where ``mean`` is.
         trajectories: How many; (f + 1) times as many points were evaluated.
         used: Effects with finite values, (f, m).
     """
@@ -74,6 +74,7 @@ def morris_effects(
     trajectories: int = 64,
     seed: int = 0,
     level: float = 0.9,
+    signed: Sequence[bool] | None = None,
 ) -> MorrisEffects:
     """Elementary effects of a vectorised function on the unit cube.
 
@@ -83,6 +84,7 @@ def morris_effects(
         factors: Name and coordinates of each factor; together they are all d coordinates.
         trajectories: At least 4; 20 to 100 are usual.
         seed: Of the trajectories and of the bootstrap.
+        signed: Which factors have a direction; those of one coordinate when None.
 
     Raises:
         ArgumentError: Fewer than 4 trajectories, or the coordinates are not those of the cube.
@@ -105,13 +107,15 @@ def morris_effects(
             points[row, moved + 1 :, group] += (sign[row, group] * STEP)[:, None]
     values = np.asarray(function(points.reshape(-1, dimensions)), dtype=np.float64)
     values = values.reshape(trajectories, count + 1, len(quantities))
+    values = np.where(np.isfinite(values), values, np.nan)  # inf - inf would warn
     steps = np.diff(values, axis=1) / STEP
     effects = np.empty((trajectories, count, len(quantities)))
     rows = np.arange(trajectories)
     for moved in range(count):
         effects[rows, order[:, moved]] = steps[:, moved]
+    directed = [len(group) == 1 for _, group in factors] if signed is None else signed
     for index, (_, group) in enumerate(factors):
-        effects[:, index] *= sign[:, group[0]][:, None] if len(group) == 1 else np.nan
+        effects[:, index] *= sign[:, group[0]][:, None] if directed[index] else np.nan
     sizes = np.empty_like(effects)
     for moved in range(count):
         sizes[rows, order[:, moved]] = np.abs(steps[:, moved])

@@ -25,6 +25,7 @@ class Cost:
     Args:
         seconds: Per row, simulated and written.
         call: Seconds that each piece costs on top, however few its rows.
+        draw: Seconds to draw a block, which a worker does once for all its pieces of it.
         base: Bytes of a worker before its first row.
         row: Bytes of memory per row of the piece in hand.
     """
@@ -33,6 +34,7 @@ class Cost:
     call: float = 0.0
     base: float = 0.0
     row: float = 0.0
+    draw: float = 0.0
 
     def memory(self, piece: int) -> float:
         """Bytes of one worker that holds pieces of so many rows."""
@@ -41,15 +43,26 @@ class Cost:
 
 def measure(task: Task, columns: int) -> Cost:
     """Run growing ranges of the sweep's first rows until one takes long enough to be measured."""
-    from twinml.sweep.block import simulate_blocks
+    from twinml.sweep.block import Tally, drawn_block, one_thread, simulate_blocks
+
+    begin = time.perf_counter()
+    with one_thread():
+        drawn_block(task, 0)
+    draw = time.perf_counter() - begin
+
+    def run(rows: int) -> tuple[float, bool]:
+        """Seconds of the first rows, and whether the ladder was at work."""
+        tally, begin = Tally(), time.perf_counter()
+        for _ in simulate_blocks(task, 0, rows, tally):
+            pass
+        return time.perf_counter() - begin, bool(tally.failed or tally.mended)
 
     most = min(task.samples, task.block)
     rows, before = min(LEAST_ROWS, most), (0, 0.0)
+    taken, retried = run(rows)
+    if retried and taken >= LONG_ENOUGH:
+        taken, _ = run(rows)  # the ladder's kernels are compiled now
     while True:
-        begin = time.perf_counter()
-        for _ in simulate_blocks(task, 0, rows):
-            pass
-        taken = time.perf_counter() - begin
         flat = taken < 2 * before[1] or before[0] == 0  # what the rows cost does not show yet
         if rows >= most or taken >= (MOST_SECONDS if flat else LONG_ENOUGH):
             break
@@ -57,6 +70,7 @@ def measure(task: Task, columns: int) -> Cost:
         # as many as the time calls for, and no leap that a slow first row would make costly
         leap = int(rows * LONG_ENOUGH / max(taken, 1e-6))
         rows = min(most, max((4 if flat else 2) * rows, min(16 * rows, leap)))
+        taken, _ = run(rows)
     slope = (taken - before[1]) / (rows - before[0])
     seconds = min(max(slope, 0.25 * taken / rows), taken / rows)
     states = task.model.declared.width
@@ -65,6 +79,7 @@ def measure(task: Task, columns: int) -> Cost:
         call=max(0.0, taken - seconds * rows),
         base=resident(),
         row=8.0 * (2 * columns + 4 * states + _WORKING),
+        draw=draw,
     )
 
 

@@ -210,14 +210,16 @@ def estimate(
     """Seconds until the last of the shards is stored.
 
     The longest worker's share of the rows and of the calls, one for each block that a shard lies
-    in, after the workers have come up.
+    in, after the workers have come up. Of the blocks it draws each once, even where others do too.
     """
     if not shards:
         return 0.0
     calls = sum(-(-shard.stop // block) - shard.start // block for shard in shards)
     rows = sum(len(shard) for shard in shards)
-    share = (rows * cost.seconds + calls * cost.call) / min(workers, len(shards))
-    return startup + share
+    at_once = min(workers, len(shards))
+    blocks = -(-shards[-1].stop // block) - shards[0].start // block
+    draws = min(calls / at_once, blocks) * cost.draw
+    return startup + (rows * cost.seconds + calls * cost.call) / at_once + draws
 
 
 def shown_time(seconds: float) -> str:

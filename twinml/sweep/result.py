@@ -243,22 +243,35 @@ class Sweep:
 
         Which factors matter at all, for a fraction of what Sobol indices cost. Quantities that are
         drawn jointly (calibrated, correlated, of one table) move together as one factor; it has
-        ``mean_size`` only, as its direction means nothing.
+        ``mean_size`` only, as its direction means nothing. A constraint on a quantity alone makes
+        the steps those of what it leaves.
 
         Raises:
             SweepError: As ``sensitivity``.
+            ScenarioError: A constraint ties several quantities to each other.
             ArgumentError: Fewer than 4 trajectories.
         """
+        from twinml.sweep.middle import Reach, check_steps
         from twinml.sweep.morris import morris_effects
 
         task = task_of(self, model, inputs, "morris")
         factors = factors_of(task)
+        check_steps(task.bound)
+        reaches = [Reach(task.bound, factor) for factor in task.bound.factors]
 
         def simulate(points: np.ndarray) -> np.ndarray:
+            points = points.copy()
+            for reach in reaches:
+                if reach.draws is not None:
+                    column = reach.factor.dimensions[0]
+                    points[:, column] = reach.at(points[:, column])
             return evaluate(task, points, np.arange(len(points)) // (len(factors) + 1))
 
         seed = task.seed if seed is None else seed
-        return morris_effects(simulate, factors, self.quantities, trajectories, seed, level)
+        signed = [reach.signed for reach in reaches]
+        return morris_effects(
+            simulate, factors, self.quantities, trajectories, seed, level, signed=signed
+        )
 
     def tornado(
         self,

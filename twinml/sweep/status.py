@@ -78,6 +78,8 @@ def sweep_status(out: str | os.PathLike[str]) -> SweepStatus:
     ends = [event for event in now if event["event"] in _ENDS]
     begun = done > 0 or any(event["event"] == "started" for event in now)
     state, reason = _state(running, begun, ends, owner, done == manifest["samples"])
+    if running and now and now[-1]["event"] == "waiting":
+        reason += f"\n  {now[-1].get('reason', '')}"
     if damaged and not running:
         state, reason = "damaged", store.damage(damaged)
     rate = _rate(now, running)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, final
 from twinml.errors import ArgumentError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from twinml.data.posterior import Posterior
     from twinml.physics import Physics
     from twinml.scenario import BoundScenario, Scenario
@@ -101,5 +103,10 @@ class Task:
         """
         return self.scenario.check(self.model, self.posterior, given=tuple(self.inputs))
 
+    @cached_property
+    def drawn(self) -> dict[int, dict[str, np.ndarray]]:
+        """The last block that was drawn, by its first sample: shards are often parts of one."""
+        return {}
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "bound"}
+        return {name: v for name, v in vars(self).items() if name not in ("bound", "drawn")}

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from twinml.scenario.distribution import Choice, Tabled
 from twinml.scenario.sobol import sobol_points
 from twinml.sweep.intervals import normal_quantile
+from twinml.sweep.middle import Reach
 from twinml.sweep.reopen import evaluate, factors_of
 
 if TYPE_CHECKING:
-    from twinml.scenario.draw import Factor
     from twinml.sweep.task import Task
 
 DRAWS = 256
@@ -27,7 +26,8 @@ class Tornado:
 
     Args:
         factors, quantities: Their names.
-        centre: Quantities with everything at its median, (m,).
+        centre: Quantities with everything at its median, (m,); of what constraints leave, and of
+            quantities tied to each other by one, at the draw nearest to their medians.
         low, high: Quantities at the factor's low and high quantile, (f, m); for a drawn factor
             the quantiles of the quantity itself.
         drawn: Factors without an order of their own, (f,) bool: several quantities drawn jointly,
@@ -73,14 +73,22 @@ def tornado(task: Task, level: float = 0.9, seed: int = 0) -> Tornado:
     factors = task.bound.factors
     dimensions = sum(len(group) for _, group in named)
     tails = ((1 - level) / 2, (1 + level) / 2)
-    drawn = np.array([_unordered(task, factor) for factor in factors])
-    parts = [np.full((1, dimensions), 0.5)]
-    for factor, loose in zip(factors, drawn, strict=True):
-        group = list(factor.dimensions)
-        points = np.full((DRAWS if loose else 2, dimensions), 0.5)
-        points[:, group] = (
-            sobol_points(0, DRAWS, len(group), seed) if loose else np.array(tails)[:, None]
-        )
+    reaches = [Reach(task.bound, factor) for factor in factors]
+    drawn = np.array([not reach.ordered for reach in reaches])
+    centre = np.empty(dimensions)
+    for reach in reaches:
+        centre[list(reach.factor.dimensions)] = reach.middle
+    parts = [centre[None, :]]
+    for reach in reaches:
+        group = list(reach.factor.dimensions)
+        if reach.ordered:
+            ends = reach.at(np.array(tails))[:, None]
+        elif reach.draws is not None:
+            ends = reach.draws[:DRAWS]
+        else:
+            ends = sobol_points(0, DRAWS, len(group), seed)
+        points = np.repeat(centre[None, :], len(ends), axis=0)
+        points[:, group] = ends
         parts.append(points)
     points = np.concatenate(parts)
     values = evaluate(task, points)
@@ -89,8 +97,8 @@ def tornado(task: Task, level: float = 0.9, seed: int = 0) -> Tornado:
     high: list[np.ndarray] = []
     position = 1
     shown: list[dict[str, tuple[float, float, float]]] = []
-    for factor, loose in zip(factors, drawn, strict=True):
-        stop = position + (DRAWS if loose else 2)
+    for factor, loose, part in zip(factors, drawn, parts[1:], strict=True):
+        stop = position + len(part)
         found = values[position:stop]
         if loose:
             ends = [_quantile(found, tail) for tail in tails]
@@ -114,14 +122,6 @@ def tornado(task: Task, level: float = 0.9, seed: int = 0) -> Tornado:
         tuple(name for name, _ in named), tuple(task.scenario.quantities), values[0],
         np.stack(low), np.stack(high), drawn, tuple(shown), level,
     )  # fmt: skip
-
-
-def _unordered(task: Task, factor: Factor) -> bool:
-    if len(factor.names) > 1 or factor.calibrated:
-        return True
-    return any(
-        isinstance(task.scenario.vary[name].distribution, Choice | Tabled) for name in factor.names
-    )
 
 
 def _quantile(values: np.ndarray, share: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
@@ -74,6 +75,21 @@ class Trajectories:
             place = (np.cumsum(mass) - 0.5 * mass) / mass.sum()
             result[:, column] = np.interp(shares, place, here)
         return result
+
+    def write_parquet(self, path: str | os.PathLike[str]) -> None:
+        """One Parquet file, whole or absent: sample, t, then every state and output.
+
+        A row per sample and time, the samples one after the other; the inputs of a sample stand
+        in the sweep's table under its number.
+        """
+        from twinml.data.table import Table
+
+        rows = {
+            "sample": np.repeat(self.samples, len(self.t)),
+            "t": np.tile(self.t, len(self.samples)),
+            **{name: values.ravel() for name, values in self.values.items()},
+        }
+        Table(rows, {"t": self.time_unit, **self.units}).write_parquet(path)
 
     def to_xarray(self) -> Any:
         """An ``xarray.Dataset`` over sample and time, the inputs as coordinates, with units.

@@ -78,6 +78,15 @@ FORM: dict[str, Bad] = {
         ("loss > 0.06", "acceptance 0"),
         scenario("vary:", "constraints: [loss > 0.06]\nvary:"),
     ),
+    "elementary effects of what a constraint ties": Bad(
+        SWEEP + " morris=8",
+        ("capacity > 100 * loss", "no such step", "loss, capacity", "Sobol"),
+        scenario(
+            VARIED,
+            VARIED + "\n  capacity: {distribution: uniform, low: 1, high: 9}\n"
+            'constraints: ["capacity > 100 * loss"]',
+        ),
+    ),
     "a profile with a gap": Bad(
         SWEEP,
         ("duty.csv", "line 3", "'kw'", "missing"),
@@ -109,6 +118,18 @@ VARY: dict[str, Bad] = {
     ),
     "a distribution with a key of another": vary(
         "loss: {distribution: uniform, low: 0.01, std: 0.05}", "vary loss", "'std'", "low, high"
+    ),
+    "a cut of listed values": vary(
+        "loss: {distribution: truncated, of: {distribution: choice, values: [1]}, low: 0.01}",
+        "vary loss",
+        "of is choice",
+        "gamma",
+    ),
+    "a cut that leaves nothing": vary(
+        "loss: {distribution: truncated, of: {distribution: uniform, low: 0.01, high: 0.02}, "
+        "low: 0.03}",
+        "vary loss",
+        "nothing of the uniform",
     ),
     "no distribution": vary("loss: {low: 0.01, high: 0.05}", "vary loss", "distribution"),
     "a distribution whose bounds cross": vary(

@@ -107,6 +107,9 @@ COMPARE: dict[str, Bad] = {
     "two kinds to compare": Bad(
         "compare cal dist/hottest", ("cal", "dist/hottest", "one kind"), given=("cal", "dist")
     ),
+    "a page of a comparison that is no page": Bad(
+        "compare swp swp --html page.pdf", ("page.pdf", ".html"), given=("swp",)
+    ),
     "a file of one's own to compare": Bad("compare kiln.csv kiln.csv", ("kiln.csv",)),
     "a run to compare that is cut off": Bad(
         "compare cal old/cal",

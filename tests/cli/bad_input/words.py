@@ -104,6 +104,12 @@ VALUES: dict[str, Bad] = {
     "a sensitivity that is too small": Bad(
         "sweep twin=kiln scenario=soak sensitivity=4", ("sensitivity=4", "0 for none")
     ),
+    "too few elementary effects": Bad(
+        "sweep twin=kiln scenario=soak morris=3", ("morris=3", "4 trajectories")
+    ),
+    "fewer paths than none": Bad(
+        "sweep twin=kiln scenario=soak trajectories=-1", ("trajectories=-1", "or 0 for none")
+    ),
     "a seed that is no number": Bad("simulate twin=kiln seed=abc", ("seed='abc'", "whole number")),
     "a negative seed": Bad("sweep twin=kiln scenario=soak seed=-1", ("seed", "-1")),
     "a level that is no probability": Bad("calibrate twin=kiln level=90", ("level=90", "0.9")),

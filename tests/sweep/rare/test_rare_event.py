@@ -119,6 +119,12 @@ def test_two_regions_are_seen_by_subsets_and_refused_by_a_single_tilt():
     assert "do not lie in one direction" in tilted.diagnosis and "is not known" in tilted.text
 
 
+def test_what_no_tilt_can_move_is_named():
+    tied = scenario(constraints=["rate > 0.2"])
+    found = tw.rare_event(Decay(), tied, "end > 0.3", "importance", 1000, **OPTIONS)
+    assert not found.reliable and "by rate, which no tilt can move" in found.diagnosis
+
+
 def test_rows_that_fail_are_stated():
     start = {"initial.x": {"distribution": "lognormal", "median": 0.5, "sigma": 0.5}}
     found = tw.rare_event(

@@ -15,7 +15,9 @@ from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.cli.tasks.rare_event import RareKeys, check_rare_event, rare_event_outcome
 from twinml.cli.tasks.sweep_outcome import (
+    PATHS,
     draw,
+    morris_metrics,
     not_finite_lines,
     reasons,
     risk_lines,
@@ -41,11 +43,13 @@ if TYPE_CHECKING:
     from twinml.sweep.task import Task as SweepTask
 
 TABLE = "table.parquet"
+PATHS_TABLE = "trajectories.parquet"
 SHARDS = "shards"
 MANIFEST = "manifest.json"
 MOST_BASE_SAMPLES = 2**20
 MOST_TABLE_ROWS = 2_000_000
 RESUME = "then resume the sweep: what is left of its results is made"
+MOST_PATHS, MOST_TRAJECTORIES = 10_000, 100_000
 # Seconds, of the figures and of the summary of a row.
 FIGURES, SUMMARY = 6.0, 2e-6
 
@@ -70,6 +74,11 @@ class SweepKeys(Common):
     dry_run: bool = key(False, "print the configuration and the plan, and stop")
     sensitivity: int = key(
         512, "base samples of the Sobol indices, best a power of two; 0 for none"
+    )
+    morris: int = key(0, "trajectories of Morris' elementary effects, 20 to 100; 0 for none")
+    trajectories: int | None = key(
+        None,
+        f"samples kept over time, as fans and in {PATHS_TABLE}; unset: fans of {PATHS}; 0: none",
     )
     rare: RareKeys = key(RareKeys, "an event too rare to be counted in the table")
 
@@ -104,6 +113,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
             place,
             lambda rows, total, failed: advance(rows, total, note(rows, total, failed)),
             reserve=_afterwards(config, prepared),
+            notice=job.console.notice,
         )
         if not done.done:
             raise SweepError(
@@ -141,11 +151,21 @@ def _results(
             f"Every sample failed: {reasons(done)}. Their inputs are in {written[0][1]}; look at "
             "one of them with twinml simulate."
         )
-    indices = None
+    indices = effects = paths = None
     if config.sensitivity and task.bound.factors and done.complete:
         with job.console.progress("sensitivity"):
             indices = done.sensitivity(config.sensitivity)
         metrics.update(sensitivity_metrics(indices))
+    if config.morris and task.bound.factors and done.complete:
+        with job.console.progress("elementary effects"):
+            effects = done.morris(config.morris)
+        metrics.update(morris_metrics(effects))
+    if asked := _paths(config, done):
+        with job.console.progress("trajectories"):
+            paths = done.trajectories(asked)
+        if config.trajectories is not None:
+            paths.write_parquet(run.path / PATHS_TABLE)
+            written.append(("trajectories", run.path / PATHS_TABLE))
     if done.complete:
         with job.console.progress("rare event"):
             found, lines, files = rare_event_outcome(config.rare, task, run.path)
@@ -155,7 +175,7 @@ def _results(
         for line in lines:
             job.console.notice(line)
     title = f"{config.twin.name}, {_where(job)}: {done.done:,} samples, {done.failed:,} failed"
-    page, figures = draw(done, indices, run.path, title)
+    page, figures = draw(done, indices, run.path, title, effects, paths)
     columns, rows = summary_table(done)
     return Outcome(
         metrics,
@@ -180,6 +200,7 @@ def plan_text(config: SweepKeys, job: Job) -> str:
 def _prepared(config: SweepKeys, job: Job) -> tuple[Prepared, dict[str, str]]:
     """Everything checked, measured and planned, and digests of what the calibration came from."""
     from twinml.scenario import Scenario
+    from twinml.sweep.middle import check_steps
     from twinml.sweep.prepare import prepare
 
     assert config.twin is not None
@@ -192,6 +213,7 @@ def _prepared(config: SweepKeys, job: Job) -> tuple[Prepared, dict[str, str]]:
     if config.samples < 1:
         raise ConfigError(f"samples={config.samples} cannot be used: expected at least 1.")
     check_base_samples("sensitivity", config.sensitivity, none_allowed=True)
+    _check_counts(config)
     arguments = {
         "seed": config.seed,
         "executor": config.executor.arguments(),
@@ -209,6 +231,8 @@ def _prepared(config: SweepKeys, job: Job) -> tuple[Prepared, dict[str, str]]:
         prepared = prepare(
             model, scenario, config.samples, out=place, resume=bool(config.resume), **arguments
         )
+        if config.morris:
+            check_steps(prepared.task.bound)
     check_rare_event(config.rare, prepared.task)
     return prepared, origin
 
@@ -220,8 +244,17 @@ def _where(job: Job) -> str:
 def _afterwards(config: SweepKeys, prepared: Prepared) -> float:
     """Seconds that the summary, its figures and the sensitivity will take."""
     factors = len(prepared.task.bound.factors)
-    indices = config.sensitivity * (factors + 2) * prepared.cost.seconds if factors else 0.0
-    return FIGURES + SUMMARY * prepared.task.samples + indices
+    more = PATHS if config.trajectories is None else config.trajectories
+    if factors:
+        more += config.sensitivity * (factors + 2) + config.morris * (factors + 1)
+    return FIGURES + SUMMARY * prepared.task.samples + more * prepared.cost.seconds
+
+
+def _paths(config: SweepKeys, done: Sweep) -> int:
+    """How many samples to simulate again over time; for the fans alone only beside indices."""
+    if config.trajectories is not None:
+        return config.trajectories
+    return PATHS if done.complete and (config.sensitivity or config.morris) else 0
 
 
 def _table(done: Sweep, folder: Path, job: Job) -> Any:
@@ -276,6 +309,20 @@ def check_base_samples(name: str, count: int, *, none_allowed: bool = False) -> 
             f"{name}={count} cannot be used: Sobol indices need 8 base samples or more, up to "
             f"{MOST_BASE_SAMPLES:,}, best a "
             f"power of two such as 1024{', or 0 for none' if none_allowed else ''}."
+        )
+
+
+def _check_counts(config: SweepKeys) -> None:
+    """Refuses numbers of trajectories that cannot be used, before any work."""
+    if not 4 <= config.morris <= MOST_TRAJECTORIES and config.morris != 0:
+        raise ConfigError(
+            f"morris={config.morris} cannot be used: elementary effects need 4 trajectories or "
+            f"more, up to {MOST_TRAJECTORIES:,}, 20 to 100 for preference, or 0 for none."
+        )
+    if config.trajectories is not None and not 0 <= config.trajectories <= MOST_PATHS:
+        raise ConfigError(
+            f"trajectories={config.trajectories} cannot be used: expected how many samples to "
+            f"keep over time, up to {MOST_PATHS:,}, or 0 for none."
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ PATHS = 256  # samples simulated again for the fan of their paths
 
 if TYPE_CHECKING:
     from twinml.report.page import Page
-    from twinml.sweep import SobolIndices, Sweep
+    from twinml.sweep import MorrisEffects, SobolIndices, Sweep, Trajectories
 
 
 def summary_metrics(done: Sweep) -> dict[str, Any]:
@@ -50,13 +52,30 @@ def _number(value: float) -> str:
 def sensitivity_metrics(indices: SobolIndices) -> dict[str, Any]:
     """``sensitivity.<quantity>.<input>.total`` and its companions.
 
-    The label of a group lists its members; its first word is the key.
+    The label of a group lists its members; its first word is the key, and the members follow
+    where several groups begin with it.
     """
+    return _by_factor("sensitivity", indices.factors, indices.to_mapping())
+
+
+def morris_metrics(effects: MorrisEffects) -> dict[str, Any]:
+    """``morris.<quantity>.<input>.mean_size`` and its companions."""
+    return _by_factor("morris", effects.factors, effects.to_mapping())
+
+
+def _by_factor(
+    stem: str, factors: Sequence[str], found: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> dict[str, Any]:
+    first = [factor.partition("(")[0] for factor in factors]
+    key = {
+        factor: word if first.count(word) == 1 else re.sub(r"\W+", "_", factor).strip("_")
+        for factor, word in zip(factors, first, strict=True)
+    }
     return {
-        f"sensitivity.{quantity}.{factor.partition('(')[0]}.{kind}": value
-        for quantity, factors in indices.to_mapping().items()
-        for factor, found in factors.items()
-        for kind, value in found.items()
+        f"{stem}.{quantity}.{key[factor]}.{kind}": value
+        for quantity, by_factor in found.items()
+        for factor, numbers in by_factor.items()
+        for kind, value in numbers.items()
     }
 
 
@@ -110,15 +129,20 @@ def reasons(done: Sweep) -> str:
 
 
 def draw(
-    done: Sweep, indices: SobolIndices | None, folder: Path, title: str
+    done: Sweep,
+    indices: SobolIndices | None,
+    folder: Path,
+    title: str,
+    effects: MorrisEffects | None = None,
+    paths: Trajectories | None = None,
 ) -> tuple[Page, list[tuple[str, Path]]]:
-    """The page of a sweep and its figures; what costs simulations only beside Sobol indices."""
+    """The page of a sweep and its figures; the tornado stands beside what else drives it."""
     from twinml.report.sweep import sweep_page
 
-    bars = paths = None
-    if indices is not None:
-        bars, paths = done.tornado(), done.trajectories(PATHS)
-    page = sweep_page(folder, done, indices=indices, bars=bars, paths=paths, title=title)
-    drawn = ("distributions", "exceedance", "fan", "tornado", "sensitivity", "failures")
+    bars = None if indices is None and effects is None else done.tornado()
+    page = sweep_page(
+        folder, done, indices=indices, bars=bars, effects=effects, paths=paths, title=title
+    )
+    drawn = ("distributions", "exceedance", "fan", "tornado", "sensitivity", "morris", "failures")
     found = [folder / f"{name}.png" for name in drawn]
     return page, [("figure", path) for path in found if path in page.figures]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ from twinml.cli.launcher.keys import LauncherKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.errors import ConfigError
+from twinml.run.directory import CHECKPOINT
 
 if TYPE_CHECKING:
     from twinml.surrogate import Surrogate
@@ -52,7 +55,8 @@ def train(config: Train, job: Job) -> Outcome:
     targets = config.targets or list(sweep.quantities)
     content = sweep.store.folder.read(MANIFEST)  # a folder's, or an address's
     run = job.start({"sweep": hashlib.sha256(content).hexdigest()})
-    with job.console.progress(f"train {config.surrogate['kind']}") as advance:
+    kept = run.path / CHECKPOINT
+    with job.console.progress(f"train {config.surrogate['kind']}") as advance, _keeping(job, kept):
         fitted = fit(
             sweep,
             inputs,
@@ -62,6 +66,7 @@ def train(config: Train, job: Job) -> Outcome:
             seed=config.seed,
             split=config.split or None,
             progress=lambda what, done, total: advance(done, total, what),
+            checkpoint=kept,
         )
     path = run.path / SURROGATE
     fitted.save(path)
@@ -86,6 +91,22 @@ def train(config: Train, job: Job) -> Outcome:
         },
         notes=notes,
     )
+
+
+@contextmanager
+def _keeping(job: Job, checkpoint: Path) -> Iterator[None]:
+    """When a training is stopped, says how to go on."""
+    if checkpoint.is_file():
+        job.console.notice(f"going on from {checkpoint}, where it is of this same training.")
+    try:
+        yield
+    except BaseException:
+        if checkpoint.is_file():
+            job.console.notice(
+                f"the training is kept as far as it came; the same words with "
+                f"out={checkpoint.parent} go on from there."
+            )
+        raise
 
 
 def dropped_lines(rows: Rows) -> list[str]:

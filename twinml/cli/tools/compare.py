@@ -55,6 +55,10 @@ def run(words: Sequence[str]) -> int:
         )
     if asked.html and kind not in ("a sweep", "a stored sweep"):
         raise ConfigError(f"--html is of two sweeps; {first} is {kind}. Leave it away.")
+    if asked.html and Path(asked.html).suffix != ".html":
+        raise ConfigError(f"--html {asked.html}: expected the name of a .html file.")
+    if asked.html and not Path(asked.html).parent.is_dir():
+        raise ConfigError(f"--html {asked.html}: there is no folder {Path(asked.html).parent}.")
     sections = KINDS.get(kind, _runs)(first, second)
     if asked.html:
         _write_page(first, second, Path(asked.html))
@@ -161,7 +165,10 @@ def _metrics(a: Any, b: Any) -> Section:
 
     found = [run.metrics() if (run.path / "metrics.json").is_file() else {} for run in (a, b)]
     different = compare_metrics(*found)
-    rows = [[d.name, d.before, d.after, *_difference(d.before, d.after)] for d in different]
+    known = [d for d in different if not (d.before is None and d.after is None)]
+    # what only one of them has tells least, and there may be hundreds: it comes last
+    known.sort(key=lambda d: d.before is None or d.after is None)
+    rows = [[d.name, d.before, d.after, *_difference(d.before, d.after)] for d in known]
     total = len(set(found[0]) | set(found[1]))
     columns = ("metric", "A", "B", "B - A", "relative")
     return Section("metrics", columns, rows, total - len(rows))

@@ -66,33 +66,45 @@ def propose(rows: EventRows, samples: int = 1000) -> TiltProposal:
     spread = pilot.points.std(axis=0) if count > 1 else np.ones_like(mean)
     worth = max(count / (1.0 + pilot.levels[-1].correlation), 1.0)
     shift = np.where(np.abs(mean) > NOISE * spread / math.sqrt(worth), mean, 0.0)
+    whole = float(np.linalg.norm(shift))
     tilt = _by_name(rows, shift)
     shift = _coordinates(rows, tilt)  # of what can be tilted
     beta = -float(ndtri(min(pilot.probability, 0.5)))
     longest = math.exp(-0.5 * beta * beta) / math.sqrt(2 * math.pi) / min(pilot.probability, 0.5)
     concentration = float(np.linalg.norm(shift)) / longest
     diagnosis = pilot.diagnosis
+    first = f"Use subset simulation, which gave {pilot.probability:.2g} in the pilot."
+    if not diagnosis and concentration < LEAST_CONCENTRATION <= whole / longest:
+        fixed = ", ".join(name for name in _untilted(rows) if name not in tilt)
+        diagnosis = (
+            f"the event comes about by {fixed}, which no tilt can move: a constraint ties them, or "
+            f"they are listed values or the rows of a table. {first}"
+        )
     if not diagnosis and (concentration < LEAST_CONCENTRATION or not tilt):
         diagnosis = (
             f"the event's samples do not lie in one direction (their mean is {concentration:.2f} "
             "of what one flat region would have): a single shift would miss part of them, and the "
-            "weights would not show it. Use subset simulation, which gave "
-            f"{pilot.probability:.2g} in the pilot."
+            f"weights would not show it. {first}"
         )
     return TiltProposal(tilt, concentration, pilot, not diagnosis, diagnosis)
 
 
 def _by_name(rows: EventRows, shift: np.ndarray) -> dict[str, float]:
     """Shifts of the quantities that can be tilted, to three digits."""
-    task = rows.task
-    tied = {name for f in task.bound.factors if f.conditions for name in f.names}
-    steps = {
+    found = name_shifts(shift, rows.task.scenario, rows.task.posterior)
+    fixed = _untilted(rows)
+    return {n: float(f"{x:.3g}") for n, x in found.items() if n not in fixed}
+
+
+def _untilted(rows: EventRows) -> tuple[str, ...]:
+    """Quantities that have no likelihood ratio, or no normal score."""
+    tied = [name for f in rows.task.bound.factors if f.conditions for name in f.names]
+    steps = [
         name
-        for name, varied in task.scenario.vary.items()
+        for name, varied in rows.task.scenario.vary.items()
         if isinstance(varied.distribution, Choice | Tabled)
-    }
-    found = name_shifts(shift, task.scenario, task.posterior)
-    return {n: float(f"{x:.3g}") for n, x in found.items() if n not in tied | steps}
+    ]
+    return tuple(dict.fromkeys([*tied, *steps]))
 
 
 def _coordinates(rows: EventRows, tilt: Mapping[str, float]) -> np.ndarray:
