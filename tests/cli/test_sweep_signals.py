@@ -36,6 +36,12 @@ def rows(folder: Path) -> dict[str, bytes]:
     return {name: table[name].tobytes() for name in table.names}
 
 
+def record(folder: Path) -> tuple[str, int]:
+    """How a run says that it ended."""
+    block = json.loads((folder / "provenance.json").read_text())
+    return block["status"], block["exit_code"]
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same sweep, never stopped."""
@@ -68,6 +74,8 @@ def test_a_signal_leaves_a_sweep_that_resumes_to_the_same_bits(
     out, err = process.communicate(timeout=120)
     assert process.returncode == code and out == "" and "Traceback" not in err
     assert "are finished and kept; twinml sweep resume=a goes on." in err
+    assert err.endswith(f"twinml: {'interrupted' if code == 130 else 'terminated'}.\n")
+    assert record(slow / "a") == ("failed", code)
     assert not (slow / "a" / LOCK).exists() and not list((slow / "a" / "shards").glob(".*"))
     told = call("status a --watch", slow, {}).out  # ends at once: nothing runs
     assert "a: stopped, " in told and f"by {by}" in told
@@ -127,8 +135,7 @@ def test_a_disk_that_fills_up_ends_with_one_and_the_sweep_goes_on_when_there_is_
         full = call(f"{SWEEP} workers=1 out=disk/a", slow, {})
         assert full.code == 1 and "the disk at " in full.err and "resume=disk/a" in full.err
         assert "TWINML_DEBUG" not in full.err and "more than is free" in full.err
-        record = json.loads((slow / "disk/a/provenance.json").read_text())
-        assert (record["status"], record["exit_code"]) == ("failed", 1)
+        assert record(slow / "disk" / "a") == ("failed", 1)
         resize("700k")
         again = call("sweep resume=disk/a", slow, {})
         assert again.code == 1 and "is made" in again.err and "more than" not in again.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,10 +38,10 @@ class Train(Common):
 
 def train(config: Train, job: Job) -> Outcome:
     """Fits one surrogate, scores it on test rows and stores it."""
-    from twinml.run.provenance import digest_file
     from twinml.surrogate.fitting import fit
     from twinml.surrogate.rows import prepare_rows
     from twinml.sweep import open_sweep
+    from twinml.sweep.store import MANIFEST
 
     if config.sweep is None:
         raise ConfigError(
@@ -52,7 +53,8 @@ def train(config: Train, job: Job) -> Outcome:
     sweep = open_sweep(config.sweep)
     inputs = config.inputs or list(sweep.inputs)
     targets = config.targets or list(sweep.quantities)
-    run = job.start({"sweep": digest_file(Path(config.sweep) / "manifest.json")})
+    content = sweep.store.folder.read(MANIFEST)  # a folder's, or an address's
+    run = job.start({"sweep": hashlib.sha256(content).hexdigest()})
     kept = run.path / CHECKPOINT
     with job.console.progress(f"train {config.surrogate['kind']}") as advance, _keeping(job, kept):
         fitted = fit(
