@@ -21,7 +21,7 @@ from twinml.sweep.deadline import read_deadline
 from twinml.sweep.events import EventLog, read_events
 from twinml.sweep.folder import open_folder
 from twinml.sweep.lock import LOCK, Lock, alive, read_owner
-from twinml.sweep.pilot import Cost
+from twinml.sweep.pilot import Cost, measure
 from twinml.sweep.plan import Shard, estimate
 from twinml.sweep.status import sweep_status
 from twinml.sweep.store import Store
@@ -68,6 +68,21 @@ def test_a_block_is_drawn_once_for_all_its_shards(tmp_path, whole, monkeypatch):
     blocks = [block for block in drawn if block[1] - block[0] == 256]
     assert sorted(set(blocks)) == [(0, 256), (256, 512), (512, 768), (768, 1024)]
     assert len(blocks) <= 5  # the first one for the pilot, too
+
+
+def test_compiling_a_kernel_is_no_cost_of_a_row(tmp_path, monkeypatch):
+    task = swept(tmp_path / "a", engine="native").task
+    clock, runs = [0.0], []
+
+    def simulated(task, start, stop, tally=None):
+        clock[0] += 1e-3 * (stop - start) + (5.0 if not runs else 0.0)
+        runs.append(stop - start)
+        return iter(())
+
+    monkeypatch.setattr("twinml.sweep.block.simulate_blocks", simulated)
+    monkeypatch.setattr("twinml.sweep.pilot.time.perf_counter", lambda: clock[0])
+    cost = measure(task, columns=6)
+    assert runs[:2] == [64, 64] and cost.seconds == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_a_plan_counts_what_each_worker_draws():
