@@ -14,8 +14,8 @@
  *   < <= > >= == !=                    Real, Int -> Mask
  *   & | ^ ! &= |=                      Mask;  & | ^ also Int
  *   any all none                       Mask -> bool
- *   lanes_of count_lanes               Mask -> Lanes, a bit for each where it holds; how many
- *   first_lane(Lanes)                  the lowest of such bits
+ *   lanes_of count_lanes               Mask -> LaneBits, one where it holds; how many
+ *   first_lane(LaneBits)               the lowest of such bits
  *   select(Mask, x, y)                 Real, Int, Mask
  *   masked(Mask, Real)                 the number where the mask holds, else 0
  *   fma(a, b, c)  fnma(a, b, c)        a*b + c  and  c - a*b, rounded once on every target

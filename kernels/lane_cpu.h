@@ -339,16 +339,16 @@ TW_FN bool any(Mask m) {
 TW_FN bool none(Mask m) { return !any(m); }
 TW_FN bool all(Mask m) { return !any(!m); }
 #if TW_LANES > 32 /* float32 in three or four registers of 64 bytes */
-typedef unsigned long long Lanes;
+typedef unsigned long long LaneBits;
 #else
-typedef unsigned Lanes;
+typedef unsigned LaneBits;
 #endif
-TW_FN Lanes lanes_of(Mask m) {
-  Lanes lanes = 0;
-  TW_EACH(lanes |= (Lanes)signs_reg(m.r[k]) << (k * TW_WIDTH))
+TW_FN LaneBits lanes_of(Mask m) {
+  LaneBits lanes = 0;
+  TW_EACH(lanes |= (LaneBits)signs_reg(m.r[k]) << (k * TW_WIDTH))
   return lanes;
 }
-TW_FN int first_lane(Lanes lanes) { return __builtin_ctzll(lanes); }
+TW_FN int first_lane(LaneBits lanes) { return __builtin_ctzll(lanes); }
 TW_FN int count_lanes(Mask m) { return __builtin_popcountll(lanes_of(m)); }
 
 #define TW_SELECT(Type)                                              \

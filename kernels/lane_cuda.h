@@ -28,9 +28,9 @@ struct FloatMode {};
 TW_FN bool any(Mask m) { return m; }
 TW_FN bool all(Mask m) { return m; }
 TW_FN bool none(Mask m) { return !m; }
-typedef unsigned Lanes;
-TW_FN Lanes lanes_of(Mask m) { return m; }
-TW_FN int first_lane(Lanes) { return 0; }
+typedef unsigned LaneBits;
+TW_FN LaneBits lanes_of(Mask m) { return m; }
+TW_FN int first_lane(LaneBits) { return 0; }
 TW_FN int count_lanes(Mask m) { return m; }
 
 TW_FN Real masked(Mask m, Real x) { return m ? x : Real(0); }

@@ -11,7 +11,7 @@ namespace tw {
 
 /* For every lane where a mask holds. */
 #define TW_EACH_LANE(mask, lane)                                                         \
-  for (Lanes left_ = lanes_of(mask); left_; left_ &= left_ - 1)                          \
+  for (LaneBits left_ = lanes_of(mask); left_; left_ &= left_ - 1)                       \
     if (const int lane = first_lane(left_); true)
 
 /* What the host knows a lane's row by. */

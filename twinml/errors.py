@@ -126,6 +126,10 @@ class SweepError(WorkError):
     """A sweep could not be executed or its stored result is not whole."""
 
 
+class DiskFullError(SweepError):
+    """The disk of a sweep's folder took no more; what was finished before is whole."""
+
+
 class LauncherError(WorkError):
     """A batch system did not take a job, lost it or killed it."""
 

@@ -20,6 +20,7 @@ from twinml.cli.search import SearchPath
 from twinml.cli.tasks.sweep import SweepKeys
 from twinml.cli.twin import build_model, build_record, load_posterior
 from twinml.data import Table
+from twinml.run.directory import RunDirectory
 
 SCENARIO = """
 horizon: {start: 0, stop: 12, unit: day}
@@ -323,6 +324,41 @@ def test_two_sweeps_of_the_same_draws_are_compared_sample_by_sample(here, tmp_pa
     assert told["schema"] == "comparison/1" and told["kind"] == "a sweep"
     assert not any(section["different"] for section in told["sections"])
     assert sum(section["same"] for section in told["sections"]) > 20
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed and requeued"])
+def test_a_stopped_training_goes_on_in_its_directory(here, tmp_path, monkeypatch, capsys, killed):
+    from twinml.surrogate.training import checkpoint
+
+    words = ["train", "sweep=swp", "surrogate=mlp", "surrogate.steps=40", "surrogate.width=8"]
+    assert main([*words, f"out={tmp_path / 'whole'}"]) == 0
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    words.append(f"out={tmp_path / 'a'}")
+    keep, kept = checkpoint.Checkpoint.keep, []
+
+    def stop(self, trainer):
+        keep(self, trainer)
+        kept.append(trainer.current_epoch)
+        if len(kept) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.Checkpoint, "keep", stop)
+        assert main(words) == 130
+    assert "the same words with out=" in capsys.readouterr().err
+    run = RunDirectory(tmp_path / "a")
+    if killed:  # nothing could be noted of the end: only Slurm knows that it is the same job
+        run.update_provenance(status="running")
+        assert main(words) == 2
+        monkeypatch.setenv("SLURM_JOB_ID", "7")
+        monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert main(words) == 0
+    assert "going on from" in capsys.readouterr().err
+    assert run.provenance()["status"] == "done" and not (run.path / "training.ckpt").exists()
+    first, second = metrics(tmp_path / "whole"), metrics(tmp_path / "a")
+    for found in (first, second):
+        del found["surrogate.mlp.seconds"]
+    assert first == second
 
 
 def test_sweeps_of_other_draws_are_compared_as_independent(here, tmp_path, capsys):

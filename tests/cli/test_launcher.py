@@ -65,6 +65,7 @@ def test_the_script_begins_or_goes_on_and_runs_in_a_shell(folder):
     words = ["twin=kiln", "scenario.quantities={a: 'max(x)'}"]
     text = job_script("sweep", keys, words, [], run, {"TWINML_DATA": "/some where", "HOME": "/h"})
     assert "#SBATCH --time=1:30:00\n" in text and "#SBATCH --requeue\n" in text
+    assert "#SBATCH --no-kill\n" in text
     assert "export TWINML_DATA='/some where'\n" in text and "HOME" not in text
     assert "--account" not in text and f'--output="{run}/slurm/%j.log"' in text
     shown = text.replace("exec ", "printf '%s|' ")
@@ -141,6 +142,58 @@ def test_a_refused_job_leaves_nothing_behind(programs, folder):
     assert not (folder / "a").exists()
 
 
+def real(name: str) -> str:
+    """What a real scontrol printed of a job that ended so."""
+    for line in Path(__file__).with_name("scontrol").joinpath("jobs.txt").read_text().splitlines():
+        if line.startswith(f"{name}: "):
+            return line.removeprefix(f"{name}: ")
+    raise KeyError(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "reason", "code", "signal", "nodes", "restarts"),
+    [
+        ("completed", "COMPLETED", "None", 0, 0, "n2", 0),
+        ("failed", "FAILED", "NonZeroExitCode", 3, 0, "n2", 0),
+        ("signalled", "FAILED", "JobLaunchFailure", 0, 9, "n1", 0),
+        ("cancelled", "CANCELLED", "None", 0, 15, "n2", 0),
+        ("timeout", "TIMEOUT", "TimeLimit", 0, 15, "n1", 0),
+        ("deadline", "DEADLINE", "DeadLine", 0, 1, "", 0),
+        ("node_fail", "NODE_FAIL", "NodeDown", 0, 15, "n2", 0),
+        ("requeued", "PENDING", "BeginTime", 0, 0, "", 1),
+        ("running", "RUNNING", "None", 0, 0, "n2", 0),
+        ("two_nodes", "RUNNING", "None", 0, 0, "n[1-2]", 0),
+        ("pending_down", "PENDING", "PartitionDown", 0, 0, "", 0),
+        ("held", "PENDING", "JobHeldUser", 0, 0, "", 0),
+        ("begin", "PENDING", "BeginTime", 0, 0, "", 0),
+    ],
+)
+def test_the_state_of_a_real_job_is_read(name, state, reason, code, signal, nodes, restarts):
+    found = slurm.parse(real(name))
+    assert (found.state, found.reason, found.nodes) == (state, reason, nodes)
+    assert (found.code, found.signal, found.restarts) == (code, signal, restarts)
+    assert found.requeue == (name != "node_fail")
+    assert following.never_starts(found) == (name in ("pending_down", "held"))
+    times = {"timeout": ("00:01:27", "00:01:00"), "pending_down": ("00:00:00", "01:00:00")}
+    if name in times:
+        assert (found.ran, found.limit) == times[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("signalled", "FAILED after 00:00:00 .*signal 9 killed it; signal 9 is often memory"),
+        ("cancelled", "CANCELLED after .*cancelled"),
+        ("timeout", "TIMEOUT after 00:01:27 of 00:01:00: .*launcher.time"),
+        ("node_fail", "NODE_FAIL after .*its node failed"),
+    ],
+)
+def test_a_real_job_that_was_killed_is_seen_as_killed(programs, folder, name, says):
+    answers(programs, real("running"), real(name))
+    with pytest.raises(LauncherError, match=f"Job 7 ended as {says}.*Go on so"):
+        follow(job(folder), Console(), sleep=lambda seconds: None)
+
+
 @pytest.mark.parametrize(
     ("end", "code"),
     [("COMPLETED", 0), ("FAILED ExitCode=2:0", 2), ("FAILED ExitCode=143:0", 143)],
@@ -192,14 +245,26 @@ def test_a_job_that_slurm_forgot_is_judged_by_its_run(programs, folder, monkeypa
         follow(job(folder), Console(), sleep=lambda seconds: None)
 
 
-def test_a_requeued_job_finds_its_own_first_start_and_no_other(folder, monkeypatch):
+def test_a_job_started_again_finds_its_own_earlier_start_and_no_other(
+    programs, folder, monkeypatch
+):
     run = RunDirectory.create("train", folder / "a")
     run.write_provenance({"status": "running", "command": ["train", "seed=1"]})
+    assert not started_before(run.path, ["train", "seed=1"])
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
     assert not started_before(run.path, ["train", "seed=1"])
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert started_before(run.path, ["train", "seed=1"])
     assert not started_before(run.path, ["train", "seed=2"])
     assert not started_before(folder / "b", ["train"])
+    # submitted once more by hand, after the job 7
+    monkeypatch.delenv("SLURM_RESTART_COUNT")
+    number = put(run.path / "slurm/job", "7\n")
+    answers(programs, said("RUNNING"))
+    assert not started_before(run.path, ["train", "seed=1"]) and number.read_text() == "7\n"
+    answers(programs, said("OUT_OF_MEMORY"))
+    assert started_before(run.path, ["train", "seed=1"]) and number.read_text() == "8\n"
+    assert not started_before(run.path, ["train", "seed=1"])  # its own first start
 
 
 def test_the_scripts_for_a_cluster_are_written_once_and_are_shell(folder, capsys):

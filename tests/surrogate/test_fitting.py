@@ -146,3 +146,65 @@ def test_a_constant_target_is_predicted_exactly_and_a_constant_input_held(kind):
     assert scores["coverage_90"] == 1.0 and scores["width"] == 0.0 and np.isnan(scores["r2"])
     point = {"load": 200.0, "speed": 0.0, "wear": np.array([7.3, 7.4])}
     assert surrogate.predict(point).in_domain.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("stop", [1, 4, 20])
+def test_a_killed_training_goes_on_to_the_bits_of_one_that_was_not(stop, tmp_path, monkeypatch):
+    pytest.importorskip("lightning")
+    from twinml.surrogate.training import checkpoint
+
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    options, file = {**SMALL["mlp"], "steps": 200}, tmp_path / "training.ckpt"
+
+    def fitted(place, seed=3, end=None):
+        calls = []
+
+        def progress(what, done, total):
+            calls.append(done)
+            if done == end:
+                raise InterruptedError
+
+        model = fit(
+            bench(400), INPUTS, TARGETS, "mlp",
+            options=options, seed=seed, progress=progress, checkpoint=place,
+        )  # fmt: skip
+        return bits(model), model.training["best_epoch"], calls
+
+    whole, best, every = fitted(None)
+    with pytest.raises(InterruptedError):
+        fitted(file, end=stop + 1)
+    assert file.exists()
+    again, again_best, calls = fitted(file)
+    assert again == whole and again_best == best
+    assert calls == every[stop:]  # and nothing is done twice
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_of_another_training_or_a_torn_one_is_not_gone_on_with(tmp_path, monkeypatch):
+    pytest.importorskip("lightning")
+    from twinml.surrogate.training import checkpoint
+
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    options, file = {**SMALL["mlp"], "steps": 60}, tmp_path / "training.ckpt"
+
+    def fitted(seed, place=file, end=None):
+        calls = []
+
+        def progress(what, done, total):
+            calls.append(done)
+            if done == end:
+                raise InterruptedError
+
+        model = fit(
+            bench(300), INPUTS, TARGETS, "mlp",
+            options=options, seed=seed, progress=progress, checkpoint=place,
+        )  # fmt: skip
+        return bits(model), calls
+
+    whole = fitted(1, None)
+    with pytest.raises(InterruptedError):
+        fitted(2, end=3)
+    assert fitted(1) == whole
+    file.write_bytes(b"PK\x03\x04 torn")
+    assert fitted(1) == whole
+    assert not file.exists()

@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import torch
+
 from twinml.physics import Input, Parameter, Physics, State
 
 
@@ -58,3 +60,14 @@ class DeadlyInShards(Deadly):
 
     def rhs(self, x, rate, u):
         return super().rhs(x, rate, u) if x.shape[0] > 8 else {"x": u - rate * x}
+
+
+class Follow(Physics):
+    """x' = rate (size cos t - x): behind a swing, the faster and the stiffer."""
+
+    x = State("1", initial=0.0)
+    rate = Parameter("1/s", default=1.0)
+    size = Parameter("1", default=1.0)
+
+    def rhs(self, t, x, rate, size):
+        return {"x": rate * (size * torch.cos(t) - x)}

@@ -274,3 +274,25 @@ def test_a_worker_that_would_compute_other_bits_is_refused_by_name(tmp_path):
         with pytest.raises(WorkerError, match=f"other bits: {name} is"):
             check_worker(task, {**expected, name: "another"})
     assert issubclass(WorkerError, SweepError)
+
+
+@pytest.mark.parametrize(("call", "row"), [(0.2, 1e-5), (6e-3, 1e-6), (0.0, 3e-3), (0.3, 2e-2)])
+def test_the_pilot_tells_what_a_row_costs_from_what_a_call_costs(monkeypatch, call, row):
+    from types import SimpleNamespace
+
+    from twinml.sweep import block, pilot
+
+    clock, spent = [0.0], []
+
+    def simulate(task, start, stop):
+        clock[0] += call + row * (stop - start)
+        spent.append(call + row * (stop - start))
+        return iter(())
+
+    monkeypatch.setattr(pilot, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(block, "simulate_blocks", simulate)
+    model = SimpleNamespace(declared=SimpleNamespace(width=1))
+    task = SimpleNamespace(samples=10**6, block=8192, model=model)
+    cost = pilot.measure(task, 4)  # pyright: ignore
+    assert row <= cost.seconds < 3 * row + 1e-6
+    assert sum(spent) < max(2.0, 5 * 64 * row + call)  # and takes little time itself

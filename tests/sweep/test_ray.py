@@ -13,11 +13,20 @@ from pathlib import Path
 import pytest
 
 import twinml as tw
+from tests.sweep.counting import count_by_workers, needs_compiler
 from tests.sweep.models import DeadlyInShards, Decay
 from tests.sweep.test_sweep import bits, swept
-from twinml.errors import ArgumentError, MissingDependencyError, SweepError, WorkerError
-from twinml.sweep import ray_executor
+from twinml.engines.native import targets
+from twinml.errors import (
+    ArgumentError,
+    MissingDependencyError,
+    NoCompilerError,
+    SweepError,
+    WorkerError,
+)
+from twinml.sweep import block, ray_executor
 from twinml.sweep.allocation import Node, cores, expand, nodes_of_job
+from twinml.sweep.processes import pickled
 from twinml.sweep.ray_executor import RayExecutor
 from twinml.sweep.remote import RemoteWorker
 
@@ -82,6 +91,25 @@ def cluster(monkeypatch):
 
 
 @needs_ray
+@needs_compiler
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_a_cluster_of_its_own_leaves_a_running_one_alone_and_compiles_once(
+    whole, tmp_path, cluster, monkeypatch
+):
+    from ray._raylet import GcsClient
+
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)  # what a bare ray.init() would join
+    before = left_over()
+    compiled = count_by_workers(tmp_path, monkeypatch, ray_executor)
+    found = swept(tmp_path / "b", executor="ray", workers=2, shard_size=32)
+    assert bits(found) == bits(whole)
+    assert compiled() == 1  # by one of the two workers
+    assert left_over() == before
+    # nobody has ever connected to the other cluster
+    assert not GcsClient(address=cluster.address).get_all_job_info()
+
+
+@needs_ray
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_a_lost_node_costs_time_only_and_a_joined_cluster_goes_on(whole, tmp_path, cluster):
@@ -106,8 +134,9 @@ def test_a_cluster_that_vanishes_leaves_a_sweep_that_is_gone_on_with(whole, tmp_
             cluster.shutdown()
 
     executor = {"name": "ray", "address": cluster.address}
-    with pytest.raises(SweepError, match=r"Ray cluster .* is gone.*are kept"):
+    with pytest.raises(SweepError, match=r"Ray cluster .* is gone.*are kept") as gone:
         swept(tmp_path / "b", executor=executor, workers=2, shard_size=32, progress=vanish)
+    assert gone.value.exit_code == 1
     assert bits(swept(tmp_path / "b", resume=True, shard_size=32)) == bits(whole)
 
 
@@ -166,6 +195,29 @@ def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path):
     (tmp_path / ".seen-1").write_text("of another sweep")
     with pytest.raises(WorkerError, match="does not see"):
         RemoteWorker(b"", str(tmp_path), ".seen-1")
+
+
+@needs_compiler
+def test_a_worker_without_the_target_or_a_compiler_is_refused_by_name(tmp_path, monkeypatch):
+    found = swept(tmp_path / "a", engine="native", samples=8)
+    assert found.task is not None
+    content = pickled(found.task)
+    assert RemoteWorker(content, str(tmp_path / "a"), "").compute(0, 8)["stop"] == 8
+
+    def no_compiler(task):
+        raise NoCompilerError("no g++ here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(block, "probe", no_compiler)
+        with pytest.raises(
+            WorkerError, match=r"worker on \S+ cannot use engine 'native' .*no g\+\+"
+        ):
+            RemoteWorker(content, str(tmp_path / "a"), "")
+    if targets.architecture() == "x86_64":
+        monkeypatch.setattr(targets, "features", lambda: targets._V2)
+        here = "x86-64-v2 there and x86-64-v3 where the sweep was planned"
+        with pytest.raises(WorkerError, match=rf"worker on \S+ would give .* target is {here}"):
+            RemoteWorker(content, str(tmp_path / "a"), "")
 
 
 @needs_ray

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from twinml import __version__
 from twinml.cli.commands import COMMANDS, TASKS, TOOLS
 from twinml.errors import ConfigError, TwinmlError, nearest
 
+PACKAGE = Path(__file__).parents[1]
 DONE, FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
@@ -35,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        with _terminating():
+        with _terminating(), _plain_warnings():
             return _dispatch(words)
     except TwinmlError as error:
         return _report(str(error), error.exit_code)
@@ -104,6 +108,13 @@ def _unexpected(error: Exception) -> str:
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
         return f"the work needs more memory than there is ({text}). Ask for less at once"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = "" if error.filename is None else f" ({error.filename})"
+        return (
+            f"the disk is full{where}: {os.strerror(error.errno)}. Nothing cut off was left in a "
+            "result's place. Make room and go on with resume= where the run has it, else begin "
+            "again"
+        )
     if raised_in_own_code(error):
         return f"your code failed: {own_line(error)}"
     return f"unexpected {text}"
@@ -121,6 +132,26 @@ def _report(text: str, code: int) -> int:
     begun = any(text.startswith(f"twinml {name}: ") for name in COMMANDS)
     print(text if begun else f"twinml: {text}", file=sys.stderr)
     return code
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """What this package warns of is a line like its notices, without a line of its source."""
+    before = warnings.formatwarning
+
+    def plain(
+        message: Warning | str, category: type[Warning], file: str, number: int,
+        line: str | None = None,
+    ) -> str:  # fmt: skip
+        if category is UserWarning and Path(file).is_relative_to(PACKAGE):
+            return f"twinml: {message}\n"
+        return before(message, category, file, number, line)
+
+    warnings.formatwarning = plain
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from twinml.cli.describe import describe
 from twinml.cli.launcher.launch import is_launched, launch, refuse_several
 from twinml.cli.overrides import parse, selections
 from twinml.cli.page import write_page
+from twinml.cli.place import check_places, earlier_run, is_address, of_this_machine
 from twinml.cli.search import SearchPath, shown
 from twinml.cli.task import Job, Outcome, Task
 from twinml.errors import ConfigError, DataError, TwinmlError
-from twinml.run.directory import PROVENANCE, open_run
 
 # Words that are of one command and not of what it makes.
 _OF_ONE_COMMAND = ("out=", "resume=", "deadline=", "dry_run=")
@@ -27,7 +27,7 @@ _OF_ONE_COMMAND = ("out=", "resume=", "deadline=", "dry_run=")
 
 def run(task: Task, words: Sequence[str]) -> int:
     """Runs a task, once or for every combination of the values given with ``-m``."""
-    given = words
+    given = words = of_this_machine(words)
     words = _with_earlier(task, words)
     arguments = parse(words)
     search = SearchPath.of(arguments.config_dir)
@@ -41,17 +41,20 @@ def run(task: Task, words: Sequence[str]) -> int:
     ]
     for _, composed in jobs:
         _require(task, composed, search)
+    several, launched = arguments.multirun, any(is_launched(composed) for _, composed in jobs)
+    for _, composed in jobs:
+        check_places(task, composed, several=several, launched=launched)
     _tell_shadowed(jobs[0][1], search, console)
     if jobs[0][1].plain.get("dry_run"):
         words = [task.name, *words]
         texts = [_dry(Job(task, c, console, words, out=_out(task, c))) for _, c in jobs]
         print("---\n".join(texts), end="")
         return 0
-    if any(is_launched(composed) for _, composed in jobs):
-        if arguments.multirun:
+    if launched:
+        if several:
             raise refuse_several()
         return launch(task, jobs[0][1], given, words, console)
-    if arguments.multirun:
+    if several:
         from twinml.cli.multirun import run_all
 
         return run_all(task, jobs, words, console)
@@ -102,7 +105,9 @@ def report(outcome: Outcome, job: Job) -> None:
     written = list(outcome.written)
     if job.run is not None:
         written.append(("run", job.run.path))
-    job.console.paths([(name, shown(Path(path))) for name, path in written])
+    job.console.paths(
+        [(name, path if is_address(path) else shown(Path(path))) for name, path in written]
+    )
     sys.stdout.flush()
 
 
@@ -114,14 +119,9 @@ def _with_earlier(task: Task, words: Sequence[str]) -> list[str]:
     named = [word.partition("=")[2] for word in words if word.startswith("resume=")]
     if not named or "resume" not in schemas.fields(task.schema):
         return list(words)
-    if not Path(named[-1]).is_dir():
-        raise DataError(
-            f"resume={named[-1]} is not a folder. Name the run directory of an earlier run, as "
-            "printed at its end, or leave resume= away to begin one."
-        )
-    if not (Path(named[-1]) / PROVENANCE).is_file():
+    block = earlier_run(named[-1].strip("'\""))
+    if block is None:
         return list(words)
-    block = open_run(named[-1], finished=False).provenance()
     earlier = block["command"][1:]
     if block["task"] != task.name:
         raise DataError(
@@ -136,7 +136,7 @@ def _with_earlier(task: Task, words: Sequence[str]) -> list[str]:
 
 def _out(task: Task, composed: Composed) -> Path | None:
     out = composed.plain.get("out")
-    return Path(out) if out and task.out_is_run else None
+    return Path(out) if out and task.out_is_run and not is_address(out) else None
 
 
 def _require(task: Task, composed: Composed, search: SearchPath) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,8 @@ class Job:
             return
         discarded = code == InputError.exit_code and not self.resumed and self.run.discard()
         if not discarded:
-            self._end("failed", code, error=f"{type(error).__name__}: {error}")
+            with suppress(OSError):  # a full disk: the error that led here is the one to tell
+                self._end("failed", code, error=f"{type(error).__name__}: {error}")
 
     def _end(self, status: str, code: int, error: str | None = None) -> None:
         from twinml.run.provenance import now
@@ -119,8 +120,9 @@ class Job:
 class Task:
     """A word of the command line that does work.
 
-    ``out_is_run`` is false where ``out`` names the product itself, as for ``export``. ``plan`` says
-    in words what would be done, for ``dry_run=true``.
+    ``out_is_run`` is false where ``out`` names the product itself, as for ``export``.
+    ``takes_address`` is true where ``out`` and ``resume`` may be addresses such as
+    ``s3://bucket/a``. ``plan`` says in words what would be done, for ``dry_run=true``.
     """
 
     name: str
@@ -131,4 +133,5 @@ class Task:
     needs: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     out_is_run: bool = True
+    takes_address: bool = False
     plan: Callable[[Any, Job], str] | None = None

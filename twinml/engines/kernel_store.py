@@ -12,6 +12,7 @@ from pathlib import Path
 
 from twinml.engines.kernel_cache import Cache, Entry
 from twinml.engines.kernel_folder import open_cache, private_cache
+from twinml.engines.kernel_lock import only_process
 from twinml.errors import CompileError
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
@@ -56,7 +57,9 @@ def stored(key: str, compiled: Callable[[Cache], Entry]) -> tuple[Entry, bool, C
         if found is not None:
             return found, True, cache
         try:
-            return compiled(cache), False, cache
+            with only_process(cache.folder, key):
+                found = cache.find(key)
+                return (found, True, cache) if found else (compiled(cache), False, cache)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             if last or cache.private or error.errno not in _NO_ROOM:

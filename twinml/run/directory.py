@@ -23,6 +23,7 @@ from twinml.errors import DataError, InputError, IntegrityError
 SCHEMA, CONFIG_SCHEMA, METRICS_SCHEMA = "run/1", "config/1", "metrics/1"
 CONFIG, METRICS, PROVENANCE = "config.yaml", "metrics.json", "provenance.json"
 LAUNCHED = "slurm"  # what a batch system needs of a run: there before the run itself
+CHECKPOINT = "training.ckpt"  # of a training that was stopped: the same one goes on from it
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,7 @@ def open_run(path: str | Path, *, finished: bool = True) -> RunDirectory:
 def _taken(path: Path) -> bool:
     """Whether a folder holds anything but the record of a run that failed without a result."""
     names = {file.name for file in path.iterdir()} - {LAUNCHED}
+    names = {name for name in names if not name.startswith((CHECKPOINT, f".{CHECKPOINT}."))}
     if not names:
         return False
     if not names <= {CONFIG, PROVENANCE}:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,7 @@ def fit(
     split: Mapping[str, int | float] | None = None,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Surrogate:
     """Learn a stand-in with calibrated uncertainty.
 
@@ -55,6 +58,9 @@ def fit(
         split: Part to rows or fraction; see ``prepare_rows``.
         options: More options of the kind; see ``GpOptions`` and ``MlpOptions``.
         progress: Called as (what, done, total), with what "epochs" (mlp) or "targets" (gp).
+        checkpoint: A file in which a network's training is kept now and then. A call with the
+            same arguments that finds it goes on from there, to the same bits on a CPU; at the end
+            it is removed. A process takes too little time for one.
 
     Raises:
         ArgumentError: A name, level or split that cannot be used.
@@ -67,7 +73,7 @@ def fit(
     _check_calibration(rows, level)
     start = time.perf_counter()
     with _threads(chosen.threads):
-        module, info = _train(kind, chosen, rows, seed, progress)
+        module, info = _train(kind, chosen, rows, seed, progress, checkpoint)
         _calibrate(module, rows, level)
         scores = {part: _score(module, rows, part, level) for part in ("test", "selection")}
     units = rows.parts["train"].units
@@ -102,7 +108,12 @@ def _check_calibration(rows: Rows, level: float) -> None:
 
 
 def _train(
-    kind: str, options: Any, rows: Rows, seed: int, progress: Progress | None
+    kind: str,
+    options: Any,
+    rows: Rows,
+    seed: int,
+    progress: Progress | None,
+    checkpoint: str | os.PathLike[str] | None,
 ) -> tuple[SurrogateModule, dict[str, Any]]:
     x, y = rows.x("train"), rows.y("train")
     (x_center, x_scale), (y_center, y_scale) = _moments(x), _moments(y)
@@ -116,8 +127,9 @@ def _train(
     else:
         from twinml.surrogate.training.network import fit_mlp
 
+        place = None if checkpoint is None else Path(checkpoint)
         predictor, info = fit_mlp(
-            z.float(), w.float(), options, derive_seed(seed, "network"), progress
+            z.float(), w.float(), options, derive_seed(seed, "network"), progress, place
         )
         info = {"fitted_rows": len(z), **info}
     module = wrap(kind, predictor, x.shape[1], y.shape[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -26,6 +27,31 @@ def cores() -> int:
     found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     given = os.environ.get("SLURM_CPUS_ON_NODE", "") if "SLURM_JOB_ID" in os.environ else ""
     return max(1, min(found or 1, int(given) if given.isdigit() else found or 1))
+
+
+def slots(cpus: float, gpus: float, worker_cpus: float, worker_gpus: float) -> int:
+    """Workers that one machine has room for.
+
+    A fraction of a GPU lies on one device: three workers of 0.4 need two devices, not 1.2.
+
+    Args:
+        cpus, gpus: What the machine has.
+        worker_cpus, worker_gpus: What a worker occupies; at least one of them is positive, and
+            GPUs are a fraction of one or whole ones.
+    """
+    rooms = []
+    if worker_cpus:
+        rooms.append(_times(worker_cpus, cpus))
+    if 0 < worker_gpus < 1:
+        rooms.append(int(gpus) * _times(worker_gpus, 1.0))
+    elif worker_gpus:
+        rooms.append(_times(worker_gpus, gpus))
+    return min(rooms)
+
+
+def _times(part: float, whole: float) -> int:
+    """How often a part goes into a whole, where 0.1 goes three times into 0.3."""
+    return math.floor(whole / part + 1e-6)
 
 
 def nodes_of_job(environment: Mapping[str, str] = os.environ) -> tuple[Node, ...]:

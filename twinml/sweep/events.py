@@ -1,7 +1,8 @@
 """``log.jsonl``: what happened to a sweep and when, one event a line.
 
-Events: planned, resumed, started, shard, retry, worker_started, worker_lost, lock_taken, stopped,
-failed, finished. Each has ``time`` in UTC and whatever else it tells.
+Events: planned, resumed, started, shard, retry, worker_started, worker_refused, worker_lost,
+waiting, lock_taken, damaged, stopped, failed, finished. Each has ``time`` in UTC and whatever else
+it tells.
 """
 
 from __future__ import annotations

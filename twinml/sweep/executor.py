@@ -16,8 +16,9 @@ from importlib import import_module
 from typing import Any, ClassVar, final
 
 from twinml.errors import ArgumentError, nearest
+from twinml.sweep.disk import storing
 from twinml.sweep.plan import Shard
-from twinml.sweep.store import ShardReport, Store, storing
+from twinml.sweep.store import ShardReport, Store
 from twinml.sweep.task import Task
 
 # Name to module and class, which is imported when it is asked for.

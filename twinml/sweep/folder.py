@@ -119,19 +119,19 @@ class RemoteFolder(AbstractFolder):
     """A folder that fsspec reaches: ``memory://``, ``s3://``, ``gs://`` ..."""
 
     def __init__(self, url: str) -> None:
-        import fsspec
-
         self.location = url.rstrip("/")
         try:
+            import fsspec
+
             self.system, root = fsspec.core.url_to_fs(self.location)
         except ImportError as error:
             raise MissingDependencyError(
-                f"out={url} needs a package that is not installed ({error}). Install it, or name "
+                f"{url} needs a package that is not installed ({error}). Install it, or name "
                 "a local folder."
             ) from None
         except ValueError as error:
             raise ArgumentError(
-                f"out={url} cannot be used: {error}. Name a local folder, or an address whose "
+                f"{url} cannot be used: {error}. Name a local folder, or an address whose "
                 "protocol fsspec knows, such as s3://bucket/folder."
             ) from None
         self.root = str(root).rstrip("/")

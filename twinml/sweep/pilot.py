@@ -11,6 +11,7 @@ from typing import final
 from twinml.sweep.task import KERNELS, Task
 
 LONG_ENOUGH = 0.15  # seconds of a run whose time per row is to be believed
+MOST_SECONDS = 0.5  # of a run that more rows may follow, where its time is mostly of the call
 LEAST_ROWS = 64
 # What one row of a block costs beside its columns: states, steps, arguments, numbers each of 8 B.
 _WORKING = 24
@@ -62,11 +63,13 @@ def measure(task: Task, columns: int) -> Cost:
     if taken >= LONG_ENOUGH and task.settings.engine in KERNELS:
         taken = run(rows)  # full vectors and the ladder have kernels of their own, compiled by now
     while True:
-        if taken >= LONG_ENOUGH or rows >= most:
+        flat = taken < 2 * before[1] or before[0] == 0  # what the rows cost does not show yet
+        if rows >= most or taken >= (MOST_SECONDS if flat else LONG_ENOUGH):
             break
         before = (rows, taken)
         # as many as the time calls for, and no leap that a slow first row would make costly
-        rows = min(most, max(2 * rows, min(16 * rows, int(rows * LONG_ENOUGH / max(taken, 1e-6)))))
+        leap = int(rows * LONG_ENOUGH / max(taken, 1e-6))
+        rows = min(most, max((4 if flat else 2) * rows, min(16 * rows, leap)))
         taken = run(rows)
     slope = (taken - before[1]) / (rows - before[0])
     seconds = min(max(slope, 0.25 * taken / rows), taken / rows)

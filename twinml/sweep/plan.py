@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from twinml.errors import ArgumentError
@@ -150,24 +148,6 @@ def draft(
     )  # fmt: skip
 
 
-def check_room(rows: int, columns: int, path: Path) -> None:
-    """Refuses a table that the disk cannot hold, before the work that would be lost.
-
-    Raises:
-        ArgumentError: with the size of the table and the room there is.
-    """
-    size = NUMBER_BYTES * columns * rows
-    path = path.absolute()
-    there = next(folder for folder in (path, *path.parents) if folder.is_dir())
-    free = shutil.disk_usage(there).free
-    if size > free:
-        raise ArgumentError(
-            f"samples={rows:,} would give a table of {size / 1e9:,.0f} GB; the disk of {there} has "
-            f"{free / 1e9:,.0f} GB free. Ask for fewer samples, or name a folder on a larger disk "
-            "with out=."
-        )
-
-
 def shard_rows(
     missing: int,
     columns: int,
@@ -191,7 +171,9 @@ def shard_rows(
     """
     if shard_size is not None:
         if isinstance(shard_size, bool) or not isinstance(shard_size, int) or shard_size < 1:
-            raise ArgumentError(f"shard_size is {shard_size!r}; expected a whole number of rows.")
+            raise ArgumentError(
+                f"shard_size is {shard_size!r}; expected a whole number of rows, at least 1."
+            )
         return -(-shard_size // unit) * unit
     most = max(unit, SHARD_BYTES // (NUMBER_BYTES * columns))
     wanted = most

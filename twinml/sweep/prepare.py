@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, final
 from twinml.errors import ArgumentError
 from twinml.sweep.deadline import Deadline, read_deadline
 from twinml.sweep.digest import identity
+from twinml.sweep.disk import check_room
 from twinml.sweep.executor import AbstractExecutor, make_executor
 from twinml.sweep.lock import check_free
 from twinml.sweep.pilot import Cost, measure
-from twinml.sweep.plan import Plan, Shape, check_room, draft
+from twinml.sweep.plan import Plan, Shape, draft
 from twinml.sweep.store import SCHEMA, ShardReport, Store
 from twinml.sweep.task import BLOCK, SolverSettings, Task, default_block
 
@@ -35,6 +36,8 @@ class Prepared:
         done: What is finished of it, every byte verified.
         manifest: What ``manifest.json`` says or will say.
         runner: Who will compute.
+        damaged: What was finished and is cut, changed or gone.
+        resumes: Whether it may go on with a sweep that is there.
     """
 
     task: Task
@@ -45,6 +48,8 @@ class Prepared:
     cost: Cost
     runner: AbstractExecutor
     deadline: Deadline | None = None
+    damaged: tuple[ShardReport, ...] = ()
+    resumes: bool = False
 
 
 def prepare(
@@ -100,14 +105,15 @@ def prepare(
     manifest = _found(store, resume)
     task = _settled(task, block_size, manifest)
     done: tuple[ShardReport, ...] = ()
+    damaged: tuple[ShardReport, ...] = ()
     if manifest is not None:
         store.check_identity(manifest, identity(task))
-        _check_growth(store, manifest, samples)
-        done = store.done(verify=True)
+        store.check_growth(manifest, samples)
+        done, damaged = store.sorted_out(verify=True)
     columns = 2 + task.rungs + len(task.bound.columns) + len(task.bound.quantities)
     missing = samples - sum(len(report.shard) for report in done)
     if isinstance(store.path, Path):
-        check_room(missing, columns, store.path)
+        check_room(samples, missing, columns, store.path)
     cost = measure(task, columns)
     shape = Shape(
         samples, columns, task.block, task.unit, task.settings.engine, task.kernel
@@ -118,7 +124,7 @@ def prepare(
         runner.startup, None if by is None else by.left,
     )  # fmt: skip
     content = {"schema": SCHEMA if manifest is None else manifest["schema"], **_manifest(task)}
-    return Prepared(task, store, done, content, plan, cost, runner, by)
+    return Prepared(task, store, done, content, plan, cost, runner, by, damaged, resume)
 
 
 def _check_kinds(model: Any, scenario: Any) -> None:
@@ -211,14 +217,6 @@ def _settled(task: Task, block_size: int | None, manifest: Mapping[str, Any] | N
         block=block,
         rungs=manifest is None or manifest["schema"] != "sweep/1",
     )
-
-
-def _check_growth(store: Store, manifest: Mapping[str, Any], samples: int) -> None:
-    if samples < manifest["samples"]:
-        raise ArgumentError(
-            f"{store.out} was begun with samples={manifest['samples']:,}; it cannot shrink to "
-            f"{samples:,}. Ask for at least as many; any prefix can be read at any time."
-        )
 
 
 def _manifest(task: Task) -> dict[str, Any]:

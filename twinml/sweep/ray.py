@@ -73,6 +73,7 @@ class _Crew:
         self.deaths: collections.Counter[Shard] = collections.Counter()
         self.losses: collections.Counter[Shard] = collections.Counter()
         self.wanted, self.no_more = 0, False
+        self.served = time.monotonic()  # when there last was a worker
         self.refusal: dict[str, Any] | None = None
         self.content = ray.put(Path(options["task"]).read_bytes())
         threads = str(max(1, int(options["cpus"])))
@@ -85,7 +86,6 @@ class _Crew:
         """Computes what comes in until there is no more of it."""
         for _ in range(self.options["workers"]):
             self.add()
-        begun = time.monotonic()
         while True:
             self.ask()
             if self.no_more and not self.waiting and not any(w.flying for w in self.workers):
@@ -96,7 +96,7 @@ class _Crew:
                     return
                 getattr(self, f"on_{kind}")(*rest)
                 continue
-            self.beat(begun)
+            self.beat()
 
     def add(self) -> None:
         """One more worker; it starts where and when there is room."""
@@ -174,16 +174,20 @@ class _Crew:
         if worker not in self.workers:
             return
         self.workers.remove(worker)
+        if worker.state in ("starting", "ready"):
+            self.served = time.monotonic()
         with contextlib.suppress(Exception):
             self.ray.kill(worker.actor)
         if not isinstance(error, self.ray.exceptions.RayActorError):
             raise Refused(f"A worker of Ray failed: {_short(error)}")
         lost = worker.node and not self.is_alive(worker.node)
+        # of a node that has just gone, Ray knows at first only that nothing there answers
+        unheard = isinstance(error, self.ray.exceptions.ActorUnavailableError)
         reason = "its node is lost" if lost else _short(error)
         self.say(event="worker_lost", worker=worker.name or "not yet started", reason=reason)
         if worker.flying:
             first = worker.flying[0]
-            (self.losses if lost else self.deaths)[first] += 1
+            (self.losses if lost or unheard else self.deaths)[first] += 1
             self.check(first, reason)
             for shard in reversed(worker.flying):
                 self.say(event="retry", start=shard.start, stop=shard.stop, reason=reason)
@@ -210,17 +214,31 @@ class _Crew:
         """Whether Ray still has a node."""
         return any(found["NodeID"] == node and found["Alive"] for found in self.ray.nodes())
 
-    def beat(self, begun: float) -> None:
+    def beat(self) -> None:
         """What no message tells: that there is no room for any worker, or no cluster."""
-        told = self.ray.cluster_resources()  # raises when the cluster is gone
+        total = self.ray.cluster_resources()  # raises when the cluster is gone
+        now = time.monotonic()
         if any(worker.state in ("starting", "ready") for worker in self.workers):
+            self.served = now
             return
-        if time.monotonic() - begun > self.options["patience"]:
+        lack = f"Ray ({self.options['address']}) has no room for a worker: {self.lack(total)}."
+        if now - self.served > self.options["patience"]:
             if self.refusal is not None:
                 raise _Fatal(self.refusal)
-            raise Refused(self.no_room(told))
+            raise Refused(
+                f"{lack} Free or add some, ask for less by executor.cpus_per_worker and "
+                "executor.gpus_per_worker, or wait longer by executor.patience."
+            )
+        # with a shard that lost its worker, if there is one: the caller may not want it any more
+        shard = self.waiting[0] if self.waiting else None
+        self.say(
+            waiting=f"{lack} Waiting for one up to executor.patience={self.options['patience']:g} "
+            "seconds.",
+            seconds=now - self.served,
+            shard=None if shard is None else [shard.start, shard.stop],
+        )
 
-    def no_room(self, total: Mapping[str, float]) -> str:
+    def lack(self, total: Mapping[str, float]) -> str:
         """Which resource is missing."""
         free = self.ray.available_resources()
         need = {"CPU": self.options["cpus"], "GPU": self.options["gpus"]}
@@ -231,12 +249,7 @@ class _Crew:
             "memory or another resource"
         ]
         needs = " and ".join(f"{count:g} {name}" for name, count in need.items() if count)
-        return (
-            f"Ray ({self.options['address']}) has no room for a worker: {' and '.join(lacking)} "
-            f"is missing. A worker needs {needs}; the cluster has {has}. Free or add some, ask "
-            "for less by executor.cpus_per_worker and executor.gpus_per_worker, or wait longer by "
-            "executor.patience."
-        )
+        return f"{' and '.join(lacking)} is missing. A worker needs {needs}; the cluster has {has}"
 
 
 class _Fatal(Exception):
@@ -399,8 +412,10 @@ def look(options: dict[str, Any], say: _Output) -> None:
 
 
 def _room(resources: Mapping[str, float], options: Mapping[str, Any]) -> int:
-    need = {"CPU": options["cpus"], "GPU": options["gpus"]}
-    return min(int(resources.get(name, 0) / count) for name, count in need.items() if count)
+    from twinml.sweep.allocation import slots
+
+    has = (resources.get("CPU", 0), resources.get("GPU", 0))
+    return slots(*has, options["cpus"], options["gpus"])
 
 
 def node(options: dict[str, Any]) -> int:

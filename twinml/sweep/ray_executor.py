@@ -6,6 +6,7 @@ cluster vanishes; here both become an error in words. It is ``twinml.sweep.ray``
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import importlib.util
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +37,8 @@ from twinml.sweep.task import Task
 
 LOCAL, SLURM = "local", "slurm"
 CLOSING = 15.0  # seconds for a cluster of our own to end
+NOTICE = 8.0  # seconds without room for a worker, after which the user is told
+BEAT = 1.0  # seconds of silence, after which the listener looks at the clock
 
 
 @final
@@ -118,20 +122,16 @@ class RayExecutor(AbstractExecutor):
         gpus = self._gpus(task)
         if self.address not in (LOCAL, SLURM):
             return max(1, look(self.address, self.cpus, gpus, self.patience))
-        from twinml.sweep.allocation import nodes_of_job
+        from twinml.sweep.allocation import cores, nodes_of_job, slots
 
-        nodes = nodes_of_job() if self.address == SLURM else (None,)
-        return max(1, sum(self._slots(None if node is None else node.cpus, gpus) for node in nodes))
-
-    def _slots(self, cpus: int | None, gpus: float) -> int:
-        """Workers that one machine like this has room for."""
-        from twinml.sweep.allocation import cores
-
+        devices = 0
         if gpus:
             import torch
 
-            return int(torch.cuda.device_count() / gpus)
-        return int((cpus or cores()) / self.cpus)
+            devices = torch.cuda.device_count()
+        nodes = nodes_of_job() if self.address == SLURM else ()
+        counts = [node.cpus for node in nodes] or [cores()]
+        return max(1, sum(slots(count, devices, self.cpus, gpus) for count in counts))
 
     def _cluster_slots(self, workers: int) -> int:
         """CPU slots of this machine in a cluster of our own: as many as its workers occupy."""
@@ -193,20 +193,33 @@ class RayExecutor(AbstractExecutor):
         self, program: _Program, shards: Sequence[Shard], out: str
     ) -> Generator[ShardReport, None, None]:
         """Give shards as workers get free, and pass on what comes back."""
-        waiting = iter(shards)
-        asked = connected = False  # whether the end was told
+        waiting = collections.deque(shards)
+        asked = connected = told = False  # whether the end was told, ..., that it waits was told
         for said in program:
+            if not said:  # nothing is heard: the deadline may pass before there is a cluster
+                if not connected and not self.steering.may_begin(waiting[0]):
+                    return
+                continue
             connected = True
             if "event" in said:
                 facts = dict(said)
                 self.steering.tell(facts.pop("event"), **facts)
             elif "want" in said:
+                told = False
                 for _ in range(said["want"]):
-                    shard = next(waiting, None)
-                    if shard is None or not self.steering.may_begin(shard):
+                    if not waiting or not self.steering.may_begin(waiting[0]):
                         asked = asked or program.say(None)
                         break
+                    shard = waiting.popleft()
                     program.say([shard.start, shard.stop])
+            elif "waiting" in said:
+                if not told and said["seconds"] >= NOTICE:
+                    told = True
+                    self.steering.tell("waiting", reason=said["waiting"])
+                begun = [Shard(*said["shard"])] if said["shard"] else []
+                following = [*begun, *waiting][:1]
+                if not all(map(self.steering.may_begin, following)):
+                    return  # no worker has anything that could be finished
             elif "answer" in said:
                 found = result(said["answer"])
                 if isinstance(found, BaseException):
@@ -279,15 +292,20 @@ class _Program:
         self.lines.put(None)
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        limit: float | None = self.patience
+        """What it says; an empty mapping for each moment of silence before its first word."""
+        limit = time.monotonic() + self.patience
+        heard = False
         while True:
             try:
-                line = self.lines.get(timeout=limit)
+                line = self.lines.get(timeout=None if heard else BEAT)
             except queue.Empty:
-                return
+                if time.monotonic() > limit:
+                    return
+                yield {}
+                continue
             if line is None:
                 return
-            limit = None
+            heard = True
             yield json.loads(line)
 
     def say(self, value: Any) -> bool:
@@ -299,8 +317,13 @@ class _Program:
 
     def last_words(self) -> str:
         """How it left."""
-        code = self.process.poll()
-        return "it does not answer" if code is None else "the connection to it was lost"
+        try:
+            code = self.process.wait(2)  # its output ends a moment before it does
+        except subprocess.TimeoutExpired:
+            return "it does not answer"
+        if code < 0:
+            return f"signal {-code} ended the process that speaks with it (9 is often memory)"
+        return "the connection to it was lost"
 
     def close(self) -> None:
         """Ends it: its input ends, at which it ends what it started."""
@@ -317,7 +340,9 @@ class _Program:
 @contextmanager
 def _started(mode: str, options: Mapping[str, Any], patience: float) -> Iterator[_Program]:
     """The program that speaks with Ray; at the end it is gone, with what it started."""
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment = dict(os.environ)
+    if options["address"] != "auto":  # Ray would prefer it to any other address
+        environment.pop("RAY_ADDRESS", None)
     paths = [os.getcwd() if entry == "" else entry for entry in sys.path]
     environment.update(
         PYTHONPATH=os.pathsep.join(dict.fromkeys(paths)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -329,13 +330,17 @@ class Sweep:
 
 
 def open_sweep(path: str | os.PathLike[str]) -> Sweep:
-    """Open a stored sweep, finished or not.
+    """Open a stored sweep, finished or not; warns of finished shards that were cut or removed.
 
     Raises:
         DataError: There is no sweep at ``path``, or another version wrote it.
     """
     store = Store(path)
-    return Sweep(store.path, store.read_manifest(), store.done())
+    manifest = store.read_manifest()
+    done, damaged = store.sorted_out()
+    if damaged:
+        warnings.warn(f"{store.out}: {store.damage(damaged)}.", UserWarning, 2)
+    return Sweep(store.path, manifest, done)
 
 
 def write_summary(sweep: Sweep) -> None:

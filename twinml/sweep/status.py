@@ -23,7 +23,7 @@ class SweepStatus:
 
     Args:
         out: Where it lies.
-        state: planned, running, stopped, interrupted, failed or complete.
+        state: planned, running, stopped, interrupted, failed, damaged or complete.
         samples, done, failed: Rows in all, finished, and failed among these.
         rate: Rows per second since it was last begun; None before the first shard.
         seconds_left: At that rate, while it runs.
@@ -55,7 +55,7 @@ class SweepStatus:
         text = ", ".join(parts)
         if self.reason:
             text += f"\n  {self.reason}"
-        if self.state in ("planned", "stopped", "interrupted", "failed"):
+        if self.state in ("planned", "stopped", "interrupted", "failed", "damaged"):
             text += f"\n  resume with twinml sweep resume={self.out}"
         return text
 
@@ -68,7 +68,7 @@ def sweep_status(out: str | os.PathLike[str]) -> SweepStatus:
     """
     store = Store(out)
     manifest = store.read_manifest()
-    reports = store.done()
+    reports, damaged = store.sorted_out()
     done = sum(len(report.shard) for report in reports)
     events = list(read_events(store.folder))
     last = max((i for i, e in enumerate(events) if e["event"] in _BEGINS), default=0)
@@ -76,7 +76,12 @@ def sweep_status(out: str | os.PathLike[str]) -> SweepStatus:
     owner = read_owner(store.folder)
     running = owner is not None and alive(owner)
     ends = [event for event in now if event["event"] in _ENDS]
-    state, reason = _state(running, ends, owner, done == manifest["samples"])
+    begun = done > 0 or any(event["event"] == "started" for event in now)
+    state, reason = _state(running, begun, ends, owner, done == manifest["samples"])
+    if running and now and now[-1]["event"] == "waiting":
+        reason += f"\n  {now[-1].get('reason', '')}"
+    if damaged and not running:
+        state, reason = "damaged", store.damage(damaged)
     rate = _rate(now, running)
     left = (manifest["samples"] - done) / rate if running and rate else None
     return SweepStatus(
@@ -87,7 +92,11 @@ def sweep_status(out: str | os.PathLike[str]) -> SweepStatus:
 
 
 def _state(
-    running: bool, ends: list[dict[str, Any]], owner: dict[str, Any] | None, complete: bool
+    running: bool,
+    begun: bool,
+    ends: list[dict[str, Any]],
+    owner: dict[str, Any] | None,
+    complete: bool,
 ) -> tuple[str, str]:
     if running and owner is not None:
         return "running", f"process {owner.get('pid')} on {owner.get('host')}"
@@ -95,6 +104,8 @@ def _state(
         return "interrupted", f"the process {owner.get('pid')} on {owner.get('host')} is gone"
     if complete:
         return "complete", ""
+    if not ends and begun:
+        return "interrupted", "it ended without a word, as on a full disk or at a power failure"
     if not ends:
         return "planned", ""
     if ends[-1]["event"] == "failed":

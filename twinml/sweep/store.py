@@ -8,18 +8,16 @@ else may be computed again, so a sweep can be cut off at any moment.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from twinml.errors import ArgumentError, DataError, IntegrityError, SweepError
+from twinml.errors import ArgumentError, DataError, IntegrityError
 from twinml.sweep.folder import AbstractFolder, LocalFolder, normal, open_folder
 from twinml.sweep.plan import Shard
 
@@ -145,17 +143,40 @@ class Store:
             verify: Compare every byte by its sha256, not only the size; what differs counts as
                 not done.
         """
+        return self.sorted_out(verify=verify)[0]
+
+    def sorted_out(
+        self, *, verify: bool = False
+    ) -> tuple[tuple[ShardReport, ...], tuple[ShardReport, ...]]:
+        """What ``done`` gives, and the shards that were finished but are cut or gone."""
         found = {report.start: report for report in self._ledger()}
         kept: list[ShardReport] = []
+        damaged: list[ShardReport] = []
         for _, report in sorted(found.items()):
             name = f"{SHARDS}/{report.shard.name}"
             if kept and report.start < kept[-1].stop:
                 continue
-            if self.folder.size(name) == report.size and not (
+            whole = self.folder.size(name) == report.size and not (
                 verify and self._sha256(name) != report.sha256
-            ):
-                kept.append(report)
-        return tuple(kept)
+            )
+            (kept if whole else damaged).append(report)
+        return tuple(kept), tuple(damaged)
+
+    def damage(self, damaged: Sequence[ShardReport]) -> str:
+        """Cut or missing shards in words, "" where there are none."""
+        if not damaged:
+            return ""
+        first = damaged[0]
+        size = self.folder.size(f"{SHARDS}/{first.shard.name}")
+        what = "is gone" if size is None else f"has {size:,} of its {first.size:,} bytes"
+        if size == first.size:
+            what = "is not what was written"
+        more = f" and {len(damaged) - 1:,} more" if len(damaged) > 1 else ""
+        rows = sum(len(report.shard) for report in damaged)
+        return (
+            f"{SHARDS}/{first.shard.name} {what}{more}: {rows:,} finished rows are lost, which "
+            "resume computes again"
+        )
 
     def read_shard(self, report: ShardReport) -> Table:
         """A shard, checked against the fingerprint in the ledger.
@@ -194,6 +215,18 @@ class Store:
                     "out=."
                 )
 
+    def check_growth(self, manifest: Mapping[str, Any], samples: int) -> None:
+        """Refuse to go on with fewer samples than a sweep has.
+
+        Raises:
+            ArgumentError: with both numbers.
+        """
+        if samples < manifest["samples"]:
+            raise ArgumentError(
+                f"{self.out} was begun with samples={manifest['samples']:,}; it cannot shrink to "
+                f"{samples:,}. Ask for at least as many; any prefix can be read at any time."
+            )
+
     def _full(self, name: str) -> Any:
         return self.path / name if isinstance(self.path, Path) else f"{self.path}/{name}"
 
@@ -209,29 +242,6 @@ class Store:
     def _sha256(self, name: str) -> str:
         with self.folder.open(name) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore
-
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_BROKEN = frozenset({errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE})
-
-
-@contextmanager
-def storing(out: Any) -> Iterator[None]:
-    """What the file system says of a full or broken disk, in words.
-
-    Raises:
-        SweepError: instead of such an OSError; others pass.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL | _BROKEN:
-            raise
-        way = "Make room" if error.errno in _FULL else "Mend that"
-        raise SweepError(
-            f"{out} cannot be written: {error.strerror or error}. What was finished before is "
-            f"kept and whole. {way}, then resume the sweep: only missing rows are computed."
-        ) from error
 
 
 def _short(value: Any) -> str:

@@ -27,12 +27,15 @@ from twinml.cli.search import SearchPath
 BEGIN = r"^twinml( \w+)?: "
 VARYING = {
     r"\d{4}-\d\d-\d\d/\d{6}-[0-9a-f]{6}": "<date>/<time>",
-    r"[\d,]+ GB free": "<n> GB free",
+    r"[\d,.]+ [kMGT]B free": "<n> GB free",
     r"[\d,]+ bytes": "<n> bytes",
     r"(sha256|digest) [0-9a-f]{12}\b": r"\1 <hex>",
     r"\d+\.\d{8,}": "<number>",
     r"Shipped: .*\.": "Shipped: <records>.",
     r"\S*/site-packages/": "(<packages>/",
+    r"process \d+ on (?!node7)[^\s,]+": "process <pid> on <host>",
+    r"process \d+ on node7": "process <pid> on node7",
+    r"life is \d+ s old": "life is <n> s old",
     r"line \d+ column \d+ \(char \d+\)": "<place>",
 }
 # Steps that make what later tasks take; each runs in the folder of the files of ``plant.py``.

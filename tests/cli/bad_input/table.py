@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.cli.bad_input import elsewhere, models, products, records, scenarios, tools, twins, words
+from tests.cli.bad_input import (
+    elsewhere,
+    models,
+    products,
+    records,
+    scenarios,
+    sweeps,
+    tools,
+    twins,
+    words,
+)
 from tests.cli.bad_input.case import Bad
 
 SECTIONS: dict[str, dict[str, Bad]] = {
@@ -21,6 +31,9 @@ SECTIONS: dict[str, dict[str, Bad]] = {
     "A rare event": scenarios.RARE,
     "Where a run goes": products.OUT,
     "Going on with a sweep": products.RESUME,
+    "What is asked of a sweep": sweeps.ASKED,
+    "A sweep at an address": sweeps.PLACES,
+    "A sweep to watch": sweeps.STATUS,
     "A calibration to draw from": products.CALIBRATION,
     "A sweep to learn from": products.TRAIN,
     "A surrogate to export": products.EXPORT,

@@ -90,7 +90,7 @@ VALUES: dict[str, Bad] = {
     ),
     "too many samples": Bad(
         "sweep twin=kiln scenario=soak samples=1e18",
-        ("samples=1,000,000,000,000,000,000", "GB", "out="),
+        ("samples=1,000,000,000,000,000,000", "TB", "out="),
     ),
     "more starts than anyone has": Bad(
         "calibrate twin=kiln starts=1e12", ("starts=1000000000000", "1,000,000")

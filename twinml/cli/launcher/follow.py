@@ -14,7 +14,7 @@ from twinml.cli.search import shown
 from twinml.errors import LauncherError
 from twinml.run.directory import PROVENANCE, RunDirectory
 
-QUICK, SLOW = 0.5, 10.0  # seconds between two looks, at first and later
+QUICK, SLOW, GROWTH = 0.5, 10.0, 1.1  # seconds between two looks, at first and later
 UNHEARD = 600.0  # seconds without an answer of Slurm
 STUCK = 20.0  # seconds with a reason to wait that no other job's end removes
 SETTLING = 5.0  # an end after which Slurm may yet queue the job again
@@ -102,7 +102,7 @@ def _follow(job: Followed, console: Console, sleep: Callable[[float], None]) -> 
         else:
             stuck = 0.0
         sleep(pause)
-        pause = min(SLOW, 1.3 * pause)
+        pause = min(SLOW, GROWTH * pause)
 
 
 def cannot_start(job: Followed, now: JobState) -> str:
@@ -155,7 +155,9 @@ def _end(job: Followed, now: JobState, console: Console) -> int:
         )
         return now.code
     _show(tail, console)
-    why = WHY.get(now.state) or (f"signal {now.signal} killed it" if now.signal else "no reason")
+    memory = "; signal 9 is often memory" if now.signal == 9 else ""
+    killed = f"signal {now.signal} killed it{memory}" if now.signal else "no reason"
+    why = WHY.get(now.state) or killed
     raise LauncherError(
         f"Job {job.number} ended as {now.state} after {now.ran} of {now.limit}: {why}. Its log is "
         f"{shown(job.log)}. {job.go_on}"

@@ -18,6 +18,7 @@ from twinml.cli.launcher.follow import (
     never_starts,
 )
 from twinml.cli.launcher.keys import LauncherKeys
+from twinml.cli.launcher.requeue import NUMBER
 from twinml.cli.launcher.script import job_script
 from twinml.cli.search import shown
 from twinml.cli.task import Job, Task
@@ -25,7 +26,7 @@ from twinml.data.atomic import replacing
 from twinml.errors import ConfigError
 from twinml.run.directory import LAUNCHED, RunDirectory
 
-SCRIPT, NUMBER = "job.sbatch", "job"
+SCRIPT = "job.sbatch"
 
 
 class _InputIsGood(BaseException):
@@ -132,7 +133,7 @@ def _go_on(task: Task, run: Path, script: Path) -> str:
             f"Finished rows are kept; twinml sweep resume={shown(run)} goes on here, and with "
             "launcher=slurm as a job."
         )
-    return f"sbatch {shown(script)} starts it again."
+    return f"sbatch {shown(script)} starts it again, a network from its last checkpoint."
 
 
 def _own(words: Sequence[str]) -> list[str]:

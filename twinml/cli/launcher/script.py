@@ -15,6 +15,7 @@ WARNING_SECONDS = 60  # before the time limit, as sbatch counts: at least so lon
 BEGUN = "manifest.json"  # of a sweep; what is there can be gone on with
 # Settings of the shell that submits, without which a job could find other files than its user.
 CARRIED = ("PYTHONPATH", "VIRTUAL_ENV")
+NO_KILL = ("# One lost node of several does not end the job.", "#SBATCH --no-kill")
 
 
 def job_script(
@@ -58,6 +59,7 @@ def job_script(
         *(f"#SBATCH --{name}={_word(value)}" for name, value in options.items() if value),
         "# A preempted job, or one whose node failed, waits again and goes on where it was.",
         "#SBATCH --requeue",
+        *(NO_KILL if keys.nodes > 1 else ()),
         *(f"#SBATCH {option}" for option in keys.extra),
         "",
         *(f"export {name}={shlex.quote(value)}" for name, value in _carried(environment)),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from twinml.cli.common import Common, ExecutorKeys, SolverKeys
 from twinml.cli.launcher.keys import LauncherKeys
+from twinml.cli.place import is_address, reached
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.cli.tasks.rare_event import RareKeys, check_rare_event, rare_event_outcome
@@ -32,13 +33,14 @@ from twinml.cli.twin import (
     noise_step,
 )
 from twinml.errors import ConfigError, DataError, SweepError
-from twinml.run.directory import PROVENANCE
+from twinml.run.directory import CONFIG, PROVENANCE, RunDirectory
 
 if TYPE_CHECKING:
     from twinml.physics import Physics
     from twinml.scenario import Scenario
     from twinml.sweep import Sweep
     from twinml.sweep.prepare import Prepared
+    from twinml.sweep.task import Task as SweepTask
 
 TABLE = "table.parquet"
 PATHS_TABLE = "trajectories.parquet"
@@ -46,6 +48,7 @@ SHARDS = "shards"
 MANIFEST = "manifest.json"
 MOST_BASE_SAMPLES = 2**20
 MOST_TABLE_ROWS = 2_000_000
+RESUME = "then resume the sweep: what is left of its results is made"
 MOST_PATHS, MOST_TRAJECTORIES = 10_000, 100_000
 # Seconds, of the figures and of the summary of a row.
 FIGURES, SUMMARY = 6.0, 2e-6
@@ -83,6 +86,7 @@ class SweepKeys(Common):
 def sweep(config: SweepKeys, job: Job) -> Outcome:
     """Computes the missing rows, stores them, and says what came out."""
     from twinml.run.provenance import digest_source
+    from twinml.sweep.disk import storing
     from twinml.sweep.execute import execute
     from twinml.sweep.progress import ProgressText
 
@@ -90,18 +94,26 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     # Planned before the run directory is touched, so that bad input leaves nothing behind.
     prepared, origin = _prepared(config, job)
     task, plan = prepared.task, prepared.plan
+    address = _address(config)
     run = job.start(
         {"model": digest_source(type(task.model)), "scenario": task.scenario.digest, **origin},
-        resume=config.resume,
+        resume=None if address else config.resume,
     )
+    place = address or str(run.path)
+    if address:
+        for name in (CONFIG, PROVENANCE):  # what resume= needs, from another machine too
+            prepared.store.folder.write(name, (run.path / name).read_bytes())
+    if prepared.damaged:
+        job.console.notice(f"{prepared.store.damage(prepared.damaged)}.")
     job.console.notice(f"{plan.text}.")
     note = ProgressText(task.samples - plan.missing)
-    with job.console.progress(f"sweep {config.twin.name}") as advance, _keeping(job, run.path):
+    with job.console.progress(f"sweep {config.twin.name}") as advance, _keeping(job, place):
         done = execute(
             prepared,
-            run.path,
+            place,
             lambda rows, total, failed: advance(rows, total, note(rows, total, failed)),
             reserve=_afterwards(config, prepared),
+            notice=job.console.notice,
         )
         if not done.done:
             raise SweepError(
@@ -109,7 +121,18 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
                 f"{done.samples:,} samples are done. Give a later deadline, or a smaller "
                 "shard_size."
             )
-    written = [("table", _table(done, run.path, job))]
+    with storing(run.path, RESUME):
+        return _results(config, job, done, task, run, place)
+
+
+def _results(
+    config: SweepKeys, job: Job, done: Sweep, task: SweepTask, run: RunDirectory, place: str
+) -> Outcome:
+    """Table, figures, sensitivity and rare event of the finished rows."""
+    assert config.twin is not None
+    written: list[tuple[str, Any]] = [("table", _table(done, run.path, job))]
+    if is_address(place):
+        written.append(("rows", place))
     metrics = summary_metrics(done)
     notes = [f"{name} {text}" for name, text in risk_lines(done)]
     notes += not_finite_lines(done)
@@ -118,7 +141,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     if not done.complete:
         notes.append(
             f"Stopped before its deadline: {done.done:,} of {done.samples:,} samples are done, and "
-            f"all figures are of these. twinml sweep resume={run.path} goes on."
+            f"all figures are of these. twinml sweep resume={place} goes on."
         )
     for line in notes:
         job.console.notice(line)
@@ -202,7 +225,8 @@ def _prepared(config: SweepKeys, job: Job) -> tuple[Prepared, dict[str, str]]:
         **solver_arguments(config.solver),
         "dt": noise_step(config.twin, model, config.solver.dt),
     }
-    place = Path(config.resume) if config.resume else Path(config.out or "runs") / ".plan"
+    address = _address(config)
+    place = address or config.resume or Path(config.out or "runs") / ".plan"
     with job.blaming("scenario"):
         prepared = prepare(
             model, scenario, config.samples, out=place, resume=bool(config.resume), **arguments
@@ -233,13 +257,13 @@ def _paths(config: SweepKeys, done: Sweep) -> int:
     return PATHS if done.complete and (config.sensitivity or config.morris) else 0
 
 
-def _table(done: Sweep, folder: Path, job: Job) -> Path:
+def _table(done: Sweep, folder: Path, job: Job) -> Any:
     """One file of all rows, where it is of a size that people open; else the shards are it."""
     if done.done <= MOST_TABLE_ROWS:
         table = folder / TABLE
         done.write_parquet(table)
         return table
-    shards = folder / SHARDS
+    shards = done.path / SHARDS if isinstance(done.path, Path) else f"{done.path}/{SHARDS}"
     (folder / TABLE).unlink(missing_ok=True)  # of a smaller sweep before
     job.console.notice(
         f"the table of {done.done:,} rows stays in its shards; a Parquet reader takes the folder "
@@ -313,47 +337,52 @@ def _driven(twin: TwinKeys, model: Physics, scenario: Scenario) -> dict[str, Any
 
 def _check_place(config: SweepKeys) -> None:
     """Refuses to begin over a sweep, and to go on with nothing."""
-    for name, value in (("out", config.out), ("resume", config.resume)):
-        if value is not None and "://" in value:
-            raise ConfigError(
-                f"{name}={value} is an address; a run keeps its configuration and report in a "
-                "folder of this machine. Name one, or sweep from Python: "
-                f'tw.sweep(..., out="{value}").'
-            )
     if config.resume is not None:
-        folder = Path(config.resume)
         # a run that ended before its first row has its words and no manifest yet
-        if not (folder / MANIFEST).is_file() and not (folder / PROVENANCE).is_file():
+        if not (_holds(config.resume, MANIFEST) or _holds(config.resume, PROVENANCE)):
             raise DataError(
                 f"resume={config.resume} holds no sweep (no {MANIFEST}). Leave resume= away to "
                 "begin one, or name the run directory of an earlier sweep."
             )
         if config.out is not None:
             raise ConfigError("Give out= for a new sweep or resume= for an earlier one, not both.")
-    elif config.out is not None and (Path(config.out) / MANIFEST).is_file():
+    elif config.out is not None and _holds(config.out, MANIFEST):
         raise ConfigError(
             f"out={config.out} already holds a sweep. Go on with it by resume={config.out}, or "
             "name a new folder."
         )
 
 
+def _address(config: SweepKeys) -> str | None:
+    """Where the rows go when that is no folder of this machine."""
+    return next((x for x in (config.resume, config.out) if is_address(x)), None)
+
+
+def _holds(place: str, name: str) -> bool:
+    from twinml.sweep.folder import open_folder
+
+    folder = open_folder(place)
+    return reached(place, lambda: folder.exists(name))
+
+
 @contextmanager
-def _keeping(job: Job, path: Path) -> Iterator[None]:
+def _keeping(job: Job, place: str) -> Iterator[None]:
     """When a sweep is stopped, says what is kept and how to go on."""
     from twinml.errors import LockedError
     from twinml.sweep import open_sweep
+    from twinml.sweep.store import Store
 
     try:
         yield
     except LockedError:
         raise
     except BaseException:
-        if (path / MANIFEST).is_file():
-            found = open_sweep(path)
+        if Store(place).exists:
+            found = open_sweep(place)
             rows = sum(len(report.shard) for report in found.reports)
             job.console.notice(
                 f"{rows:,} of {found.samples:,} samples are finished and kept; "
-                f"twinml sweep resume={path} goes on."
+                f"twinml sweep resume={place} goes on."
             )
         raise
 
@@ -369,6 +398,7 @@ TASK = Task(
     plan=plan_text,
     groups=("experiment", "twin", "scenario", "solver", "executor", "launcher"),
     needs=("twin", "scenario"),
+    takes_address=True,
     examples=(
         "twinml sweep twin=outbreak scenario=isolation samples=10_000 calibration=runs/...",
         "twinml sweep resume=runs/sweep/2026-01-31/120000-a1b2c3 samples=20_000",

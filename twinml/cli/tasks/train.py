@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ from twinml.cli.launcher.keys import LauncherKeys
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.errors import ConfigError
+from twinml.run.directory import CHECKPOINT
 
 if TYPE_CHECKING:
     from twinml.surrogate import Surrogate
@@ -50,7 +53,8 @@ def train(config: Train, job: Job) -> Outcome:
     inputs = config.inputs or list(sweep.inputs)
     targets = config.targets or list(sweep.quantities)
     run = job.start({"sweep": digest_file(Path(config.sweep) / "manifest.json")})
-    with job.console.progress(f"train {config.surrogate['kind']}") as advance:
+    kept = run.path / CHECKPOINT
+    with job.console.progress(f"train {config.surrogate['kind']}") as advance, _keeping(job, kept):
         fitted = fit(
             sweep,
             inputs,
@@ -60,6 +64,7 @@ def train(config: Train, job: Job) -> Outcome:
             seed=config.seed,
             split=config.split or None,
             progress=lambda what, done, total: advance(done, total, what),
+            checkpoint=kept,
         )
     path = run.path / SURROGATE
     fitted.save(path)
@@ -84,6 +89,22 @@ def train(config: Train, job: Job) -> Outcome:
         },
         notes=notes,
     )
+
+
+@contextmanager
+def _keeping(job: Job, checkpoint: Path) -> Iterator[None]:
+    """When a training is stopped, says how to go on."""
+    if checkpoint.is_file():
+        job.console.notice(f"going on from {checkpoint}, where it is of this same training.")
+    try:
+        yield
+    except BaseException:
+        if checkpoint.is_file():
+            job.console.notice(
+                f"the training is kept as far as it came; the same words with "
+                f"out={checkpoint.parent} go on from there."
+            )
+        raise
 
 
 def dropped_lines(rows: Rows) -> list[str]:

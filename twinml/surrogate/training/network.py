@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from twinml.errors import ConfigError
 from twinml.surrogate.options import MlpOptions
 from twinml.surrogate.predictors import MlpPredictor
+from twinml.surrogate.training.checkpoint import Checkpoint
 from twinml.surrogate.training.quiet import import_lightning, quiet
 
 Progress = Callable[[str, int, int], None]
@@ -46,7 +48,12 @@ class Batches:
 
 
 def fit_mlp(
-    z: Tensor, y: Tensor, options: MlpOptions, seed: int, progress: Progress | None
+    z: Tensor,
+    y: Tensor,
+    options: MlpOptions,
+    seed: int,
+    progress: Progress | None,
+    checkpoint: Path | None = None,
 ) -> tuple[MlpPredictor, dict[str, Any]]:
     """Train one network.
 
@@ -60,6 +67,8 @@ def fit_mlp(
         options: See ``MlpOptions``.
         seed: Initial weights and the order of the rows.
         progress: Called as ("epochs", epochs done, epochs).
+        checkpoint: A file for the state of the training, written now and then and removed at its
+            end. Where it holds this same training's, that goes on, to the same bits.
 
     Returns:
         The network with the weights of its best pass, and what happened (epochs, best epoch).
@@ -75,6 +84,7 @@ def fit_mlp(
             "surrogate option mlp.device is 'cuda', and torch sees no CUDA device; expected one, "
             "with a torch build for CUDA. Leave device at 'cpu', which suits a network this small."
         )
+    kept = None if checkpoint is None else _checkpoint(lightning, checkpoint, z, y, options, seed)
     held = round(options.holdout * len(z)) if len(z) >= 20 else 0
     held_z, held_y, z, y = z[:held], y[:held], z[held:], y[held:]
     size = max(1, min(options.batch, max(16, len(z) // 8)))
@@ -88,7 +98,7 @@ def fit_mlp(
 
     task = make_task(lightning, network, options, epochs * len(batches))
     keeper = _Keeper(held_z, held_y, max(1, epochs // _CHECKS), epochs, progress)
-    task.after_epoch = keeper
+    task.after_epoch, task.checkpoint, task.passes = keeper, kept, batches.passes
     with quiet():
         trainer = lightning.Trainer(
             max_epochs=epochs,
@@ -103,21 +113,31 @@ def fit_mlp(
             # a batch job's variables must not make this one process look like many
             plugins=[lightning.pytorch.plugins.environments.LightningEnvironment()],
         )
-        _run(trainer, task, batches)
+        _run(trainer, task, batches, None if kept is None else kept.found())
+    if kept is not None:
+        kept.remove()
     network.cpu()
     keeper.restore(network)
     info = {"epochs": epochs, "best_epoch": keeper.best_epoch, "held_out": held}
     return network.eval(), info
 
 
-def _run(trainer: Any, task: Any, batches: Batches) -> None:
+def _checkpoint(
+    lightning: Any, path: Path, z: Tensor, y: Tensor, options: MlpOptions, seed: int
+) -> Checkpoint:
+    versions = {"torch": torch.__version__, "lightning": lightning.__version__}
+    return Checkpoint(path, {**asdict(options), "seed": seed, **versions}, z, y)
+
+
+def _run(trainer: Any, task: Any, batches: Batches, begun: Path | None) -> None:
     """``trainer.fit``, but Ctrl-C stays a KeyboardInterrupt.
 
     Lightning turns it into exit code 1 and leaves the signal ignored.
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(task, train_dataloaders=batches)
+        # weights_only: a checkpoint is data, of which nothing is run
+        trainer.fit(task, train_dataloaders=batches, ckpt_path=begun, weights_only=True)
     except SystemExit:
         if not trainer.interrupted:
             raise
@@ -148,6 +168,15 @@ class _Keeper:
                 self._state = {name: value.cpu().clone() for name, value in state.items()}
         if self._progress is not None:
             self._progress("epochs", done, self._epochs)
+
+    def state(self) -> dict[str, Any]:
+        """What it has seen, as plain data and tensors."""
+        return {"error": self._best, "epoch": self.best_epoch, "weights": self._state}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self._best, self.best_epoch = state["error"], state["epoch"]
+        self._state = state["weights"]
 
     def restore(self, network: MlpPredictor) -> None:
         if self._state is not None:

@@ -21,6 +21,8 @@ def make_task(lightning: Any, network: MlpPredictor, options: MlpOptions, steps:
             super().__init__()
             self.network = network
             self.after_epoch: Any = None
+            self.checkpoint: Any = None
+            self.passes: list[int] = []
 
         def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
             z, y = batch
@@ -37,6 +39,17 @@ def make_task(lightning: Any, network: MlpPredictor, options: MlpOptions, steps:
                     "to fall. Lower learning_rate."
                 )
             self.after_epoch(self.network, done)
+            if self.checkpoint is not None and done < self.trainer.max_epochs:
+                self.checkpoint.keep(self.trainer)
+
+        def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+            state = {"passes": self.passes[0], "best": self.after_epoch.state()}
+            self.checkpoint.write(checkpoint, state)
+
+        def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+            state = self.checkpoint.read(checkpoint)
+            self.passes[0] = state["passes"]
+            self.after_epoch.load(state["best"])
 
         def configure_optimizers(self) -> Any:
             optimizer = torch.optim.AdamW(
