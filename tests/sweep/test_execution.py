@@ -292,7 +292,8 @@ def test_the_pilot_tells_what_a_row_costs_from_what_a_call_costs(monkeypatch, ca
     monkeypatch.setattr(pilot, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     monkeypatch.setattr(block, "simulate_blocks", simulate)
     model = SimpleNamespace(declared=SimpleNamespace(width=1))
-    task = SimpleNamespace(samples=10**6, block=8192, model=model)
+    settings = SimpleNamespace(engine="eager")
+    task = SimpleNamespace(samples=10**6, block=8192, model=model, settings=settings, drawn={0: {}})
     cost = pilot.measure(task, 4)  # pyright: ignore
     assert row <= cost.seconds < 3 * row + 1e-6
     assert sum(spent) < max(2.0, 5 * 64 * row + call)  # and takes little time itself
