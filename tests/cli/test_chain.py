@@ -203,6 +203,8 @@ def test_a_sweep_grows_by_naming_only_itself(here, tmp_path, capsys):
     first = Table.read_parquet(here / "swp" / "table.parquet")
     assert len(table) == 300 and (table["peak"][:256] == first["peak"]).all()
     assert "300 samples" in (grown / "report.html").read_text()
+    # no figure of the smaller sweep stays beside the report of the larger
+    assert (here / "swp" / "tornado.png").is_file() and not (grown / "tornado.png").exists()
     assert main(["sweep", f"resume={grown}", "samples=400", "seed=5"]) == 2
     assert "seed differs" in capsys.readouterr().err and metrics(grown)["sweep.samples"] == 300
 

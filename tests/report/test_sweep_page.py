@@ -65,6 +65,7 @@ def test_the_line_of_a_curve_is_a_step_where_one_row_makes_it():
     x, probability, *_ = stepped(curve, 20)
     assert x.tolist() == [1.0, 2.0, 3.0, 3.0, 9.0, 9.0]
     assert probability.tolist() == [0.5, 0.1, 0.1, 0.05, 0.05, 0.0]
+    assert stepped(curve, None)[1].tolist() == p
 
 
 def test_what_has_no_number_is_said_in_the_figures_without_a_warning(tmp_path):

@@ -21,7 +21,7 @@ from twinml.sweep.deadline import read_deadline
 from twinml.sweep.events import EventLog, read_events
 from twinml.sweep.folder import open_folder
 from twinml.sweep.lock import LOCK, Lock, alive, read_owner
-from twinml.sweep.pilot import Cost
+from twinml.sweep.pilot import Cost, measure
 from twinml.sweep.plan import Shard, estimate
 from twinml.sweep.status import sweep_status
 from twinml.sweep.store import Store
@@ -68,6 +68,21 @@ def test_a_block_is_drawn_once_for_all_its_shards(tmp_path, whole, monkeypatch):
     blocks = [block for block in drawn if block[1] - block[0] == 256]
     assert sorted(set(blocks)) == [(0, 256), (256, 512), (512, 768), (768, 1024)]
     assert len(blocks) <= 5  # the first one for the pilot, too
+
+
+def test_compiling_a_kernel_is_no_cost_of_a_row(tmp_path, monkeypatch):
+    task = swept(tmp_path / "a", engine="native").task
+    clock, runs = [0.0], []
+
+    def simulated(task, start, stop, tally=None):
+        clock[0] += 1e-3 * (stop - start) + (5.0 if not runs else 0.0)
+        runs.append(stop - start)
+        return iter(())
+
+    monkeypatch.setattr("twinml.sweep.block.simulate_blocks", simulated)
+    monkeypatch.setattr("twinml.sweep.pilot.time.perf_counter", lambda: clock[0])
+    cost = measure(task, columns=6)
+    assert runs[:2] == [64, 64] and cost.seconds == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_a_plan_counts_what_each_worker_draws():
@@ -278,7 +293,8 @@ def test_the_pilot_tells_what_a_row_costs_from_what_a_call_costs(monkeypatch, ca
     monkeypatch.setattr(block, "simulate_blocks", simulate)
     monkeypatch.setattr(block, "drawn_block", lambda task, first: {})
     model = SimpleNamespace(declared=SimpleNamespace(width=1))
-    task = SimpleNamespace(samples=10**6, block=8192, model=model)
+    settings = SimpleNamespace(engine="eager")
+    task = SimpleNamespace(samples=10**6, block=8192, model=model, settings=settings, drawn={0: {}})
     cost = pilot.measure(task, 4)  # pyright: ignore
     assert row <= cost.seconds < 3 * row + 1e-6
     assert sum(spent) < max(2.0, 5 * 64 * row + call)  # and takes little time itself

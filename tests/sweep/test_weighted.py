@@ -114,3 +114,16 @@ def test_failed_rows_take_their_weight_with_them():
     assert found["quantities"]["y"]["mean"] == pytest.approx(math.sqrt(2 / math.pi), abs=0.05)
     assert found["failed_share"]["low"] <= 0.5 <= found["failed_share"]["high"]
     assert "rarer side" in found["treatment"]
+
+
+def test_the_band_of_a_curve_falls_as_the_curve_must_and_holds_the_truth():
+    held, seeds = np.zeros(4), 60
+    places = np.array([2.0, 3.0, 4.0, 7.0])  # hardly a row lies beyond the last
+    for seed in range(seeds):
+        curve = summary(tilted(3.0, rows=1000, seed=seed))["curves"]["y"]
+        x, low, high = (np.array(curve[key]) for key in ("x", "low", "high"))
+        assert (np.diff(low) <= 0).all() and (np.diff(high) <= 0).all()
+        index = np.clip(np.searchsorted(x, places, side="right") - 1, 0, len(x) - 1)
+        exact = norm.sf(x[index])
+        held += (low[index] <= exact) & (exact <= high[index])
+    assert (held >= 0.8 * seeds).all()  # 90 % nominal

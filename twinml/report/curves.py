@@ -26,8 +26,10 @@ def exceedance_figure(path: Path, summary: Mapping[str, Any]) -> Path:
     with figure(8.0, 2.9 * rows + 0.3) as made:
         axes = made.subplots(rows, 2, squeeze=False).ravel()
         for axis, (name, curve) in zip(axes, curves.items(), strict=False):
-            x, p, low, high = stepped(curve, summary["done"])
-            floor = max(0.3 / max(summary["done"], 1), p[p > 0].min(initial=1.0) / 3)
+            weighted = summary["weights"] is not None
+            x, p, low, high = stepped(curve, None if weighted else summary["done"])
+            least = p[p > 0].min(initial=1.0) / 3  # weighted rows reach far below one in all
+            floor = least if weighted else max(0.3 / max(summary["done"], 1), least)
             half = curve["half_width"]
             if half is not None:
                 axis.fill_between(
@@ -58,13 +60,16 @@ def exceedance_figure(path: Path, summary: Mapping[str, Any]) -> Path:
         return save(made, path)
 
 
-def stepped(curve: Mapping[str, Any], rows: int) -> list[np.ndarray]:
+def stepped(curve: Mapping[str, Any], rows: int | None) -> list[np.ndarray]:
     """x, probability, low and high of a curve's line.
 
     Between two values of the grid others may lie, over which the line runs straight. Where one row
-    alone makes the difference there is none between, and the line is the step that it is.
+    alone makes the difference there is none between, and the line is the step that it is. None
+    for ``rows`` that are weighted, of which any difference may be one.
     """
     x, p, *band = (np.array(curve[key]) for key in ("x", "probability", "low", "high"))
+    if rows is None:
+        return [x, p, *band]
     single = np.flatnonzero((p[:-1] - p[1:]) * rows < 1.5)
     held = [np.insert(values, single + 1, values[single]) for values in (p, *band)]
     return [np.insert(x, single + 1, x[single + 1]), *held]

@@ -61,7 +61,8 @@ def sweep_page(
         page.figure(
             fan_figure(folder / "fan.png", paths, names),
             f"Quantile bands over {len(paths.samples):,} samples simulated again; thin lines: "
-            "five of them.",
+            "five of them"
+            + ("." if summary["weights"] is None else ", drawn where the tilt put them."),
         )
     _influence(page, summary, folder, indices, bars, effects)
     _failures(page, sweep, summary, folder)

@@ -140,7 +140,10 @@ def exceedance_curve(
     """
     over, over_squares = _over(found, above)
     probability, low, high = _banded(found, rows, over, over_squares, level)
-    probability = np.minimum.accumulate(probability)
+    # P(> x) falls with x: what bounds it at one threshold bounds it beyond, too. Of weighted rows
+    # the last few say little by themselves.
+    probability, high = np.minimum.accumulate(probability), np.minimum.accumulate(high)
+    low = np.maximum.accumulate(low[::-1])[::-1]
     tail = np.geomspace(0.5, max(1.0 / found.count, 1e-9), points // 2)
     if rows.weighted:
         smallest = probability[probability > 0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from twinml.sweep.task import Task
+from twinml.sweep.task import KERNELS, Task
 
 LONG_ENOUGH = 0.15  # seconds of a run whose time per row is to be believed
 MOST_SECONDS = 0.5  # of a run that more rows may follow, where its time is mostly of the call
@@ -43,25 +43,25 @@ class Cost:
 
 def measure(task: Task, columns: int) -> Cost:
     """Run growing ranges of the sweep's first rows until one takes long enough to be measured."""
-    from twinml.sweep.block import Tally, drawn_block, one_thread, simulate_blocks
+    from twinml.sweep.block import drawn_block, one_thread, simulate_blocks
 
     begin = time.perf_counter()
     with one_thread():
         drawn_block(task, 0)
     draw = time.perf_counter() - begin
 
-    def run(rows: int) -> tuple[float, bool]:
-        """Seconds of the first rows, and whether the ladder was at work."""
-        tally, begin = Tally(), time.perf_counter()
-        for _ in simulate_blocks(task, 0, rows, tally):
+    def run(rows: int) -> float:
+        """Seconds of the first rows."""
+        begin = time.perf_counter()
+        for _ in simulate_blocks(task, 0, rows):
             pass
-        return time.perf_counter() - begin, bool(tally.failed or tally.mended)
+        return time.perf_counter() - begin
 
     most = min(task.samples, task.block)
     rows, before = min(LEAST_ROWS, most), (0, 0.0)
-    taken, retried = run(rows)
-    if retried and taken >= LONG_ENOUGH:
-        taken, _ = run(rows)  # the ladder's kernels are compiled now
+    taken = run(rows)
+    if taken >= LONG_ENOUGH and task.settings.engine in KERNELS:
+        taken = run(rows)  # full vectors and the ladder have kernels of their own, compiled by now
     while True:
         flat = taken < 2 * before[1] or before[0] == 0  # what the rows cost does not show yet
         if rows >= most or taken >= (MOST_SECONDS if flat else LONG_ENOUGH):
@@ -70,7 +70,7 @@ def measure(task: Task, columns: int) -> Cost:
         # as many as the time calls for, and no leap that a slow first row would make costly
         leap = int(rows * LONG_ENOUGH / max(taken, 1e-6))
         rows = min(most, max((4 if flat else 2) * rows, min(16 * rows, leap)))
-        taken, _ = run(rows)
+        taken = run(rows)
     slope = (taken - before[1]) / (rows - before[0])
     seconds = min(max(slope, 0.25 * taken / rows), taken / rows)
     states = task.model.declared.width

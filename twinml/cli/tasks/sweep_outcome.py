@@ -145,4 +145,7 @@ def draw(
     )
     drawn = ("distributions", "exceedance", "fan", "tornado", "sensitivity", "morris", "failures")
     found = [folder / f"{name}.png" for name in drawn]
+    for path in found:
+        if path not in page.figures:
+            path.unlink(missing_ok=True)  # of the sweep before it was resumed with more rows
     return page, [("figure", path) for path in found if path in page.figures]
