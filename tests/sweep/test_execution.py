@@ -294,7 +294,7 @@ def test_the_pilot_tells_what_a_row_costs_from_what_a_call_costs(monkeypatch, ca
     monkeypatch.setattr(block, "drawn_block", lambda task, first: {})
     model = SimpleNamespace(declared=SimpleNamespace(width=1))
     settings = SimpleNamespace(engine="eager")
-    task = SimpleNamespace(samples=10**6, block=8192, model=model, settings=settings, drawn={0: {}})
+    task = SimpleNamespace(samples=10**6, block=8192, model=model, settings=settings)
     cost = pilot.measure(task, 4)  # pyright: ignore
     assert row <= cost.seconds < 3 * row + 1e-6
     assert sum(spent) < max(2.0, 5 * 64 * row + call)  # and takes little time itself
