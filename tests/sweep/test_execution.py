@@ -291,6 +291,7 @@ def test_the_pilot_tells_what_a_row_costs_from_what_a_call_costs(monkeypatch, ca
 
     monkeypatch.setattr(pilot, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     monkeypatch.setattr(block, "simulate_blocks", simulate)
+    monkeypatch.setattr(block, "drawn_block", lambda task, first: {})
     model = SimpleNamespace(declared=SimpleNamespace(width=1))
     settings = SimpleNamespace(engine="eager")
     task = SimpleNamespace(samples=10**6, block=8192, model=model, settings=settings)
