@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from twinml.engines.kernel_lock import LOCK
+
 SCHEMA = "kernel/1"
 _DAY = 24 * 3600.0
 _STALE = _DAY
@@ -152,6 +154,10 @@ class Cache:
             with suppress(OSError):
                 if now - folder.stat().st_mtime > _STALE:
                     shutil.rmtree(folder, ignore_errors=True)
+        for path in self.folder.glob(f"{LOCK}*"):
+            with suppress(OSError):
+                if now - path.stat().st_mtime > _STALE:
+                    path.unlink()
         for path in (*self.folder.glob("*.json"), *self.folder.glob("failed/*.log")):
             with suppress(OSError):
                 told = path.stat()

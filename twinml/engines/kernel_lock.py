@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LOCK = ".lock-"
 PAUSE, PATIENCE = 0.05, 600.0  # seconds: as long as a compiler is given
 
 
@@ -22,7 +23,7 @@ def only_process(folder: Path, key: str) -> Iterator[None]:
     Raises:
         OSError: the folder takes no file.
     """
-    path = folder / f".lock-{key}"
+    path = folder / f"{LOCK}{key}"
     handle = _held(path)
     try:
         yield

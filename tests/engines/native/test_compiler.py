@@ -325,8 +325,9 @@ def test_an_interrupted_compilation_leaves_no_entry(program, gxx, cache, tmp_pat
     process.send_signal(number)
     _, error = process.communicate(timeout=20)
     assert process.returncode != 0 and (number == signal.SIGKILL or "KeyboardInterrupt" in error)
-    left = {path.name[:7] for path in cache.iterdir()} - {"compile"}
-    assert left == ({".build-"} if number == signal.SIGKILL else set())
+    left = {path.name.split("-")[0] for path in cache.iterdir() if path.name[0] == "."}
+    assert not list(cache.glob("*.json"))
+    assert left == ({".build", ".lock"} if number == signal.SIGKILL else set())
     subprocess.run(["touch", str(tmp_path / "go")], check=True)
     library = load(UNIT)
     assert not library.cached and twice(library, 4.0) == 8.0 and str(path) in library.command
@@ -336,6 +337,10 @@ def test_what_a_killed_compilation_left_is_swept_away_a_day_later(gxx, cache):
     load(UNIT)
     (cache / ".build-old").mkdir()
     (cache / ".build-new").mkdir()
-    os.utime(cache / ".build-old", (1, 1))
+    for name in (".lock-old", ".lock-new"):
+        (cache / name).touch()
+    for name in (".build-old", ".lock-old"):
+        os.utime(cache / name, (1, 1))
     load(UNIT + "// another\n")
-    assert not (cache / ".build-old").exists() and (cache / ".build-new").exists()
+    assert {path.name for path in cache.glob(".*")} >= {".build-new", ".lock-new"}
+    assert not list(cache.glob(".*-old"))
