@@ -30,6 +30,8 @@ from twinml.sweep.processes import pickled
 from twinml.sweep.ray_executor import RayExecutor
 from twinml.sweep.remote import RemoteWorker
 
+TOKEN = "b" * 40  # Ray reads it once a process, so all clusters of the tests have this one
+
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed"
 )
@@ -76,7 +78,7 @@ def test_a_cluster_of_its_own_gives_the_same_bits_though_a_worker_is_killed(
 def cluster(monkeypatch):
     """Two nodes of Ray on this machine, of which the second has two devices that do not exist."""
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "b" * 40)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster  # reads the settings above
 

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.sweep.test_execution import ROOT, N, bits, swept, until, workers_of
+from tests.sweep.test_ray import TOKEN
 from twinml.sweep import ray_executor
 from twinml.sweep.status import sweep_status
 from twinml.sweep.store import Store
@@ -31,7 +32,7 @@ def address():
     """A cluster with room for seven workers, whatever this machine has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", "c" * 40)
+        patch.setenv("RAY_AUTH_TOKEN", TOKEN)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         from ray.cluster_utils import Cluster  # reads the settings above
 
