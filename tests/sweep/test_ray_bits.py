@@ -16,7 +16,6 @@ from twinml.sweep.status import sweep_status
 from twinml.sweep.store import Store
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
 ]
@@ -55,7 +54,8 @@ def test_workers_and_shards_of_ray_change_no_bit(tmp_path, whole, address, worke
     executor = {"name": "ray", "address": address}
     found = swept(tmp_path / "a", executor=executor, workers=workers, shard_size=shard_size)
     assert found.complete and bits(found) == whole
-    assert len(set(workers_of(tmp_path / "a"))) == workers
+    # on a busy machine the first ones may have computed all before the last one has come up
+    assert 1 <= len(set(workers_of(tmp_path / "a"))) <= workers
 
 
 def test_a_sweep_killed_under_ray_resumes_here_to_the_same_bits(tmp_path, whole, address):

@@ -12,16 +12,15 @@ import numpy as np
 from twinml.errors import ScenarioError, nearest
 from twinml.scenario.continuous import (
     Beta,
-    Cut,
     Distribution,
     Gamma,
     LogNormal,
     Normal,
     Triangular,
-    Truncated,
     Uniform,
 )
 from twinml.scenario.keys import check_keys, check_number
+from twinml.scenario.truncated import Cut, Truncated
 
 __all__ = [
     "KINDS", "Beta", "Calibrated", "Choice", "Cut", "Distribution", "Fixed", "Gamma", "LogNormal",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinml.cli.common import Common, ExecutorKeys, SolverKeys
 from twinml.cli.launcher.keys import LauncherKeys
-from twinml.cli.place import is_address, reached
+from twinml.cli.place import is_address
 from twinml.cli.schema import key
 from twinml.cli.task import Job, Outcome, Task
 from twinml.cli.tasks.rare_event import RareKeys, check_rare_event, rare_event_outcome
@@ -25,6 +24,7 @@ from twinml.cli.tasks.sweep_outcome import (
     summary_metrics,
     summary_table,
 )
+from twinml.cli.tasks.sweep_place import address_of, check_place, keeping
 from twinml.cli.twin import (
     TwinKeys,
     build_model,
@@ -32,7 +32,7 @@ from twinml.cli.twin import (
     load_posterior,
     noise_step,
 )
-from twinml.errors import ConfigError, DataError, SweepError
+from twinml.errors import ConfigError, SweepError
 from twinml.run.directory import CONFIG, PROVENANCE, RunDirectory
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 TABLE = "table.parquet"
 PATHS_TABLE = "trajectories.parquet"
 SHARDS = "shards"
-MANIFEST = "manifest.json"
 MOST_BASE_SAMPLES = 2**20
 MOST_TABLE_ROWS = 2_000_000
 RESUME = "then resume the sweep: what is left of its results is made"
@@ -94,7 +93,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
     # Planned before the run directory is touched, so that bad input leaves nothing behind.
     prepared, origin = _prepared(config, job)
     task, plan = prepared.task, prepared.plan
-    address = _address(config)
+    address = address_of(config.out, config.resume)
     run = job.start(
         {"model": digest_source(type(task.model)), "scenario": task.scenario.digest, **origin},
         resume=None if address else config.resume,
@@ -107,7 +106,7 @@ def sweep(config: SweepKeys, job: Job) -> Outcome:
         job.console.notice(f"{prepared.store.damage(prepared.damaged)}.")
     job.console.notice(f"{plan.text}.")
     note = ProgressText(task.samples - plan.missing)
-    with job.console.progress(f"sweep {config.twin.name}") as advance, _keeping(job, place):
+    with job.console.progress(f"sweep {config.twin.name}") as advance, keeping(job, place):
         done = execute(
             prepared,
             place,
@@ -209,7 +208,7 @@ def _prepared(config: SweepKeys, job: Job) -> tuple[Prepared, dict[str, str]]:
     with job.blaming("scenario"):
         scenario = Scenario.from_mapping(config.scenario, where=_where(job))
     posterior, origin = load_posterior(config.twin, model, config.calibration)
-    _check_place(config)
+    check_place(config.out, config.resume)
     if config.samples < 1:
         raise ConfigError(f"samples={config.samples} cannot be used: expected at least 1.")
     check_base_samples("sensitivity", config.sensitivity, none_allowed=True)
@@ -225,7 +224,7 @@ def _prepared(config: SweepKeys, job: Job) -> tuple[Prepared, dict[str, str]]:
         **solver_arguments(config.solver),
         "dt": noise_step(config.twin, model, config.solver.dt),
     }
-    address = _address(config)
+    address = address_of(config.out, config.resume)
     place = address or config.resume or Path(config.out or "runs") / ".plan"
     with job.blaming("scenario"):
         prepared = prepare(
@@ -333,58 +332,6 @@ def _driven(twin: TwinKeys, model: Physics, scenario: Scenario) -> dict[str, Any
     found = build_record(twin, model).inputs(model)
     own = {*scenario.vary, *scenario.profiles}
     return {name: signal for name, signal in found.items() if name not in own}
-
-
-def _check_place(config: SweepKeys) -> None:
-    """Refuses to begin over a sweep, and to go on with nothing."""
-    if config.resume is not None:
-        # a run that ended before its first row has its words and no manifest yet
-        if not (_holds(config.resume, MANIFEST) or _holds(config.resume, PROVENANCE)):
-            raise DataError(
-                f"resume={config.resume} holds no sweep (no {MANIFEST}). Leave resume= away to "
-                "begin one, or name the run directory of an earlier sweep."
-            )
-        if config.out is not None:
-            raise ConfigError("Give out= for a new sweep or resume= for an earlier one, not both.")
-    elif config.out is not None and _holds(config.out, MANIFEST):
-        raise ConfigError(
-            f"out={config.out} already holds a sweep. Go on with it by resume={config.out}, or "
-            "name a new folder."
-        )
-
-
-def _address(config: SweepKeys) -> str | None:
-    """Where the rows go when that is no folder of this machine."""
-    return next((x for x in (config.resume, config.out) if is_address(x)), None)
-
-
-def _holds(place: str, name: str) -> bool:
-    from twinml.sweep.folder import open_folder
-
-    folder = open_folder(place)
-    return reached(place, lambda: folder.exists(name))
-
-
-@contextmanager
-def _keeping(job: Job, place: str) -> Iterator[None]:
-    """When a sweep is stopped, says what is kept and how to go on."""
-    from twinml.errors import LockedError
-    from twinml.sweep import open_sweep
-    from twinml.sweep.store import Store
-
-    try:
-        yield
-    except LockedError:
-        raise
-    except BaseException:
-        if Store(place).exists:
-            found = open_sweep(place)
-            rows = sum(len(report.shard) for report in found.reports)
-            job.console.notice(
-                f"{rows:,} of {found.samples:,} samples are finished and kept; "
-                f"twinml sweep resume={place} goes on."
-            )
-        raise
 
 
 TASK = Task(
