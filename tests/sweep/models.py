@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import torch
@@ -60,6 +61,23 @@ class DeadlyInShards(Deadly):
 
     def rhs(self, x, rate, u):
         return super().rhs(x, rate, u) if x.shape[0] > 8 else {"x": u - rate * x}
+
+
+class Meeting(Decay):
+    """Has every worker process wait, with its first shard, until so many have one."""
+
+    def __init__(self, folder: Path, parent: int, workers: int) -> None:
+        super().__init__()
+        self.folder, self.parent, self.workers = str(folder), parent, workers
+
+    def rhs(self, x, rate, u):
+        if os.getpid() != self.parent and x.shape[0] > 8:
+            (Path(self.folder) / str(os.getpid())).touch()
+            limit = time.monotonic() + 120
+            while len(os.listdir(self.folder)) < self.workers:
+                assert time.monotonic() < limit, "the other workers have not come"
+                time.sleep(0.05)
+        return {"x": u - rate * x}
 
 
 class Follow(Physics):

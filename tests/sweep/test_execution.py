@@ -40,9 +40,11 @@ N = 1000
 EXECUTORS = ["local"]
 
 
-def swept(out, samples=N, **options):
+def swept(out, samples=N, model=None, **options):
     options = {"workers": 1, "seed": 5, "block_size": 256, **options}
-    return tw.sweep(Decay(), tw.Scenario.from_mapping(SCENARIO), samples, out=out, **options)
+    return tw.sweep(
+        model or Decay(), tw.Scenario.from_mapping(SCENARIO), samples, out=out, **options
+    )
 
 
 def bits(sweep):

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from tests.sweep.test_execution import ROOT, N, bits, swept, until, workers_of
+from tests.sweep.models import Meeting
+from tests.sweep.test_execution import ROOT, N, bits, swept, until
 from tests.sweep.test_ray import TOKEN
 from twinml.sweep import ray_executor
 from twinml.sweep.status import sweep_status
@@ -51,11 +52,17 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize(("workers", "shard_size"), [(1, 64), (2, 192), (7, 100)])
 def test_workers_and_shards_of_ray_change_no_bit(tmp_path, whole, address, workers, shard_size):
-    executor = {"name": "ray", "address": address}
-    found = swept(tmp_path / "a", executor=executor, workers=workers, shard_size=shard_size)
-    assert found.complete and bits(found) == whole
-    # on a busy machine the first ones may have computed all before the last one has come up
-    assert 1 <= len(set(workers_of(tmp_path / "a"))) <= workers
+    executor = {"name": "ray", "address": address, "max_in_flight": 1}
+    options = {"executor": executor, "workers": workers, "shard_size": shard_size}
+    assert bits(swept(tmp_path / "kernels", **options)) == whole
+    # workers of the reference engine that wait for each other: every one of them computes
+    met = tmp_path / "met"
+    met.mkdir()
+    model = Meeting(met, os.getpid(), workers)
+    again = {"model": model, "engine": "eager", "block_size": 64}  # it is cut at whole blocks only
+    found = swept(tmp_path / "met by Ray", **again, **options)
+    assert len(list(met.iterdir())) == workers
+    assert bits(found) == bits(swept(tmp_path / "here", **again))
 
 
 def test_a_sweep_killed_under_ray_resumes_here_to_the_same_bits(tmp_path, whole, address):
